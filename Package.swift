@@ -1,0 +1,124 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One set of compiler settings for every target, decided on day one: see ARCHITECTURE.md, "House rules".
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .treatWarning("StrictMemorySafety", as: .warning),
+]
+/// Generated protobuf code is not ours to annotate for memory safety.
+let generated: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let collections = Target.Dependency.product(name: "Collections", package: "swift-collections")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let grpcCore = Target.Dependency.product(name: "GRPCCore", package: "grpc-swift-2")
+let grpcTransport = Target.Dependency.product(
+    name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport")
+let grpcProtobuf = Target.Dependency.product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+
+func library(_ name: String, _ dependencies: [Target.Dependency] = [], settings: [SwiftSetting] = strict) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+func executable(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "outrider",
+    products: [
+        .executable(name: "outrider-agent", targets: ["outrider-agent"]),
+        .executable(name: "outrider-coordinator", targets: ["outrider-coordinator"]),
+        .executable(name: "outriderctl", targets: ["outriderctl"]),
+        // For the nested packages Tools/ and Benchmarks/, which must not pull gRPC into their builds.
+        .library(name: "NetworkTypes", targets: ["NetworkTypes"]),
+        .library(name: "Netlink", targets: ["Netlink"]),
+        .library(name: "LocalAPI", targets: ["LocalAPI"]),
+        .library(name: "Forecasting", targets: ["Forecasting"]),
+        .library(name: "SimulationKit", targets: ["SimulationKit"]),
+        .library(name: "NamespaceKit", targets: ["NamespaceKit"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0"),
+        .package(url: "https://github.com/grpc/grpc-swift-2.git", from: "2.4.3"),
+        .package(url: "https://github.com/grpc/grpc-swift-nio-transport.git", from: "2.9.2"),
+        .package(url: "https://github.com/grpc/grpc-swift-protobuf.git", from: "2.4.1"),
+        .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
+    ],
+    targets: [
+        // The C boundary.
+        .systemLibrary(
+            name: "CLibnl", path: "CShims/CLibnl", pkgConfig: "libnl-route-3.0 libnl-genl-3.0 libnl-3.0 libmnl",
+            providers: [.apt(["libnl-route-3-dev", "libnl-genl-3-dev", "libnl-3-dev", "libmnl-dev"])]),
+        .target(name: "CNetlinkShim", dependencies: ["CLibnl"], path: "CShims/CNetlinkShim"),
+        .target(name: "CSystemShim", path: "CShims/CSystemShim"),
+
+        // Pure cores: values in, values out.
+        library("NetworkTypes"),
+        library("FleetProtocol", ["NetworkTypes"]),
+        library("SNISpace", ["NetworkTypes", collections]),
+        library("Forecasting"),
+        library("Allocation", ["FleetProtocol", "Forecasting", "NetworkTypes"]),
+        library("Dataplane", ["NetworkTypes", collections]),
+        library("AgentCore", ["NetworkTypes", "FleetProtocol", "Dataplane", collections]),
+        library("CoordinatorCore", ["NetworkTypes", "FleetProtocol", "SNISpace", "Forecasting", "Allocation", collections]),
+
+        // Leaves that touch the machine.
+        library("Netlink", ["CNetlinkShim", "CSystemShim", "Dataplane", "NetworkTypes"]),
+        library("LocalAPI", ["NetworkTypes", "CSystemShim"]),
+        library("Journal", ["NetworkTypes", "CSystemShim"]),
+        library("Store", ["SNISpace", "CoordinatorCore", .product(name: "GRDB", package: "GRDB.swift")]),
+        library("ControlAPI", [grpcCore, grpcProtobuf, protobuf], settings: generated),
+        library(
+            "ControlAPIMapping",
+            ["ControlAPI", "NetworkTypes", "FleetProtocol", "SNISpace", "CoordinatorCore", grpcCore, protobuf]),
+        library("DaemonSupport", ["CSystemShim", logging, lifecycle, .product(name: "Yams", package: "Yams")]),
+
+        // Shells.
+        library(
+            "Agent",
+            [
+                "AgentCore", "FleetProtocol", "Dataplane", "Netlink", "Journal", "LocalAPI", "NetworkTypes", "ControlAPI",
+                "ControlAPIMapping", "DaemonSupport", "CSystemShim", grpcCore, grpcTransport, logging, lifecycle,
+            ]),
+        library(
+            "Coordinator",
+            [
+                "CoordinatorCore", "FleetProtocol", "SNISpace", "Forecasting", "Allocation", "Store", "NetworkTypes",
+                "ControlAPI",
+                "ControlAPIMapping", "DaemonSupport", grpcCore, grpcTransport, logging, lifecycle,
+            ]),
+
+        // Programs.
+        executable("outrider-agent", ["Agent", "DaemonSupport", "Netlink", "NetworkTypes", arguments]),
+        executable("outrider-coordinator", ["Coordinator", "DaemonSupport", arguments]),
+        executable(
+            "outriderctl",
+            ["ControlAPI", "LocalAPI", "NetworkTypes", grpcCore, grpcTransport, protobuf, arguments]),
+
+        // Test support, never shipped.
+        library("SimulationKit", ["NetworkTypes"]),
+        library("NamespaceKit", ["NetworkTypes", "Netlink", "CSystemShim"]),
+
+        tests("NetworkTypesTests", ["NetworkTypes", "SimulationKit"]),
+    ]
+)

@@ -1,0 +1,74 @@
+public import NetworkTypes
+
+/// What one host's data plane must carry, in the domain's words; ``DataplaneModel`` turns it into kernel objects.
+public enum DataplaneChange: Hashable, Sendable {
+    /// A block that this host leases: its VNI enters the filter.
+    case setLocalBlock(LocalBlock)
+    case removeLocalBlock(SNIBlock)
+    /// A block of another host: neighbor, nexthop object and routes.
+    case setRemoteBlock(RemoteRoute)
+    case removeRemoteBlock(SNIBlock)
+    /// The ranges of an application: the pairs that may talk.
+    case setScope(Scope)
+    case removeScope(ApplicationID)
+    /// A VM's port: host routes, neighbors, anti-spoof, ingress.
+    case setPort(Port)
+    case removePort(SessionNetworkID)
+}
+
+/// A block leased to this host.
+public struct LocalBlock: Hashable, Sendable {
+    public var block: SNIBlock
+    public var application: ApplicationID
+    public init(block: SNIBlock, application: ApplicationID) {
+        self.block = block
+        self.application = application
+    }
+}
+
+/// Where a block of another host lives.
+public struct RemoteRoute: Hashable, Sendable {
+    public var block: SNIBlock
+    public var application: ApplicationID
+    public var vtep: IPv4Address
+    public init(block: SNIBlock, application: ApplicationID, vtep: IPv4Address) {
+        self.block = block
+        self.application = application
+        self.vtep = vtep
+    }
+}
+
+/// The ranges of one application and the applications it may talk to.
+public struct Scope: Hashable, Sendable {
+    public var application: ApplicationID
+    public var ranges: [SNIRange]
+    public var allowed: [ApplicationID]
+    public init(application: ApplicationID, ranges: [SNIRange], allowed: [ApplicationID] = []) {
+        self.application = application
+        self.ranges = ranges
+        self.allowed = allowed
+    }
+}
+
+/// The port of one bound VM interface inside the overlay's namespace.
+public struct Port: Hashable, Sendable {
+    public var sni: SessionNetworkID
+    /// Block that the identifier belongs to: its VNI is what peers send with.
+    public var block: SNIBlock
+    public var application: ApplicationID
+    public var interface: VMInterface
+    /// Address of the VM's interface.
+    public var mac: MACAddress
+    public init(
+        sni: SessionNetworkID, block: SNIBlock, application: ApplicationID, interface: VMInterface, mac: MACAddress
+    ) {
+        self.sni = sni
+        self.block = block
+        self.application = application
+        self.interface = interface
+        self.mac = mac
+    }
+
+    /// Name of the port inside the overlay's namespace: `sni` and six hexadecimal digits.
+    public var name: String { "sni\(sni.hex)" }
+}

@@ -1,0 +1,205 @@
+public import NetworkTypes
+
+/// From agent to coordinator: the Swift values behind `Fleet.Connect` (`Protos/outrider/v1/fleet.proto`).
+///
+/// Both state machines speak these, so that they can be run against each other without a network.
+public enum AgentMessage: Hashable, Sendable {
+    /// First message of a stream.
+    case hello(Hello)
+    /// Cumulative: journal and kernel carry every update up to this position.
+    case stateAck(Position)
+    /// A launch waits for a block.
+    case leaseRequest(LeaseRequest)
+    /// Answer to a mark.
+    case drainAnswer(DrainAnswer)
+    /// Bindings made and ended, in journal order.
+    case bindingReport(BindingReport)
+    /// Per-application telemetry of one interval.
+    case aggregates(Aggregates)
+    /// What the reconciler saw.
+    case hostReport(HostReport)
+}
+
+/// Who speaks: stands in every message, so that none is ever taken for another host's.
+public struct AgentIdentity: Hashable, Sendable, Codable {
+    public var host: HostID
+    /// Identity of this installation of the agent.
+    public var incarnation: Incarnation
+    /// Identity of this boot of the machine.
+    public var boot: BootID
+    public init(host: HostID, incarnation: Incarnation, boot: BootID) {
+        self.host = host
+        self.incarnation = incarnation
+        self.boot = boot
+    }
+}
+
+/// Who the agent is and what it holds.
+public struct Hello: Hashable, Sendable {
+    /// Fingerprint of the machine, opaque.
+    public var fingerprint: String
+    public var vtep: IPv4Address
+    /// MTU of the underlay interface, bytes.
+    public var underlayMTU: Int
+    /// Highest position that the agent has persisted.
+    public var position: Position
+    /// Sequence of the last record in the agent's journal.
+    public var journalSequence: UInt64
+    public var version: String
+    public var leases: [LeaseRecord]
+    public var bindings: [BindingRecord]
+    /// The journal was lost or is of a foreign incarnation: adopt, bind nothing new.
+    public var recovering: Bool
+    /// Aggregate sequence that follows next in this boot.
+    public var aggregateSequence: UInt64
+    public init(
+        fingerprint: String, vtep: IPv4Address, underlayMTU: Int, position: Position, journalSequence: UInt64,
+        version: String, leases: [LeaseRecord], bindings: [BindingRecord], recovering: Bool, aggregateSequence: UInt64
+    ) {
+        self.fingerprint = fingerprint
+        self.vtep = vtep
+        self.underlayMTU = underlayMTU
+        self.position = position
+        self.journalSequence = journalSequence
+        self.version = version
+        self.leases = leases
+        self.bindings = bindings
+        self.recovering = recovering
+        self.aggregateSequence = aggregateSequence
+    }
+}
+
+/// Asks for a block, because a launch waits.
+public struct LeaseRequest: Hashable, Sendable {
+    /// Chosen by the agent, unique within its boot.
+    public var request: UInt64
+    public var application: ApplicationID
+    /// Launches waiting.
+    public var waiting: Int
+    public init(request: UInt64, application: ApplicationID, waiting: Int) {
+        self.request = request
+        self.application = application
+        self.waiting = waiting
+    }
+}
+
+/// Answer to a mark of one block.
+public struct DrainAnswer: Hashable, Sendable {
+    public enum Outcome: Hashable, Sendable {
+        /// Journalled as drained: the point of no return.
+        case drained
+        /// Refused, with the reason and the interfaces that stand in the way.
+        case refused(reason: String, users: [VMInterface])
+    }
+    public var block: SNIBlock
+    /// Epoch of the mark answered.
+    public var epoch: Epoch
+    public var outcome: Outcome
+    public init(block: SNIBlock, epoch: Epoch, outcome: Outcome) {
+        self.block = block
+        self.epoch = epoch
+        self.outcome = outcome
+    }
+}
+
+/// Bindings made and ended since the last report, in journal order.
+public struct BindingReport: Hashable, Sendable {
+    /// Journal sequence of the last event; the coordinator acknowledges it.
+    public var journalSequence: UInt64
+    public var events: [BindingRecord]
+    public init(journalSequence: UInt64, events: [BindingRecord]) {
+        self.journalSequence = journalSequence
+        self.events = events
+    }
+}
+
+/// Telemetry of one interval.
+public struct Aggregates: Hashable, Sendable {
+    /// Counts the intervals of this boot from 1; duplicates are dropped, gaps are unknown, not zero.
+    public var sequence: UInt64
+    public var interval: Duration
+    /// Boot-time clock at the end of the interval.
+    public var endedAt: Instant
+    public var applications: [ApplicationAggregate]
+    public init(sequence: UInt64, interval: Duration, endedAt: Instant, applications: [ApplicationAggregate]) {
+        self.sequence = sequence
+        self.interval = interval
+        self.endedAt = endedAt
+        self.applications = applications
+    }
+}
+
+/// Byte and packet counts of a port or a sum of ports, seen from the VM's side (`received` = towards the VM).
+public struct TrafficCounters: Hashable, Sendable {
+    public var receivedBytes: UInt64
+    public var sentBytes: UInt64
+    public var receivedPackets: UInt64
+    public var sentPackets: UInt64
+    public var droppedPackets: UInt64
+    public init(
+        receivedBytes: UInt64 = 0, sentBytes: UInt64 = 0, receivedPackets: UInt64 = 0, sentPackets: UInt64 = 0,
+        droppedPackets: UInt64 = 0
+    ) {
+        self.receivedBytes = receivedBytes
+        self.sentBytes = sentBytes
+        self.receivedPackets = receivedPackets
+        self.sentPackets = sentPackets
+        self.droppedPackets = droppedPackets
+    }
+}
+
+/// One application on one host in one interval. What could not be read is nil, never 0.
+public struct ApplicationAggregate: Hashable, Sendable {
+    public var application: ApplicationID
+    /// VMs bound at the end of the interval.
+    public var vms: Int
+    /// Largest number of VMs bound at any moment of the interval.
+    public var peakVMs: Int
+    /// Identifiers cooling at the end.
+    public var cooling: Int
+    public var launches: Int
+    public var stops: Int
+    /// Launches that found no leased identifier.
+    public var misses: Int
+    /// Total time that launches waited.
+    public var waited: Duration
+    public var traffic: TrafficCounters?
+    public init(
+        application: ApplicationID, vms: Int, peakVMs: Int, cooling: Int, launches: Int, stops: Int, misses: Int,
+        waited: Duration, traffic: TrafficCounters?
+    ) {
+        self.application = application
+        self.vms = vms
+        self.peakVMs = peakVMs
+        self.cooling = cooling
+        self.launches = launches
+        self.stops = stops
+        self.misses = misses
+        self.waited = waited
+        self.traffic = traffic
+    }
+}
+
+/// What the reconciler saw.
+public struct HostReport: Hashable, Sendable {
+    public var routes: Int
+    public var nexthops: Int
+    public var nftElements: Int
+    /// Objects of others, left alone.
+    public var foreign: [String]
+    /// Change messages written to the kernel since start.
+    public var kernelWrites: UInt64
+    /// Objects desired and not yet in the kernel, with the reason.
+    public var pending: [String]
+    public init(
+        routes: Int = 0, nexthops: Int = 0, nftElements: Int = 0, foreign: [String] = [], kernelWrites: UInt64 = 0,
+        pending: [String] = []
+    ) {
+        self.routes = routes
+        self.nexthops = nexthops
+        self.nftElements = nftElements
+        self.foreign = foreign
+        self.kernelWrites = kernelWrites
+        self.pending = pending
+    }
+}
