@@ -120,5 +120,6 @@ let package = Package(
         library("NamespaceKit", ["NetworkTypes", "Netlink", "CSystemShim"]),
 
         tests("NetworkTypesTests", ["NetworkTypes", "SimulationKit"]),
+        tests("SimulationKitTests", ["NetworkTypes", "SimulationKit"]),
     ]
 )
