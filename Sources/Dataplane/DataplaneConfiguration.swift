@@ -1,0 +1,50 @@
+public import NetworkTypes
+
+/// What one host's data plane is built from; the same for the life of an agent process.
+public struct DataplaneConfiguration: Hashable, Sendable {
+    public var plan: OverlayPlan
+    /// This host's tunnel endpoint.
+    public var vtep: IPv4Address
+    /// MTU of the VXLAN device and of every port, in bytes: the fleet's smallest underlay MTU less 50 (RFC 7348).
+    public var mtu: Int
+    /// Name of the VXLAN device inside the overlay's namespace.
+    public var device: String
+    /// UDP destination port of the tunnel (IANA: 4789).
+    public var vxlanPort: UInt16
+
+    public init(
+        plan: OverlayPlan = .standard, vtep: IPv4Address, mtu: Int, device: String = "outrider",
+        vxlanPort: UInt16 = 4789
+    ) {
+        self.plan = plan
+        self.vtep = vtep
+        self.mtu = mtu
+        self.device = device
+        self.vxlanPort = vxlanPort
+    }
+
+    /// `rtm_protocol` and `nh_protocol` of everything that we write.
+    public static let routeProtocol: UInt8 = 83
+    /// Gateway of every VM, on `lo` once: link-local, so it needs no identifier (RFC 3927).
+    public static let gateway4 = IPv4Address(0xA9FE_0101)
+    /// Gateway of every VM, on each port.
+    public static let gateway6 = IPv6Address.linkLocal(1)
+    /// Address that every VM sees behind both gateways, so that a VM may move between hosts with its neighbor cache.
+    public static let portMAC = MACAddress(0x024F_5200_0001)
+    /// Metric of the unreachable routes that cover the overlay: worse than any other of ours.
+    public static let coverMetric: UInt32 = 4000
+    /// The kernel's metric of a route that names none.
+    public static let defaultMetric4: UInt32 = 0
+    public static let defaultMetric6: UInt32 = 1024
+
+    /// Address of a VTEP's VXLAN device, derived so that no host has to learn it.
+    public static func deviceMAC(of vtep: IPv4Address) -> MACAddress {
+        MACAddress(0x024F << 32 | UInt64(vtep.rawValue))
+    }
+    /// Gateway inside the tunnel that stands for a VTEP.
+    public static func gateway(of vtep: IPv4Address) -> IPv6Address { .linkLocal(UInt64(vtep.rawValue)) }
+    /// Id of a remote block's nexthop object: unique, as blocks of one size never overlap.
+    public static func nexthopID(of block: SNIBlock) -> UInt32 {
+        0x4000_0000 | UInt32(block.order) << 24 | block.first.rawValue
+    }
+}

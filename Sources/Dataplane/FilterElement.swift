@@ -1,0 +1,68 @@
+public import NetworkTypes
+
+/// A named nf_tables set of ours. Sets belong to a table, so the same fact may need an element in several of them.
+public enum FilterSet: String, Hashable, Comparable, Sendable, CaseIterable {
+    /// `source . destination` of pairs of ranges that may talk; interval sets.
+    case pair4, pair6
+    /// `port . source` that a port may send from; IPv6 by its /72.
+    case source4, source6
+    /// `port . sender` of ARP requests, and of neighbor solicitations: exact, because they create neighbor entries.
+    case arpSender = "arp-sender"
+    case solicitor6
+    /// `tunnel id . destination` of bound VMs, checked on the VXLAN device.
+    case ingress4, ingress6
+    /// Known tunnel endpoints, in the host's own namespace.
+    case vtep
+
+    public static func < (lhs: Self, rhs: Self) -> Bool { lhs.rawValue < rhs.rawValue }
+}
+
+/// One element of one of our sets, by meaning; `Netlink` knows its bytes.
+public enum FilterElement: Hashable, Sendable {
+    case pair4(ClosedRange<IPv4Address>, ClosedRange<IPv4Address>)
+    case pair6(ClosedRange<IPv6Address>, ClosedRange<IPv6Address>)
+    case source4(device: String, IPv4Address)
+    /// The /72 network of one identifier.
+    case source6(device: String, IPv6Address)
+    case arpSender(device: String, IPv4Address)
+    case solicitor6(device: String, IPv6Address)
+    case ingress4(vni: SessionNetworkID, IPv4Address)
+    case ingress6(vni: SessionNetworkID, IPv6Address)
+    case vtep(IPv4Address)
+    /// Bytes that none of the forms above yields: only ever read from a kernel, and only ever deleted.
+    case unknown(FilterSet, key: [UInt8], end: [UInt8])
+
+    public var set: FilterSet {
+        switch self {
+        case .pair4: .pair4
+        case .pair6: .pair6
+        case .source4: .source4
+        case .source6: .source6
+        case .arpSender: .arpSender
+        case .solicitor6: .solicitor6
+        case .ingress4: .ingress4
+        case .ingress6: .ingress6
+        case .vtep: .vtep
+        case .unknown(let set, _, _): set
+        }
+    }
+}
+
+extension FilterElement: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .pair4(let source, let destination):
+            "pair4 \(source.lowerBound)-\(source.upperBound) . \(destination.lowerBound)-\(destination.upperBound)"
+        case .pair6(let source, let destination):
+            "pair6 \(source.lowerBound)-\(source.upperBound) . \(destination.lowerBound)-\(destination.upperBound)"
+        case .source4(let device, let address): "source4 \(device) . \(address)"
+        case .source6(let device, let network): "source6 \(device) . \(network)/72"
+        case .arpSender(let device, let address): "arp-sender \(device) . \(address)"
+        case .solicitor6(let device, let address): "solicitor6 \(device) . \(address)"
+        case .ingress4(let vni, let address): "ingress4 \(vni) . \(address)"
+        case .ingress6(let vni, let address): "ingress6 \(vni) . \(address)"
+        case .vtep(let address): "vtep \(address)"
+        case .unknown(let set, let key, let end): "\(set.rawValue) unknown \(key) \(end)"
+        }
+    }
+}

@@ -1,0 +1,143 @@
+public import NetworkTypes
+
+/// Identity of an object of ours, exactly as the kernel keys it: writing the same key twice is a replacement.
+public enum KernelKey: Hashable, Sendable {
+    /// Entry of the VXLAN device's VNI filter.
+    case vni(SessionNetworkID)
+    case neighbor(device: String, address: IPAddress)
+    /// Nexthop object (`RTM_NEWNEXTHOP`).
+    case nexthop(UInt32)
+    /// Route of the main table. The kernel's default metric is 0 for IPv4 and 1024 for IPv6.
+    case route(IPPrefix, metric: UInt32)
+    case address(device: String, prefix: IPPrefix)
+    case element(FilterElement)
+
+    public var kind: KernelKind {
+        switch self {
+        case .vni: .vni
+        case .neighbor: .neighbor
+        case .nexthop: .nexthop
+        case .route: .route
+        case .address: .address
+        case .element(let element): .element(element.set)
+        }
+    }
+}
+
+/// Kind of object: what one dump returns and one batch carries.
+public enum KernelKind: Hashable, Comparable, Sendable {
+    case vni, neighbor, nexthop, route, address
+    case element(FilterSet)
+
+    /// All kinds inside the overlay's namespace.
+    public static let all: [KernelKind] =
+        [.vni, .neighbor, .nexthop, .route, .address]
+        + FilterSet.allCases.filter { $0 != .vtep }.map(KernelKind.element)
+}
+
+extension KernelKey: Comparable {
+    /// Kind first, then the text form: a stable order for plans, logs and tests, not a numeric one.
+    public static func < (lhs: Self, rhs: Self) -> Bool {
+        lhs.kind == rhs.kind ? lhs.description < rhs.description : lhs.kind < rhs.kind
+    }
+}
+
+extension KernelKey: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .vni(let vni): "vni \(vni)"
+        case .neighbor(let device, let address): "neighbor \(address) on \(device)"
+        case .nexthop(let id): "nexthop \(id)"
+        case .route(let prefix, let metric): "route \(prefix) metric \(metric)"
+        case .address(let device, let prefix): "address \(prefix) on \(device)"
+        case .element(let element): "element \(element)"
+        }
+    }
+}
+
+/// A nexthop object with IPv4 encapsulation: where one remote block lives.
+public struct Nexthop: Hashable, Sendable {
+    public var id: UInt32
+    /// Tunnel id to send with: the block's VNI.
+    public var vni: SessionNetworkID
+    /// Outer destination.
+    public var vtep: IPv4Address
+    /// Link-local gateway that the permanent neighbor of the VTEP answers for; serves both families.
+    public var gateway: IPv6Address
+    public var device: String
+    public init(id: UInt32, vni: SessionNetworkID, vtep: IPv4Address, gateway: IPv6Address, device: String) {
+        self.id = id
+        self.vni = vni
+        self.vtep = vtep
+        self.gateway = gateway
+        self.device = device
+    }
+}
+
+/// What a route does with its packets.
+public enum RouteTarget: Hashable, Sendable {
+    case nexthop(UInt32)
+    /// On-link; `source` is the preferred source address (`RTA_PREFSRC`).
+    case device(String, source: IPv4Address?)
+    case unreachable
+}
+
+/// One object of the overlay's namespace, with everything that we set on it.
+public enum KernelObject: Hashable, Sendable {
+    case vni(SessionNetworkID)
+    /// Permanent (`NUD_PERMANENT`).
+    case neighbor(device: String, address: IPAddress, mac: MACAddress)
+    case nexthop(Nexthop)
+    /// Main table, our protocol number.
+    case route(IPPrefix, metric: UInt32, RouteTarget)
+    /// IPv6 addresses are set with `IFA_F_NODAD`.
+    case address(device: String, prefix: IPPrefix)
+    case element(FilterElement)
+
+    public var key: KernelKey {
+        switch self {
+        case .vni(let vni): .vni(vni)
+        case .neighbor(let device, let address, _): .neighbor(device: device, address: address)
+        case .nexthop(let nexthop): .nexthop(nexthop.id)
+        case .route(let prefix, let metric, _): .route(prefix, metric: metric)
+        case .address(let device, let prefix): .address(device: device, prefix: prefix)
+        case .element(let element): .element(element)
+        }
+    }
+}
+
+/// Who made an entry that a dump returned; decides whether it may be deleted (``OwnershipPolicy``).
+public enum Origin: Hashable, Sendable {
+    /// `rtm_protocol` or `nh_protocol`.
+    case routing(protocolNumber: UInt8)
+    /// `permanent` is NUD_PERMANENT.
+    case neighbor(permanent: Bool)
+    /// Sets of our tables, the VNI filter of our device, addresses.
+    case plain
+}
+
+/// One entry of a dump.
+public struct ObservedObject: Hashable, Sendable {
+    public var key: KernelKey
+    /// Nil when the entry carries something that we never write (a metric set, several gateways, another nexthop kind).
+    public var object: KernelObject?
+    public var origin: Origin
+    public init(key: KernelKey, object: KernelObject?, origin: Origin) {
+        self.key = key
+        self.object = object
+        self.origin = origin
+    }
+    public init(_ object: KernelObject, origin: Origin = .plain) {
+        self.init(key: object.key, object: object, origin: origin)
+    }
+}
+
+/// What one round of dumps returned. Only the kinds listed were read; others keep their former view.
+public struct KernelDump: Sendable {
+    public var kinds: Set<KernelKind>
+    public var objects: [ObservedObject]
+    public init(kinds: Set<KernelKind> = Set(KernelKind.all), objects: [ObservedObject]) {
+        self.kinds = kinds
+        self.objects = objects
+    }
+}
