@@ -71,6 +71,7 @@ let package = Package(
             providers: [.apt(["libnl-route-3-dev", "libnl-genl-3-dev", "libnl-3-dev", "libmnl-dev"])]),
         .target(name: "CNetlinkShim", dependencies: ["CLibnl"], path: "CShims/CNetlinkShim"),
         .target(name: "CSystemShim", path: "CShims/CSystemShim"),
+        .target(name: "CNamespaceKit", path: "CShims/CNamespaceKit"),
 
         // Pure cores: values in, values out.
         library("NetworkTypes"),
@@ -117,7 +118,7 @@ let package = Package(
 
         // Test support, never shipped.
         library("SimulationKit", ["NetworkTypes"]),
-        library("NamespaceKit", ["NetworkTypes", "Netlink", "CSystemShim"]),
+        library("NamespaceKit", ["NetworkTypes", "Netlink", "LocalAPI", "CNamespaceKit"]),
 
         tests("NetworkTypesTests", ["NetworkTypes", "SimulationKit"]),
         tests("SimulationKitTests", ["NetworkTypes", "SimulationKit"]),
