@@ -1,0 +1,112 @@
+public import FleetProtocol
+public import NetworkTypes
+
+/// One entry of the agent's journal. `encoded()` and `init(decoding:)` turn it into bytes and back.
+public enum JournalRecord: Hashable, Sendable {
+    /// Binding is allowed in this boot, with these settings. `contact` is the boot-time clock.
+    case grant(Position, BootGrant, contact: Instant)
+    /// The coordinator refused this boot: a grant journalled before no longer counts.
+    case refused(code: String, reason: String)
+    /// The coordinator was last heard at this boot-time instant of this boot.
+    case contact(BootID, Instant)
+    /// A state update as received.
+    case update(Position, StateUpdate)
+    /// An interface got an identifier.
+    case bound(BoundInterface)
+    /// Unbound; its port, if any, is about to go.
+    case unbound(SessionNetworkID)
+    /// The port is gone and the cooldown over.
+    case ended(SessionNetworkID)
+    /// A later port was handed over.
+    case plugged(SessionNetworkID)
+    /// Point of no return of a block: nothing is bound there at this epoch or below.
+    case drained(SNIBlock, Epoch)
+    /// Binding events up to here are durable at the coordinator.
+    case reported(journalSequence: UInt64)
+    /// Aggregate sequences of this boot may be used up to here.
+    case aggregatesReserved(BootID, upTo: UInt64)
+    /// The journal before this was lost; `false` ends the recovery.
+    case recovering(Bool)
+    /// Everything before, in one record.
+    case checkpoint(Checkpoint)
+}
+
+/// A record and its place in the journal.
+public struct JournalEntry: Hashable, Sendable {
+    public var sequence: UInt64
+    public var record: JournalRecord
+    public init(sequence: UInt64, record: JournalRecord) {
+        self.sequence = sequence
+        self.record = record
+    }
+}
+
+/// A binding with all that a second, identical Attach is compared with.
+public struct BoundInterface: Hashable, Sendable {
+    public var binding: BindingRecord
+    public var mac: MACAddress
+    public var port: PortRequest
+    /// A port that was to come later has come.
+    public var plugged: Bool
+    public init(binding: BindingRecord, mac: MACAddress, port: PortRequest, plugged: Bool = false) {
+        self.binding = binding
+        self.mac = mac
+        self.port = port
+        self.plugged = plugged
+    }
+}
+
+/// The whole durable state.
+public struct Checkpoint: Hashable, Sendable {
+    public var position = Position.zero
+    public var grant: BootGrant?
+    public var refusal: Refusal?
+    public var contact: Contact?
+    public var recovering = false
+    public var scopes: [ScopeState] = []
+    public var leases: [LeaseOrder] = []
+    /// Blocks past the point of no return.
+    public var drained: [LeaseRecord] = []
+    /// Leases taken away while in use.
+    public var orphans: [LeaseOrder] = []
+    public var remotes: [RemoteBlock] = []
+    public var bindings: [BoundInterface] = []
+    /// Identifiers in the order of their last use, longest ago first.
+    public var used: [SessionNetworkID] = []
+    public var reported: UInt64 = 0
+    /// Binding events not yet durable at the coordinator.
+    public var unreported: [BindingEvent] = []
+    public var aggregatesBoot: BootID?
+    public var aggregatesReserved: UInt64 = 0
+    public init() {}
+}
+
+/// A binding event and its place in the journal.
+public struct BindingEvent: Hashable, Sendable {
+    public var sequence: UInt64
+    public var binding: BindingRecord
+    public init(sequence: UInt64, binding: BindingRecord) {
+        self.sequence = sequence
+        self.binding = binding
+    }
+}
+
+/// The coordinator's no.
+public struct Refusal: Hashable, Sendable {
+    public var code: String
+    public var reason: String
+    public init(code: String, reason: String) {
+        self.code = code
+        self.reason = reason
+    }
+}
+
+/// When the coordinator was last heard, on the clock of one boot.
+public struct Contact: Hashable, Sendable {
+    public var boot: BootID
+    public var at: Instant
+    public init(boot: BootID, at: Instant) {
+        self.boot = boot
+        self.at = at
+    }
+}
