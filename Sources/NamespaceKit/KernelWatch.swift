@@ -1,0 +1,123 @@
+import CNamespaceKit
+import Foundation
+import NetworkTypes
+import Synchronization
+
+/// One change of a namespace's tables, as the kernel announced it.
+public struct KernelEvent: Sendable {
+    public let at: ContinuousClock.Instant
+    /// The namespace it happened in.
+    public let namespace: String
+    /// Message type: rtnetlink's, or `subsystem << 8 | type` of nfnetlink.
+    public let type: UInt16
+    /// The message without its netlink header.
+    public let body: [UInt8]
+    /// Process id of the writer's socket, as nlmsg_pid says.
+    public let writer: UInt32
+
+    /// True when the bytes stand anywhere in the message: addresses, prefixes and set keys are in network order.
+    public func mentions(_ bytes: [UInt8]) -> Bool {
+        guard let first = bytes.first, body.count >= bytes.count else { return false }
+        for start in 0...(body.count - bytes.count)
+        where body[start] == first && body[start..<(start + bytes.count)].elementsEqual(bytes) {
+            return true
+        }
+        return false
+    }
+}
+
+/// Listens to what the kernels of several namespaces announce: routes, nexthops, tunnel ids, neighbors, links, nf_tables.
+///
+/// This is the kernel's own word on what was written, independent of the writer's counters.
+public final class KernelWatch: Sendable {
+    private let events = Mutex<[KernelEvent]>([])
+    private let stop = StopFlag()
+    private let lost = Atomic<Int>(0)
+    private let finished = DispatchSemaphore(value: 0)
+
+    /// RTNLGRP numbers (linux/rtnetlink.h): LINK 1, NEIGH 3, IPV4_ROUTE 7, IPV6_ROUTE 11, NEXTHOP 32, TUNNEL 35.
+    private static let routeGroups: [UInt32] = [1, 3, 7, 11, 32, 35]
+    /// NFNLGRP_NFTABLES (linux/netfilter/nfnetlink.h).
+    private static let nftablesGroup: UInt32 = 7
+
+    public init(namespaces: [String]) throws(KitError) {
+        var sockets: [(name: String, descriptor: Int32)] = []
+        for name in namespaces {
+            let path = NetworkNamespace.path(name)
+            for (transport, groups) in [(Int32(0), Self.routeGroups), (12, [Self.nftablesGroup])] {
+                let descriptor = try onThreadOfItsOwn { () throws(KitError) in
+                    let result = unsafe nskit_socket(path, AF_NETLINK, 3, transport)
+                    guard result >= 0 else {
+                        throw KitError.system(operation: "netlink socket in \(name)", errno: -result)
+                    }
+                    return result
+                }
+                sockets.append((name, descriptor))
+                for group in groups {
+                    let result = nskit_join_group(descriptor, group)
+                    guard result == 0 else { throw .system(operation: "join group \(group)", errno: -result) }
+                }
+            }
+        }
+        let opened = sockets
+        Thread.detachNewThread { [self] in
+            while !stop.isRaised {
+                var any = false
+                for (name, descriptor) in opened { any = read(name, descriptor) || any }
+                if !any { usleep(500) }
+            }
+            for (_, descriptor) in opened { _ = nskit_close(descriptor) }
+            finished.signal()
+        }
+    }
+
+    private func read(_ name: String, _ descriptor: Int32) -> Bool {
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        let count = unsafe nskit_receive(descriptor, &buffer, buffer.count, 0, nil, nil)
+        guard count > 0 else {
+            if count == -ENOBUFS { lost.add(1, ordering: .relaxed) }
+            return false
+        }
+        let now = ContinuousClock.now
+        var offset = 0
+        var batch: [KernelEvent] = []
+        func word(_ at: Int) -> UInt32 {
+            (0..<4).reduce(0) { $0 | UInt32(buffer[at + $1]) << UInt32(8 * $1) }
+        }
+        while offset + 16 <= Int(count) {
+            let length = Int(word(offset))
+            guard length >= 16, offset + length <= Int(count) else { break }
+            let type = UInt16(buffer[offset + 4]) | UInt16(buffer[offset + 5]) << 8
+            batch.append(
+                KernelEvent(
+                    at: now, namespace: name, type: type, body: Array(buffer[(offset + 16)..<(offset + length)]),
+                    writer: word(offset + 12)))
+            offset += (length + 3) & ~3
+        }
+        events.withLock { $0.append(contentsOf: batch) }
+        return true
+    }
+
+    /// Everything seen so far, in order of arrival.
+    public func snapshot() -> [KernelEvent] { events.withLock { $0 } }
+    public var count: Int { events.withLock { $0.count } }
+    /// Times that the kernel dropped announcements because this listener was too slow; figures are then not complete.
+    public var overruns: Int { lost.load(ordering: .relaxed) }
+
+    /// Ends the listening and closes its sockets.
+    public func close() {
+        guard !stop.isRaised else { return }
+        stop.raise()
+        finished.wait()
+    }
+}
+
+extension KernelEvent {
+    /// RTM_NEWROUTE/DELROUTE, NEWNEIGH/DELNEIGH, NEWNEXTHOP/DELNEXTHOP, NEWTUNNEL/DELTUNNEL and nf_tables changes.
+    public var isTableChange: Bool {
+        switch type {
+        case 24, 25, 28, 29, 104, 105, 120, 121: true
+        default: type >> 8 == 10
+        }
+    }
+}

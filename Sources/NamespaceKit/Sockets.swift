@@ -1,0 +1,144 @@
+import CNamespaceKit
+import Foundation
+public import NetworkTypes
+
+/// An address of either family, for sockets.
+public enum PeerAddress: Hashable, Sendable, CustomStringConvertible {
+    case v4(IPv4Address)
+    case v6(IPv6Address)
+
+    /// Network order, 4 or 16 bytes.
+    public var bytes: [UInt8] {
+        switch self {
+        case .v4(let address): address.bytes
+        case .v6(let address): address.bytes
+        }
+    }
+    public var description: String {
+        switch self {
+        case .v4(let address): address.description
+        case .v6(let address): address.description
+        }
+    }
+    public var family: SocketFamily {
+        switch self {
+        case .v4: .ipv4
+        case .v6: .ipv6
+        }
+    }
+}
+
+/// Address family of a socket.
+public enum SocketFamily: Sendable {
+    case ipv4, ipv6
+    var number: Int32 { self == .ipv4 ? AF_INET : AF_INET6 }
+}
+
+/// A socket that lives in one network namespace, whichever thread uses it.
+///
+/// It is opened on a thread of its own: a thread that enters a namespace must not be one that others share.
+public final class NamespaceSocket: Sendable {
+    let descriptor: Int32
+    let family: SocketFamily
+
+    init(descriptor: Int32, family: SocketFamily) {
+        self.descriptor = descriptor
+        self.family = family
+    }
+
+    /// Kind of socket, by what the tests do with it.
+    public enum Kind: Sendable {
+        case datagram
+        case stream
+        /// ICMP or ICMPv6 echo.
+        case echo
+        /// The caller writes the IP header.
+        case header
+
+        func numbers(_ family: SocketFamily) -> (type: Int32, transport: Int32) {
+            switch self {
+            case .datagram: (2, 0)
+            case .stream: (1, 0)
+            case .echo: (3, family == .ipv4 ? 1 : 58)
+            case .header: (3, 255)
+            }
+        }
+    }
+
+    /// Opens a socket in the named namespace.
+    public convenience init(_ kind: Kind, _ family: SocketFamily, in namespace: String) throws(KitError) {
+        let (type, transport) = kind.numbers(family)
+        let path = NetworkNamespace.path(namespace)
+        let descriptor = try onThreadOfItsOwn { () throws(KitError) in
+            let result = unsafe nskit_socket(path, family.number, type, transport)
+            guard result >= 0 else { throw KitError.system(operation: "socket in \(namespace)", errno: -result) }
+            return result
+        }
+        self.init(descriptor: descriptor, family: family)
+        if kind == .header {
+            let result = nskit_include_header(descriptor, family.number)
+            guard result == 0 else { throw .system(operation: "header option in \(namespace)", errno: -result) }
+        }
+    }
+
+    deinit { _ = nskit_close(descriptor) }
+
+    /// Sends one datagram; the kernel's refusal as a positive errno, 0 when it took the datagram.
+    @discardableResult
+    public func send(_ data: [UInt8], to address: PeerAddress, port: UInt16 = 0) -> Int32 {
+        let bytes = address.bytes
+        return unsafe 0 - nskit_send(descriptor, bytes, bytes.count, port, 0, data, data.count)
+    }
+
+    /// One datagram within the time, or nil.
+    public func receive(within timeout: Duration) -> (data: [UInt8], from: [UInt8])? {
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        var sender = [UInt8](repeating: 0, count: 16)
+        var senderLength = 0
+        let microseconds = timeout.inNanoseconds / 1_000
+        let count = unsafe nskit_receive(
+            descriptor, &buffer, buffer.count, microseconds, &sender, &senderLength)
+        guard count >= 0 else { return nil }
+        return (Array(buffer.prefix(Int(count))), Array(sender.prefix(senderLength)))
+    }
+
+    /// Binds to any address of the family.
+    public func bind(port: UInt16) throws(KitError) {
+        let result = nskit_bind(descriptor, family.number, nil, 0, port)
+        guard result == 0 else { throw .system(operation: "bind to port \(port)", errno: -result) }
+    }
+
+    public func listen() throws(KitError) {
+        let result = nskit_listen(descriptor)
+        guard result == 0 else { throw .system(operation: "listen", errno: -result) }
+    }
+
+    /// One connection within the time, or nil.
+    public func accept(within timeout: Duration) -> NamespaceSocket? {
+        let result = nskit_accept(descriptor, timeout.inNanoseconds / 1_000)
+        return result >= 0 ? NamespaceSocket(descriptor: result, family: family) : nil
+    }
+
+    /// True when the connection was made within the time.
+    public func connect(to address: PeerAddress, port: UInt16, within timeout: Duration) -> Bool {
+        let bytes = address.bytes
+        return unsafe nskit_connect(descriptor, bytes, bytes.count, port, timeout.inNanoseconds / 1_000) == 0
+    }
+}
+
+/// Runs `body` on a fresh thread and waits for it.
+func onThreadOfItsOwn<T: Sendable>(_ body: @escaping @Sendable () throws(KitError) -> T) throws(KitError) -> T {
+    let done = DispatchSemaphore(value: 0)
+    let box = ResultBox<T>()
+    Thread.detachNewThread {
+        do throws(KitError) {
+            box.store(.success(try body()))
+        } catch {
+            box.store(.failure(error))
+        }
+        done.signal()
+    }
+    done.wait()
+    guard let result = box.take() else { throw .unexpected("a thread ended without a result") }
+    return try result.get()
+}
