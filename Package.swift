@@ -114,7 +114,7 @@ let package = Package(
         executable("outrider-coordinator", ["Coordinator", "DaemonSupport", arguments]),
         executable(
             "outriderctl",
-            ["ControlAPI", "LocalAPI", "NetworkTypes", grpcCore, grpcTransport, protobuf, arguments]),
+            ["ControlAPI", "LocalAPI", "NetworkTypes", "DaemonSupport", grpcCore, grpcTransport, protobuf, arguments]),
 
         // Test support, never shipped.
         library("SimulationKit", ["NetworkTypes"]),
