@@ -1,0 +1,115 @@
+public import FleetProtocol
+public import NetworkTypes
+
+/// How far prediction may act for an application.
+public enum PredictionMode: String, Hashable, Sendable, Codable, CaseIterable {
+    /// Forecast and show, do nothing beyond the watermark rule.
+    case observe
+    /// Reserve ranges ahead of demand, lease nothing ahead.
+    case reserve
+    /// Reserve, lease to hosts and stage in the kernels of peers.
+    case stage
+}
+
+/// What an operator says about an application.
+public struct ApplicationPolicy: Hashable, Sendable, Codable {
+    public var priority: PriorityClass
+    public var mode: PredictionMode
+    /// Free identifiers that are always kept, beyond those in use.
+    public var floor: Int
+    /// Upper bound on identifiers owned; 0 means none.
+    public var cap: Int
+    /// Fewer free identifiers than this refill the pool; nil means 2.
+    public var lowWatermark: Int?
+    /// Refill up to this many; nil means one block.
+    public var highWatermark: Int?
+    /// Confidence above which a predicted reservation is made; nil means 1 - quantile of the class.
+    public var threshold: Double?
+    /// Size of the blocks leased to hosts, a power of two 4 ... 256; nil means the installation's default.
+    public var blockSize: Int?
+    /// Applications whose VMs may exchange packets with this one's; both sides must allow.
+    public var allowed: [ApplicationID]
+    public init(
+        priority: PriorityClass = .standard, mode: PredictionMode = .stage, floor: Int = 0, cap: Int = 0,
+        lowWatermark: Int? = nil, highWatermark: Int? = nil, threshold: Double? = nil, blockSize: Int? = nil,
+        allowed: [ApplicationID] = []
+    ) {
+        self.priority = priority
+        self.mode = mode
+        self.floor = floor
+        self.cap = cap
+        self.lowWatermark = lowWatermark
+        self.highWatermark = highWatermark
+        self.threshold = threshold
+        self.blockSize = blockSize
+        self.allowed = allowed
+    }
+}
+
+/// An application by UUID or name, as a person types it.
+public typealias ApplicationReference = String
+
+/// Writes of the unary services.
+public enum Command: Hashable, Sendable {
+    // Session Manager
+    /// `id` nil lets the coordinator choose; repeating the same request with an id returns the same application.
+    case createApplication(name: String, policy: ApplicationPolicy, id: ApplicationID?)
+    /// `expectedRevision` 0 means any.
+    case updateApplication(ApplicationReference, policy: ApplicationPolicy, expectedRevision: UInt64)
+    case deleteApplication(ApplicationReference)
+    case createSession(ApplicationReference, label: String)
+    case endSession(SessionID)
+    // Network Manager
+    /// `lifetime` nil means the default for its kind; an empty key means none.
+    case allocateRange(
+        ApplicationReference, count: Int, confidence: Double, idempotencyKey: String, lifetime: Duration?)
+    case extendReservation(ReservationID, lifetime: Duration)
+    case releaseReservation(ReservationID, reason: String)
+    case reclaim(ReclaimTarget, dryRun: Bool, reason: String, force: Bool)
+}
+
+public enum ReclaimTarget: Hashable, Sendable {
+    /// The block around one identifier.
+    case identifier(SessionNetworkID)
+    /// Every block that the range touches.
+    case range(SNIRange)
+    /// Everything an application holds and does not use.
+    case application(ApplicationReference)
+    /// Everything a host holds and does not use.
+    case host(HostID)
+}
+
+/// Answers to ``Command``, in the order of its cases.
+public enum Reply: Hashable, Sendable {
+    case application(ApplicationInfo)
+    case session(SessionInfo)
+    case range(RangeGrant)
+    case reservation(ReservationInfo)
+    case reclaim([ReclaimItem])
+}
+
+/// Refusals of commands and queries. Every refused command leaves the state as it was.
+public enum CoordinatorError: Error, Hashable, Sendable {
+    case unknownApplication(ApplicationReference)
+    case unknownSession(SessionID)
+    case unknownReservation(ReservationID)
+    case unknownHost(HostID)
+    /// The pool has no room, with the identifiers still free.
+    case exhausted(wanted: Int, free: Int)
+    /// The application's cap (or another's floor) forbids it.
+    case quota(cap: Int, owned: Int, wanted: Int)
+    /// A stale expected revision, with the one in force.
+    case conflict(expected: UInt64, actual: UInt64)
+    case outsidePool(SNIRange)
+    case duplicateName(String)
+    /// The same id or key with another content.
+    case duplicate(String)
+    /// A field with a value out of its domain, and what would be accepted.
+    case invalid(field: String, why: String)
+    /// VMs stand in the way.
+    case refused(users: [VMInterface])
+    /// The application is being deleted.
+    case deleting(ApplicationReference)
+    /// The coordinator has not recovered yet.
+    case notReady
+}

@@ -1,0 +1,103 @@
+public import FleetProtocol
+public import NetworkTypes
+public import SNISpace
+
+/// What the store keeps. Replaying all events in order rebuilds the machine; ``CoordinatorMachine/replay(_:)`` only
+/// applies and never decides.
+public enum CoordinatorEvent: Hashable, Sendable, Codable {
+    /// First event of a store: what may never change.
+    case founded(Foundation)
+    /// A coordinator took over.
+    case termStarted(UInt64)
+    case book(BookEvent)
+    case applicationCreated(ApplicationID, name: String, policy: ApplicationPolicy, revision: UInt64)
+    case applicationUpdated(ApplicationID, policy: ApplicationPolicy, revision: UInt64)
+    case applicationDeleting(ApplicationID, revision: UInt64)
+    case applicationDeleted(ApplicationID)
+    case sessionCreated(SessionID, application: ApplicationID, label: String)
+    case sessionEnded(SessionID)
+    /// A host got its boot grant.
+    case hostGranted(HostRecord)
+    /// A host's bindings changed; `whole` replaces all that was known of it.
+    case bindings(HostID, journalSequence: UInt64, records: [BindingRecord], whole: Bool)
+    /// Aggregates of a host and boot up to `sequence` are counted.
+    case aggregated(HostID, sequence: UInt64, launches: [LaunchTally])
+    /// The fleet-wide sample of one aggregate interval, folded from all hosts.
+    case sampled([FleetSample])
+}
+
+/// What an installation may never change.
+public struct Foundation: Hashable, Sendable, Codable {
+    public var chunkOrder: Int
+    public var pool: [SNIRange]
+    public var excluded: [SNIRange]
+    /// Key of the chunk order, 128 bits.
+    public var keyHigh: UInt64
+    public var keyLow: UInt64
+    /// Overlay prefixes in text form.
+    public var overlayIPv4: String
+    public var overlayIPv6: String
+    public init(
+        chunkOrder: Int, pool: [SNIRange], excluded: [SNIRange], keyHigh: UInt64, keyLow: UInt64, overlayIPv4: String,
+        overlayIPv6: String
+    ) {
+        self.chunkOrder = chunkOrder
+        self.pool = pool
+        self.excluded = excluded
+        self.keyHigh = keyHigh
+        self.keyLow = keyLow
+        self.overlayIPv4 = overlayIPv4
+        self.overlayIPv6 = overlayIPv6
+    }
+}
+
+/// The durable part of a host.
+public struct HostRecord: Hashable, Sendable, Codable {
+    public var id: HostID
+    public var vtep: IPv4Address
+    public var incarnation: Incarnation
+    public var boot: BootID
+    public var fingerprint: String
+    public var version: String
+    /// Journal sequence that the coordinator has acknowledged.
+    public var journalSequence: UInt64
+    /// Last aggregate counted in this boot.
+    public var aggregateSequence: UInt64
+    public init(
+        id: HostID, vtep: IPv4Address, incarnation: Incarnation, boot: BootID, fingerprint: String, version: String,
+        journalSequence: UInt64, aggregateSequence: UInt64
+    ) {
+        self.id = id
+        self.vtep = vtep
+        self.incarnation = incarnation
+        self.boot = boot
+        self.fingerprint = fingerprint
+        self.version = version
+        self.journalSequence = journalSequence
+        self.aggregateSequence = aggregateSequence
+    }
+}
+
+/// Launches of one application on one host in one interval.
+public struct LaunchTally: Hashable, Sendable, Codable {
+    public var application: ApplicationID
+    public var launches: Int
+    public init(application: ApplicationID, launches: Int) {
+        self.application = application
+        self.launches = launches
+    }
+}
+
+/// One application in one interval over all hosts. Nil fields are unknown, not zero.
+public struct FleetSample: Hashable, Sendable, Codable {
+    public var application: ApplicationID
+    public var vms: Int?
+    public var peak: Int?
+    public var launches: Int?
+    public init(application: ApplicationID, vms: Int?, peak: Int?, launches: Int?) {
+        self.application = application
+        self.vms = vms
+        self.peak = peak
+        self.launches = launches
+    }
+}

@@ -1,0 +1,203 @@
+public import FleetProtocol
+public import NetworkTypes
+public import SNISpace
+
+public struct ApplicationInfo: Hashable, Sendable {
+    public var id: ApplicationID
+    public var name: String
+    public var policy: ApplicationPolicy
+    public var deleting: Bool
+    /// Revision of the last change of this application.
+    public var revision: UInt64
+    public var bound: Int
+    public var owned: Int
+    public var leased: Int
+}
+
+public struct SessionInfo: Hashable, Sendable {
+    public var id: SessionID
+    public var application: ApplicationID
+    public var label: String
+    public var ended: Bool
+    public var bound: Int
+}
+
+public struct ReservationInfo: Hashable, Sendable {
+    public var id: ReservationID
+    public var application: ApplicationID
+    public var range: SNIRange
+    public var predicted: Bool
+    /// Zero means ended.
+    public var expiresIn: Duration
+    public var reason: String
+}
+
+public struct RangeGrant: Hashable, Sendable {
+    public var range: SNIRange
+    public var reservation: ReservationInfo
+    /// Fewer than asked is a partial grant.
+    public var granted: Int
+}
+
+public struct ReclaimItem: Hashable, Sendable {
+    public var block: SNIBlock
+    public var application: ApplicationID
+    /// Nil when not leased.
+    public var host: HostID?
+    /// Reclamation started, or would start.
+    public var accepted: Bool
+    /// Why not; empty when accepted.
+    public var refusal: String
+    public var users: [VMInterface]
+}
+
+public struct RangeInfo: Hashable, Sendable {
+    public var range: SNIRange
+    public var application: ApplicationID
+    public var reserved: Int
+    public var leased: Int
+    public var bound: Int
+    public var quarantined: Int
+}
+
+public struct LeaseInfo: Hashable, Sendable {
+    public var block: SNIBlock
+    public var application: ApplicationID
+    public var host: HostID
+    public var epoch: Epoch
+    public var state: LeaseState
+    public var bound: Int
+    public var predicted: Bool
+}
+
+public struct Capabilities: Hashable, Sendable {
+    public var chunkSize: Int
+    public var shuffled: Bool
+    public var blockSizes: [Int]
+    public var pool: [SNIRange]
+    public var excluded: [SNIRange]
+    public var overlay: OverlayPlan
+    public var free: Int
+    public var position: Position
+}
+
+public struct Finding: Hashable, Sendable {
+    /// Stable code, such as `lease-unknown-to-host`.
+    public var code: String
+    public var object: String
+    public var detail: String
+    public var remedy: String
+}
+
+public struct CheckReport: Hashable, Sendable {
+    public var findings: [Finding]
+    public var hostsCompared: Int
+    public var blocksCompared: Int
+}
+
+public struct VirtualMachineInfo: Hashable, Sendable {
+    public var interface: VMInterface
+    public var application: ApplicationID
+    public var session: SessionID?
+    public var host: HostID
+    public var sni: SessionNetworkID
+    public var servedFrom: ServedFrom
+}
+
+public enum HostState: String, Hashable, Sendable, CaseIterable {
+    case connected, unreachable, refused
+}
+
+public struct HostInfo: Hashable, Sendable {
+    public var id: HostID
+    public var vtep: IPv4Address
+    public var state: HostState
+    public var incarnation: Incarnation
+    public var boot: BootID
+    /// Blocks leased.
+    public var leases: Int
+    public var bound: Int
+    public var acknowledgedRevision: UInt64
+    public var version: String
+    public var report: HostReport?
+    public var silent: Duration
+}
+
+public struct LaunchCounts: Hashable, Sendable, Codable {
+    public var staged: UInt64 = 0
+    public var leased: UInt64 = 0
+    public var reserved: UInt64 = 0
+    public var cold: UInt64 = 0
+    public init() {}
+}
+
+public struct StatusInfo: Hashable, Sendable {
+    public var version: String
+    public var position: Position
+    public var hosts: Int
+    public var hostsConnected: Int
+    public var applications: Int
+    public var free: Int
+    public var reserved: Int
+    public var leasedIdle: Int
+    public var bound: Int
+    public var reclaiming: Int
+    public var quarantined: Int
+    public var launches: LaunchCounts
+    public var uptime: Duration
+}
+
+public enum ProfileState: String, Hashable, Sendable, CaseIterable {
+    case cold, learning, ready, degraded
+}
+
+public struct QuantileValue: Hashable, Sendable {
+    public var level: Double
+    public var value: Double
+}
+
+public struct HorizonForecast: Hashable, Sendable {
+    public var horizon: Duration
+    public var concurrent: [QuantileValue]
+    public var peak: [QuantileValue]
+    public var launches: [QuantileValue]
+    /// Identifiers that the peak at the class's quantile implies, in whole blocks.
+    public var rangeSize: Int
+    /// Probability that more identifiers than held are needed within the horizon.
+    public var confidence: Double
+    /// Share of past forecasts inside [.1, .9]; nil when not yet known.
+    public var coverage80: Double?
+    /// Mean pinball loss of past forecasts; nil when not yet known.
+    public var loss: Double?
+}
+
+public struct ScalingProfileInfo: Hashable, Sendable {
+    public var application: ApplicationID
+    public var state: ProfileState
+    public var samples: Int
+    public var current: Int
+    public var horizons: [HorizonForecast]
+}
+
+public struct DecisionInfo: Hashable, Sendable {
+    public var application: ApplicationID
+    public var mode: PredictionMode
+    public var inUse: Int
+    public var cooling: Int
+    public var pending: Int
+    public var floor: Int
+    /// Nil when the forecast was not used.
+    public var forecast: Double?
+    public var target: Int
+    public var owned: Int
+    public var confidence: Double
+    public var threshold: Double
+    public var reason: String
+}
+
+public struct PlannedReleaseInfo: Hashable, Sendable {
+    public var application: ApplicationID
+    public var range: SNIRange
+    public var startsIn: Duration
+    public var reason: String
+}

@@ -1,0 +1,117 @@
+public import NetworkTypes
+
+/// An application's claim on identifiers, as first granted.
+public struct Reservation: Hashable, Sendable, Codable {
+    public var id: ReservationID
+    public var application: ApplicationID
+    /// What was granted: aligned, a power of two.
+    public var block: SNIBlock
+    /// Made ahead of demand by the Predictive Allocator.
+    public var predicted: Bool
+    /// Life from now on. A remaining duration, never a deadline: it restarts in full when a coordinator recovers.
+    public var lifetime: Duration
+    public var reason: String
+    /// Repeating the key returns the first answer; empty means none.
+    public var idempotencyKey: String
+    public init(
+        id: ReservationID, application: ApplicationID, block: SNIBlock, predicted: Bool, lifetime: Duration,
+        reason: String, idempotencyKey: String = ""
+    ) {
+        self.id = id
+        self.application = application
+        self.block = block
+        self.predicted = predicted
+        self.lifetime = lifetime
+        self.reason = reason
+        self.idempotencyKey = idempotencyKey
+    }
+}
+
+/// A block leased to one host for one application.
+public struct BlockLease: Hashable, Sendable, Codable {
+    public var block: SNIBlock
+    public var application: ApplicationID
+    public var host: HostID
+    /// Rises at every lease event, and stays above every epoch this block ever had, whoever held it.
+    public var epoch: Epoch
+    /// Leased ahead of demand.
+    public var predicted: Bool
+    /// Taken out of a range that the application held already.
+    public var fromReserved: Bool
+    public var state: LeaseState
+    /// The state before the mark, to which an abort returns.
+    public var stagedBeforeMark: Bool
+    /// Why it is being reclaimed; empty while it is not.
+    public var reason: String
+    /// The host withdraws bound VMs first.
+    public var force: Bool
+    public init(
+        block: SNIBlock, application: ApplicationID, host: HostID, epoch: Epoch, predicted: Bool, fromReserved: Bool
+    ) {
+        self.block = block
+        self.application = application
+        self.host = host
+        self.epoch = epoch
+        self.predicted = predicted
+        self.fromReserved = fromReserved
+        self.state = .leased
+        self.stagedBeforeMark = false
+        self.reason = ""
+        self.force = false
+    }
+}
+
+/// States of a leased block; see ``Book`` for the table.
+public enum LeaseState: String, Hashable, Sendable, Codable, CaseIterable {
+    /// The host may bind it.
+    case leased
+    /// And every reachable peer's kernel carries it.
+    case staged
+    /// The host is asked to drain it.
+    case marked
+    /// Drained for good; owner and peers are removing it.
+    case draining
+    /// Removed everywhere reachable; rests.
+    case quarantined
+}
+
+/// What changes the book. Commands of ``Book`` validate and return these; ``Book/apply(_:)`` is the only mutation.
+public enum BookEvent: Hashable, Sendable, Codable {
+    /// The chunk at `index` of the keyed order is open, `home` is the application that it was opened for.
+    case chunkOpened(index: Int, home: ApplicationID)
+    /// Free identifiers became an application's.
+    case reserved(Reservation)
+    /// New life, counted from now.
+    case reservationExtended(ReservationID, lifetime: Duration)
+    /// The claim ended: what is not leased is free again, leased blocks stay with their leases.
+    case reservationEnded(ReservationID, reason: String)
+    /// Reserved identifiers became a host's.
+    case leased(BlockLease)
+    case staged(SNIBlock)
+    case marked(SNIBlock, epoch: Epoch, reason: String, force: Bool)
+    case markAborted(SNIBlock, epoch: Epoch)
+    case drained(SNIBlock, epoch: Epoch)
+    case removed(SNIBlock)
+    case freed(SNIBlock)
+    /// Upper and lower bound of what an application owns; a cap of 0 means none.
+    case quotaSet(ApplicationID, cap: Int, floor: Int)
+    /// The application is gone: nothing refers to it any more.
+    case applicationForgotten(ApplicationID)
+}
+
+/// A block that returned to the free space.
+public struct ReclaimedBlock: Hashable, Sendable, Codable {
+    /// Rises by one with every entry, from 1.
+    public var cursor: UInt64
+    public var block: SNIBlock
+    public var application: ApplicationID
+    public var host: HostID
+    public var reason: String
+    public init(cursor: UInt64, block: SNIBlock, application: ApplicationID, host: HostID, reason: String) {
+        self.cursor = cursor
+        self.block = block
+        self.application = application
+        self.host = host
+        self.reason = reason
+    }
+}
