@@ -1,15 +1,9 @@
+public import Allocation
 public import FleetProtocol
 public import NetworkTypes
 
 /// How far prediction may act for an application.
-public enum PredictionMode: String, Hashable, Sendable, Codable, CaseIterable {
-    /// Forecast and show, do nothing beyond the watermark rule.
-    case observe
-    /// Reserve ranges ahead of demand, lease nothing ahead.
-    case reserve
-    /// Reserve, lease to hosts and stage in the kernels of peers.
-    case stage
-}
+public typealias PredictionMode = Allocation.PredictionMode
 
 /// What an operator says about an application.
 public struct ApplicationPolicy: Hashable, Sendable, Codable {

@@ -1,4 +1,5 @@
 public import FleetProtocol
+public import Forecasting
 public import NetworkTypes
 public import SNISpace
 
@@ -147,20 +148,14 @@ public struct StatusInfo: Hashable, Sendable {
     public var uptime: Duration
 }
 
-public enum ProfileState: String, Hashable, Sendable, CaseIterable {
-    case cold, learning, ready, degraded
-}
+/// How much a profile knows.
+public typealias ProfileState = Forecasting.ProfileState
 
-public struct QuantileValue: Hashable, Sendable {
-    public var level: Double
-    public var value: Double
-}
-
-public struct HorizonForecast: Hashable, Sendable {
+public struct HorizonForecastInfo: Hashable, Sendable {
     public var horizon: Duration
-    public var concurrent: [QuantileValue]
-    public var peak: [QuantileValue]
-    public var launches: [QuantileValue]
+    public var concurrent: [Quantile]
+    public var peak: [Quantile]
+    public var launches: [Quantile]
     /// Identifiers that the peak at the class's quantile implies, in whole blocks.
     public var rangeSize: Int
     /// Probability that more identifiers than held are needed within the horizon.
@@ -176,7 +171,7 @@ public struct ScalingProfileInfo: Hashable, Sendable {
     public var state: ProfileState
     public var samples: Int
     public var current: Int
-    public var horizons: [HorizonForecast]
+    public var horizons: [HorizonForecastInfo]
 }
 
 public struct DecisionInfo: Hashable, Sendable {
