@@ -7,7 +7,7 @@ public enum FilterSet: String, Hashable, Comparable, Sendable, CaseIterable {
     /// `port . source` that a port may send from; IPv6 by its /72.
     case source4, source6
     /// `port . sender` of ARP requests, and of neighbor solicitations: exact, because they create neighbor entries.
-    case arpSender = "arp-sender"
+    case arpSender = "arp_sender"
     case solicitor6
     /// `tunnel id . destination` of bound VMs, checked on the VXLAN device.
     case ingress4, ingress6
@@ -57,7 +57,7 @@ extension FilterElement: CustomStringConvertible {
             "pair6 \(source.lowerBound)-\(source.upperBound) . \(destination.lowerBound)-\(destination.upperBound)"
         case .source4(let device, let address): "source4 \(device) . \(address)"
         case .source6(let device, let network): "source6 \(device) . \(network)/72"
-        case .arpSender(let device, let address): "arp-sender \(device) . \(address)"
+        case .arpSender(let device, let address): "arp_sender \(device) . \(address)"
         case .solicitor6(let device, let address): "solicitor6 \(device) . \(address)"
         case .ingress4(let vni, let address): "ingress4 \(vni) . \(address)"
         case .ingress6(let vni, let address): "ingress6 \(vni) . \(address)"

@@ -1,0 +1,215 @@
+public import NetworkTypes
+
+/// From semantic changes to desired kernel objects.
+///
+/// Every change costs in proportion to its own objects, never to the table. Keys are the kernel's; when two sources
+/// want one key, the order of ``Contributor`` decides.
+///
+/// | change | objects |
+/// |---|---|
+/// | (always) | gateway address on `lo`, unreachable cover routes of both overlay prefixes |
+/// | local block | its VNI in the filter |
+/// | remote block | nexthop object, an IPv4 and an IPv6 route on it; one neighbor per tunnel endpoint |
+/// | scope | pairs of ranges within the application, and with each application when both allow each other |
+/// | port | gateway address, host routes, neighbors, anti-spoof elements, ingress elements |
+public struct DataplaneModel: Sendable {
+    public let configuration: DataplaneConfiguration
+
+    /// Who wants a key. Earlier cases win: what is bound here beats what is routed elsewhere.
+    private enum Contributor: Hashable, Sendable {
+        case always
+        case port(SessionNetworkID)
+        case local(SNIBlock)
+        case remote(SNIBlock)
+        case tunnelEndpoint(IPv4Address)
+        case scope(ApplicationPair)
+
+        var precedence: Int {
+            switch self {
+            case .always: 0
+            case .port: 1
+            case .local: 2
+            case .remote: 3
+            case .tunnelEndpoint: 4
+            case .scope: 5
+            }
+        }
+    }
+
+    private var wanted: [KernelKey: [(contributor: Contributor, object: KernelObject)]] = [:]
+    private var ports: [SessionNetworkID: Port] = [:]
+    private var localBlocks: [SNIBlock: LocalBlock] = [:]
+    private var remoteBlocks: [SNIBlock: RemoteRoute] = [:]
+    private var blocksOfEndpoint: [IPv4Address: Int] = [:]
+    private var scopes: [ApplicationID: Scope] = [:]
+    private var pairs: [ApplicationPair: Set<FilterElement>] = [:]
+
+    public init(configuration: DataplaneConfiguration) {
+        self.configuration = configuration
+        var ignored: Set<KernelKey> = []
+        want(ObjectBuilder(configuration: configuration).always, for: .always, touched: &ignored)
+    }
+
+    /// The object wanted for a key, or nil when the key should not exist.
+    public func object(for key: KernelKey) -> KernelObject? {
+        wanted[key]?.min { $0.contributor.precedence < $1.contributor.precedence }?.object
+    }
+
+    /// Every key that should exist.
+    public var keys: some Collection<KernelKey> { wanted.keys }
+
+    /// Ports as last set.
+    public func port(_ sni: SessionNetworkID) -> Port? { ports[sni] }
+
+    /// Takes one change and returns the keys whose wanted object may differ now.
+    public mutating func apply(_ change: DataplaneChange) throws(DataplaneError) -> Set<KernelKey> {
+        var touched: Set<KernelKey> = []
+        switch change {
+        case .setLocalBlock(let local):
+            try check(local.block)
+            localBlocks[local.block] = local
+            want([.vni(local.block.vni)], for: .local(local.block), touched: &touched)
+        case .removeLocalBlock(let block):
+            guard localBlocks.removeValue(forKey: block) != nil else { return [] }
+            unwant([.vni(block.vni)], for: .local(block), touched: &touched)
+        case .setRemoteBlock(let route):
+            try check(route.block)
+            guard route.vtep != configuration.vtep else { throw .ownTunnelEndpoint(route.block, route.vtep) }
+            setRemote(route, touched: &touched)
+        case .removeRemoteBlock(let block):
+            removeRemote(block, touched: &touched)
+        case .setScope(let scope):
+            for range in scope.ranges { try check(range) }
+            replaceScope(of: scope.application, with: scope, touched: &touched)
+        case .removeScope(let application):
+            replaceScope(of: application, with: nil, touched: &touched)
+        case .setPort(let port):
+            try check(port)
+            setPort(port, touched: &touched)
+        case .removePort(let sni):
+            guard let port = ports.removeValue(forKey: sni) else { return [] }
+            unwant(builder.port(port).map(\.key), for: .port(sni), touched: &touched)
+        }
+        return touched
+    }
+
+    private var builder: ObjectBuilder { ObjectBuilder(configuration: configuration) }
+}
+
+// MARK: - Checks
+
+extension DataplaneModel {
+    private func check(_ range: SNIRange) throws(DataplaneError) {
+        let capacity = configuration.plan.capacity
+        guard Int(range.last.rawValue) < capacity else { throw .outsidePlan(range, capacity: capacity) }
+    }
+
+    private func check(_ block: SNIBlock) throws(DataplaneError) {
+        guard block.vni.rawValue != 0 else { throw .reservedVNI(block) }
+        try check(block.range)
+    }
+
+    private func check(_ port: Port) throws(DataplaneError) {
+        try check(port.block)
+        guard port.block.contains(port.sni) else { throw .portOutsideBlock(port.sni, port.block) }
+        guard !port.mac.isMulticast else { throw .groupAddress(port.sni, port.mac) }
+    }
+}
+
+// MARK: - Changes
+
+extension DataplaneModel {
+    private mutating func setRemote(_ route: RemoteRoute, touched: inout Set<KernelKey>) {
+        let former = remoteBlocks.updateValue(route, forKey: route.block)
+        if former?.vtep != route.vtep {
+            blocksOfEndpoint[route.vtep, default: 0] += 1
+            want([builder.endpoint(route.vtep)], for: .tunnelEndpoint(route.vtep), touched: &touched)
+            if let former { releaseEndpoint(former.vtep, touched: &touched) }
+        }
+        want(builder.remote(route), for: .remote(route.block), touched: &touched)
+    }
+
+    private mutating func removeRemote(_ block: SNIBlock, touched: inout Set<KernelKey>) {
+        guard let route = remoteBlocks.removeValue(forKey: block) else { return }
+        unwant(builder.remote(route).map(\.key), for: .remote(block), touched: &touched)
+        releaseEndpoint(route.vtep, touched: &touched)
+    }
+
+    private mutating func releaseEndpoint(_ vtep: IPv4Address, touched: inout Set<KernelKey>) {
+        let left = (blocksOfEndpoint[vtep] ?? 1) - 1
+        blocksOfEndpoint[vtep] = left > 0 ? left : nil
+        guard left <= 0 else { return }
+        unwant([builder.endpoint(vtep).key], for: .tunnelEndpoint(vtep), touched: &touched)
+    }
+
+    private mutating func setPort(_ port: Port, touched: inout Set<KernelKey>) {
+        let objects = builder.port(port)
+        if let former = ports.updateValue(port, forKey: port.sni) {
+            let kept = Set(objects.map(\.key))
+            unwant(
+                builder.port(former).map(\.key).filter { !kept.contains($0) }, for: .port(port.sni), touched: &touched)
+        }
+        want(objects, for: .port(port.sni), touched: &touched)
+    }
+
+    private mutating func replaceScope(
+        of application: ApplicationID, with scope: Scope?, touched: inout Set<KernelKey>
+    ) {
+        let former = scopes[application]
+        scopes[application] = scope
+        let partners = Set((former?.allowed ?? []) + (scope?.allowed ?? []) + [application])
+        for partner in partners {
+            let pair = ApplicationPair(application, partner)
+            let elements = elements(of: pair)
+            let old = pairs[pair] ?? []
+            pairs[pair] = elements.isEmpty ? nil : elements
+            unwant(old.subtracting(elements).map(KernelKey.element), for: .scope(pair), touched: &touched)
+            want(elements.subtracting(old).map(KernelObject.element), for: .scope(pair), touched: &touched)
+        }
+    }
+
+    /// Pairs of two applications exist while both allow each other: one side alone opens nothing.
+    private func elements(of pair: ApplicationPair) -> Set<FilterElement> {
+        guard let first = scopes[pair.first], let second = scopes[pair.second] else { return [] }
+        if pair.first == pair.second {
+            return builder.pairs(from: first.ranges, to: first.ranges)
+        }
+        guard first.allowed.contains(pair.second), second.allowed.contains(pair.first) else { return [] }
+        return builder.pairs(from: first.ranges, to: second.ranges)
+            .union(builder.pairs(from: second.ranges, to: first.ranges))
+    }
+}
+
+// MARK: - Contributions
+
+extension DataplaneModel {
+    private mutating func want(
+        _ objects: [KernelObject], for contributor: Contributor, touched: inout Set<KernelKey>
+    ) {
+        for object in objects {
+            wanted[object.key, default: []].removeAll { $0.contributor == contributor }
+            wanted[object.key, default: []].append((contributor, object))
+            touched.insert(object.key)
+        }
+    }
+
+    private mutating func unwant(
+        _ keys: [KernelKey], for contributor: Contributor, touched: inout Set<KernelKey>
+    ) {
+        for key in keys {
+            wanted[key]?.removeAll { $0.contributor == contributor }
+            if wanted[key]?.isEmpty == true { wanted[key] = nil }
+            touched.insert(key)
+        }
+    }
+}
+
+/// Two applications, unordered; an application with itself is the pair of its own ranges.
+private struct ApplicationPair: Hashable, Sendable {
+    let first: ApplicationID
+    let second: ApplicationID
+    init(_ one: ApplicationID, _ other: ApplicationID) {
+        first = min(one, other)
+        second = max(one, other)
+    }
+}

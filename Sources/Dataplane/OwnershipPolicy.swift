@@ -1,0 +1,53 @@
+import NetworkTypes
+
+/// Which entries of the kernel are ours, and whether anything may be deleted at all: the one place that decides it.
+///
+/// | entry | verdict |
+/// |---|---|
+/// | route or nexthop with our protocol number | ours |
+/// | route or nexthop of the kernel itself | ignored |
+/// | any other route or nexthop | foreign: left alone and reported, also where it sits on a key of ours |
+/// | permanent neighbor on our VXLAN device or on a port | ours |
+/// | permanent neighbor elsewhere | foreign |
+/// | learned neighbor | ignored; a wanted key replaces it |
+/// | VNI of our device, element of our tables | ours |
+/// | address | ignored unless wanted: the kernel adds link-local ones by itself |
+public struct OwnershipPolicy: Hashable, Sendable {
+    /// False while there is no trustworthy journal: what runs is adopted, and nothing is deleted.
+    public var mayDelete: Bool
+    /// Our VXLAN device.
+    public var device: String
+
+    public init(device: String, mayDelete: Bool) {
+        self.device = device
+        self.mayDelete = mayDelete
+    }
+
+    public enum Verdict: Hashable, Sendable { case ours, foreign, ignored }
+
+    public func verdict(of entry: ObservedObject) -> Verdict {
+        switch entry.origin {
+        case .routing(let number):
+            number == DataplaneConfiguration.routeProtocol ? .ours : number == Self.kernelProtocol ? .ignored : .foreign
+        case .neighbor(let permanent): neighborVerdict(entry.key, permanent: permanent)
+        case .plain: if case .address = entry.key { .ignored } else { .ours }
+        }
+    }
+
+    /// RTPROT_KERNEL of linux/rtnetlink.h.
+    private static let kernelProtocol: UInt8 = 2
+
+    private func neighborVerdict(_ key: KernelKey, permanent: Bool) -> Verdict {
+        guard case .neighbor(let name, _) = key, permanent else { return .ignored }
+        return name == device || Self.isPort(name) ? .ours : .foreign
+    }
+
+    /// `sni` and six hexadecimal digits (``Port/name``).
+    static func isPort(_ name: String) -> Bool {
+        name.utf8.count == 9 && name.hasPrefix("sni")
+            && name.utf8.dropFirst(3).allSatisfy { digit in
+                (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit)
+                    || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(digit)
+            }
+    }
+}

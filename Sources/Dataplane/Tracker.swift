@@ -1,0 +1,215 @@
+import NetworkTypes
+
+/// Desired and actual view of the kernel, key by key, and the difference as an ordered plan.
+///
+/// In the manner of Felix: nothing touches the kernel outside a plan, an error keeps its key pending, and a resync
+/// replaces belief by observation. State of one key:
+///
+/// | wanted | seen | entry is | plan |
+/// |---|---|---|---|
+/// | yes | no | | create |
+/// | yes | same value | ours | nothing |
+/// | yes | other value | ours or ignored | replace |
+/// | yes | any value | foreign | nothing; reported in ``foreign`` and ``obstructed`` |
+/// | no | yes | ours, written or wanted before | delete |
+/// | no | yes | ours, never wanted here, first dump | nothing yet; ``needsRecheck`` |
+/// | no | yes | ours, never wanted here, second dump in a row | delete |
+/// | no | yes | foreign or ignored | nothing |
+///
+/// A dump taken while the kernel changes can be short or stale without a mark, so one dump alone never deletes, and a
+/// delete that is already decided is not dropped because one dump misses the entry.
+public struct Tracker: Sendable {
+    public private(set) var policy: OwnershipPolicy
+
+    private var desired: [KernelKey: KernelObject] = [:]
+    private var actual: [KernelKey: ObservedObject] = [:]
+    /// Keys that may differ; everything else is known to agree.
+    private var pending: Set<KernelKey> = []
+    /// Undesired keys that may be deleted: we wrote them, wanted them, or saw them twice.
+    private var condemned: Set<KernelKey> = []
+    /// Undesired keys of ours seen in the last dump only.
+    private var suspects: Set<KernelKey> = []
+
+    /// Entries of others, by the last dump of their kind.
+    public private(set) var foreign: Set<KernelKey> = []
+    /// Last error per key that is still pending.
+    public private(set) var failures: [KernelKey: Failure] = [:]
+    /// An error, or an overrun of notifications: the view may be wrong until the next ``resync(_:)``.
+    public private(set) var needsResync = true
+
+    /// Why a key is still pending.
+    public struct Failure: Hashable, Sendable {
+        public var reason: String
+        /// Attempts in a row.
+        public var attempts: Int
+    }
+
+    public init(policy: OwnershipPolicy) { self.policy = policy }
+
+    /// Wanted keys that an entry of somebody else occupies.
+    public var obstructed: Set<KernelKey> { foreign.filter { desired[$0] != nil } }
+    /// Entries that need a second dump before they may be deleted.
+    public var needsRecheck: Bool { policy.mayDelete && !suspects.isEmpty }
+    /// True while the kernel may not carry what is wanted for a key.
+    public func isPending(_ key: KernelKey) -> Bool { pending.contains(key) }
+    /// Keys that the next plan may write.
+    public var pendingCount: Int { pending.count }
+    public var desiredCount: Int { desired.count }
+    public var actualCount: Int { actual.count }
+
+    /// Entries that would be deleted if the policy allowed it.
+    public var withheld: Set<KernelKey> { policy.mayDelete ? [] : condemned.union(suspects) }
+
+    /// Every element that should be in a set: for a table that is made anew.
+    public var desiredElements: [FilterElement] {
+        desired.values.compactMap { if case .element(let element) = $0 { element } else { nil } }
+    }
+}
+
+// MARK: - Inputs
+
+extension Tracker {
+    /// Sets or clears (nil) what is wanted for a key.
+    public mutating func want(_ object: KernelObject?, for key: KernelKey) {
+        let former = desired[key]
+        guard former != object else { return }
+        desired[key] = object
+        if object == nil, former != nil, actual[key].map({ policy.verdict(of: $0) != .foreign }) ?? false {
+            condemned.insert(key)
+        } else if object != nil {
+            condemned.remove(key)
+            suspects.remove(key)
+        }
+        settle(key)
+    }
+
+    /// With deletes allowed again, everything decided so far becomes part of the next plan.
+    public mutating func setPolicy(_ policy: OwnershipPolicy) {
+        self.policy = policy
+        pending.formUnion(condemned)
+    }
+
+    /// Asks for a dump: after ENOBUFS, a link that lost UP, or a device that was made anew.
+    public mutating func queueResync() { needsResync = true }
+
+    /// Replaces the view of the dumped kinds by what the kernel returned.
+    public mutating func resync(_ dump: KernelDump) {
+        let formerSuspects = suspects
+        var seen: Set<KernelKey> = []
+        seen.reserveCapacity(dump.objects.count)
+        suspects = suspects.filter { !dump.kinds.contains($0.kind) }
+        foreign = foreign.filter { !dump.kinds.contains($0.kind) }
+        for entry in dump.objects where dump.kinds.contains(entry.key.kind) {
+            // Two entries may share a key (IPv6 routes of two protocols): ours says more than somebody else's.
+            if !seen.insert(entry.key).inserted, let known = actual[entry.key], policy.verdict(of: known) == .ours {
+                continue
+            }
+            actual[entry.key] = entry
+            classify(entry, seenBefore: formerSuspects.contains(entry.key))
+        }
+        for key in actual.keys where dump.kinds.contains(key.kind) && !seen.contains(key) { actual[key] = nil }
+        for key in desired.keys where dump.kinds.contains(key.kind) { settle(key) }
+        needsResync = false
+    }
+
+    private mutating func classify(_ entry: ObservedObject, seenBefore: Bool) {
+        switch policy.verdict(of: entry) {
+        case .ignored: break
+        case .foreign: foreign.insert(entry.key)
+        case .ours:
+            foreign.remove(entry.key)
+            guard desired[entry.key] == nil, !condemned.contains(entry.key) else { return }
+            if seenBefore {
+                condemned.insert(entry.key)
+                pending.insert(entry.key)
+            } else {
+                suspects.insert(entry.key)
+            }
+        }
+    }
+}
+
+// MARK: - Outcome of writes
+
+extension Tracker {
+    /// The kernel carries the operation now.
+    public mutating func completed(_ operation: KernelOperation) {
+        let key = operation.key
+        failures[key] = nil
+        switch operation {
+        case .create(let object), .replace(let object):
+            actual[key] = ObservedObject(object, origin: Self.origin(of: object))
+            dropOverlapped(by: object)
+            if desired[key] == nil { condemned.insert(key) }
+        case .delete:
+            actual[key] = nil
+            condemned.remove(key)
+            suspects.remove(key)
+        }
+        settle(key)
+    }
+
+    /// The operation did not happen; its key stays pending, and the view is to be read again.
+    public mutating func failed(_ operation: KernelOperation, reason: String) {
+        let attempts = (failures[operation.key]?.attempts ?? 0) + 1
+        failures[operation.key] = Failure(reason: reason, attempts: attempts)
+        pending.insert(operation.key)
+        needsResync = true
+    }
+
+    private static func origin(of object: KernelObject) -> Origin {
+        switch object {
+        case .route, .nexthop: .routing(protocolNumber: DataplaneConfiguration.routeProtocol)
+        case .neighbor: .neighbor(permanent: true)
+        case .vni, .address, .element: .plain
+        }
+    }
+
+    /// A pair that the kernel accepted proves that nothing overlapping is left, and a late delete of an overlapped
+    /// one would remove the new element: interval sets delete by point.
+    private mutating func dropOverlapped(by object: KernelObject) {
+        guard case .element(let element) = object, element.isPair else { return }
+        for key in condemned {
+            guard case .element(let other) = key, other != element, other.overlaps(element) else { continue }
+            actual[key] = nil
+            condemned.remove(key)
+            settle(key)
+        }
+    }
+
+    private mutating func settle(_ key: KernelKey) {
+        if agrees(key) {
+            pending.remove(key)
+            failures[key] = nil
+        } else {
+            pending.insert(key)
+        }
+    }
+
+    private func agrees(_ key: KernelKey) -> Bool {
+        guard let object = desired[key] else { return !condemned.contains(key) }
+        guard let entry = actual[key] else { return false }
+        return entry.object == object && (entry.origin == Self.origin(of: object))
+    }
+}
+
+// MARK: - Plan
+
+extension Tracker {
+    /// What to write now; empty when desired and actual agree as far as the policy allows.
+    public func plan() -> ChangePlan {
+        var builder = PlanBuilder()
+        for key in pending {
+            if let object = desired[key] {
+                guard let entry = actual[key] else {
+                    builder.add(.create(object))
+                    continue
+                }
+                if !agrees(key), policy.verdict(of: entry) != .foreign { builder.add(.replace(object)) }
+            } else if condemned.contains(key), policy.mayDelete {
+                builder.add(.delete(key))
+            }
+        }
+        return builder.plan()
+    }
+}
