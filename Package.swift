@@ -21,6 +21,7 @@ let generated: [SwiftSetting] = [
 let collections = Target.Dependency.product(name: "Collections", package: "swift-collections")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let grpcCore = Target.Dependency.product(name: "GRPCCore", package: "grpc-swift-2")
 let grpcTransport = Target.Dependency.product(
@@ -92,7 +93,9 @@ let package = Package(
         library(
             "ControlAPIMapping",
             ["ControlAPI", "NetworkTypes", "FleetProtocol", "SNISpace", "CoordinatorCore", grpcCore, protobuf]),
-        library("DaemonSupport", ["CSystemShim", logging, lifecycle, .product(name: "Yams", package: "Yams")]),
+        library(
+            "DaemonSupport",
+            ["CSystemShim", "NetworkTypes", logging, lifecycle, unixSignals, .product(name: "Yams", package: "Yams")]),
 
         // Shells.
         library(
@@ -120,6 +123,7 @@ let package = Package(
         library("SimulationKit", ["NetworkTypes"]),
         library("NamespaceKit", ["NetworkTypes", "Netlink", "LocalAPI", "CNamespaceKit"]),
 
+        tests("DaemonSupportTests", ["DaemonSupport", "NetworkTypes", logging, lifecycle]),
         tests("NetworkTypesTests", ["NetworkTypes", "SimulationKit"]),
         tests("SimulationKitTests", ["NetworkTypes", "SimulationKit"]),
     ]

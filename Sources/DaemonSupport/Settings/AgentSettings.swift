@@ -1,0 +1,134 @@
+public import Logging
+public import NetworkTypes
+
+/// The configuration of one host agent, checked. Keys and texts: ``schema``.
+public struct AgentSettings: Hashable, Sendable {
+    public var host: HostID
+    public var coordinator: Endpoint
+    public var vtep: IPv4Address
+    /// MTU of the underlay; nil means that it is read from the interface which carries ``vtep``.
+    public var underlayMTU: Int?
+    public var stateDirectory: String
+    /// Path of the local agent socket.
+    public var socket: String
+    public var socketGroup: String
+    /// Path of the overlay's network namespace.
+    public var overlayNamespace: String
+    public var bootIDFile: String
+    public var fingerprintFile: String
+    public var reconcileInterval: Duration
+    public var sampleInterval: Duration
+    public var logLevel: Logger.Level
+    /// The configuration in force, defaults included, as a file that means the same.
+    public private(set) var effectiveText: String
+
+    /// Reads and checks a file.
+    public static func load(file: String) throws(ConfigurationError) -> AgentSettings {
+        try AgentSettings(yaml: readConfigurationFile(file), file: file)
+    }
+
+    /// Checks YAML text; `file` stands in messages.
+    public init(yaml: String, file: String) throws(ConfigurationError) {
+        let document = try SettingsDocument(yaml: yaml, file: file, schema: Self.schema)
+        let problems = Self.contradictions(document)
+        guard problems.isEmpty else { throw ConfigurationError(problems) }
+        host = document[Keys.host]
+        coordinator = document[Keys.coordinator]
+        vtep = document[Keys.vtep]
+        underlayMTU = document[optional: Keys.underlayMTU]
+        stateDirectory = document[Keys.stateDirectory]
+        socket = document[Keys.socket]
+        socketGroup = document[Keys.socketGroup]
+        overlayNamespace = document[Keys.overlayNamespace]
+        bootIDFile = document[Keys.bootIDFile]
+        fingerprintFile = document[Keys.fingerprintFile]
+        reconcileInterval = document[Keys.reconcileInterval]
+        sampleInterval = document[Keys.sampleInterval]
+        logLevel = document[Keys.logLevel]
+        effectiveText = Self.schema.effective(document)
+    }
+
+    private static func contradictions(_ document: SettingsDocument) -> [ConfigurationProblem] {
+        var problems: [ConfigurationProblem] = []
+        let vtep = document[Keys.vtep]
+        let unusable: String? =
+            switch vtep.rawValue >> 24 {
+            case 127: "a loopback address, which no other host can reach"
+            case 0: "not an address of a host"
+            case 224...239: "a multicast address"
+            case 240...255: "a reserved or broadcast address"
+            default: nil
+            }
+        if let unusable {
+            problems.append(
+                document.contradiction(
+                    Keys.vtep, "\(vtep) is \(unusable)", fix: "give the address of this host's underlay interface"))
+        }
+        if document[Keys.socket] == document[Keys.overlayNamespace] {
+            problems.append(
+                document.contradiction(
+                    Keys.socket, "it is the same path as overlay-namespace", fix: "choose another path for one of them")
+            )
+        }
+        return problems
+    }
+}
+
+extension AgentSettings {
+    enum Keys {
+        static let host = SettingKey.scalar(
+            "host", ValueFormat<HostID>.losslessText("a host name of a-z 0-9 - . with at most 63 characters"),
+            .required(example: "node-1"),
+            "Name of this host, unique in the installation. The coordinator knows the host by it: never change it while",
+            "the host holds leases.")
+        static let coordinator = SettingKey.scalar(
+            "coordinator", .remoteEndpoint, .required(example: "10.0.0.2:7443"), "The coordinator.")
+        static let vtep = SettingKey.scalar(
+            "vtep", ValueFormat<IPv4Address>.losslessText("an IPv4 address, such as 10.0.0.5"),
+            .required(example: "10.0.0.5"),
+            "Address of this host in the underlay, at which other hosts reach its VXLAN device.")
+        static let underlayMTU = SettingKey.scalar(
+            "underlay-mtu", .integer(1330...65535), .optional(example: "1500"),
+            "MTU of the underlay in bytes. Without it, the MTU of the interface that carries 'vtep' is read.")
+        static let stateDirectory = SettingKey.scalar(
+            "state-directory", .absolutePath, .defaulted("/var/lib/outrider-agent"),
+            "Where the journal of leases and bindings lives. It must survive a reboot.")
+        static let socket = SettingKey.scalar(
+            "socket", .absolutePath, .defaulted("/run/outrider/agent.sock"),
+            "Local socket for hooks and outriderctl (Varlink).")
+        static let socketGroup = SettingKey.scalar(
+            "socket-group", .groupName, .defaulted("outrider"), "Group that may use the socket, beside root.")
+        static let overlayNamespace = SettingKey.scalar(
+            "overlay-namespace", .absolutePath, .defaulted("/run/netns/outrider"),
+            "Network namespace of the overlay, made by 'outrider-agent netns create'.")
+        static let bootIDFile = SettingKey.scalar(
+            "boot-id-file", .absolutePath, .defaulted("/proc/sys/kernel/random/boot_id"),
+            "File with the identity of this boot of the machine, a UUID. Change it only for several agents on one machine."
+        )
+        static let fingerprintFile = SettingKey.scalar(
+            "fingerprint-file", .absolutePath, .defaulted("/etc/machine-id"),
+            "File whose content identifies this machine. It tells a cloned disk from the machine it was cloned from.")
+        static let reconcileInterval = SettingKey.scalar(
+            "reconcile-interval", .duration(), .defaulted(.seconds(30)),
+            "How often the kernel's state is compared with the desired state, beside every time that an event asks for it."
+        )
+        static let sampleInterval = SettingKey.scalar(
+            "sample-interval", .duration(), .defaulted(.seconds(2)),
+            "How often port counters are read. The coordinator says how often they are reported.")
+        static let logLevel = SettingKey.logLevel
+    }
+
+    /// Every key that the agent's configuration may have.
+    public static let schema = SettingsSchema(
+        program: "outrider-agent",
+        preamble: [
+            "Configuration of outrider-agent.",
+            "Check a changed file with 'outrider-agent config check --config FILE'. SIGHUP applies a changed log-level;",
+            "everything else takes a restart, which loses no packet.",
+        ],
+        keys: [
+            Keys.host, Keys.coordinator, Keys.vtep, Keys.underlayMTU, Keys.stateDirectory, Keys.socket,
+            Keys.socketGroup, Keys.overlayNamespace, Keys.bootIDFile, Keys.fingerprintFile, Keys.reconcileInterval,
+            Keys.sampleInterval, Keys.logLevel,
+        ])
+}

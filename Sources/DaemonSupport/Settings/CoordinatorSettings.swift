@@ -1,0 +1,73 @@
+public import Logging
+public import NetworkTypes
+
+/// The configuration of the coordinator, checked. Keys and texts: ``schema``.
+public struct CoordinatorSettings: Hashable, Sendable {
+    public var listen: [Endpoint]
+    public var stateDirectory: String
+    /// Ascending and disjoint.
+    public var pool: [SNIRange]
+    /// Ascending, disjoint, inside the pool.
+    public var excluded: [SNIRange]
+    public var chunkSize: Int
+    public var blockSize: Int
+    public var overlay: OverlayPlan
+    public var overlayMTU: Int
+    public var vxlanPort: UInt16
+    public var sampleInterval: Duration
+    public var aggregateInterval: Duration
+    public var decisionInterval: Duration
+    public var leadTime: Duration
+    /// Ascending.
+    public var horizons: [Duration]
+    public var cooldown: Duration
+    public var quarantine: Duration
+    /// Life of a predicted reservation.
+    public var reservationLifetime: Duration
+    /// Life of a reservation on demand.
+    public var standardLifetime: Duration
+    public var bindUntil: Duration
+    public var unreachableAfter: Duration
+    public var drainTimeout: Duration
+    public var logLevel: Logger.Level
+    /// The configuration in force, defaults included, as a file that means the same.
+    public private(set) var effectiveText: String
+
+    /// Reads and checks a file.
+    public static func load(file: String) throws(ConfigurationError) -> CoordinatorSettings {
+        try CoordinatorSettings(yaml: readConfigurationFile(file), file: file)
+    }
+
+    /// Checks YAML text; `file` stands in messages.
+    public init(yaml: String, file: String) throws(ConfigurationError) {
+        let document = try SettingsDocument(yaml: yaml, file: file, schema: Self.schema)
+        let problems = Self.contradictions(document)
+        guard problems.isEmpty else { throw ConfigurationError(problems) }
+        guard let overlay = OverlayPlan(ipv4: document[Keys.overlayIPv4], ipv6: document[Keys.overlayIPv6]) else {
+            preconditionFailure("the formats of overlay-ipv4 and overlay-ipv6 admit what OverlayPlan refuses")
+        }
+        listen = document[Keys.listen]
+        stateDirectory = document[Keys.stateDirectory]
+        pool = document[Keys.pool].sorted()
+        excluded = document[Keys.exclude].sorted()
+        chunkSize = document[Keys.chunkSize]
+        blockSize = document[Keys.blockSize]
+        self.overlay = overlay
+        overlayMTU = document[Keys.overlayMTU]
+        vxlanPort = document[Keys.vxlanPort]
+        sampleInterval = document[Keys.sampleInterval]
+        aggregateInterval = document[Keys.aggregateInterval]
+        decisionInterval = document[Keys.decisionInterval]
+        leadTime = document[Keys.leadTime]
+        horizons = document[Keys.horizons]
+        cooldown = document[Keys.cooldown]
+        quarantine = document[Keys.quarantine]
+        reservationLifetime = document[Keys.reservationLifetime]
+        standardLifetime = document[Keys.standardLifetime]
+        bindUntil = document[Keys.bindUntil]
+        unreachableAfter = document[Keys.unreachableAfter]
+        drainTimeout = document[Keys.drainTimeout]
+        logLevel = document[Keys.logLevel]
+        effectiveText = Self.schema.effective(document)
+    }
+}
