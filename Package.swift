@@ -126,5 +126,6 @@ let package = Package(
         tests("DaemonSupportTests", ["DaemonSupport", "NetworkTypes", logging, lifecycle]),
         tests("NetworkTypesTests", ["NetworkTypes", "SimulationKit"]),
         tests("SimulationKitTests", ["NetworkTypes", "SimulationKit"]),
+        tests("NamespaceTests", ["NamespaceKit", "LocalAPI", "NetworkTypes"]),
     ]
 )

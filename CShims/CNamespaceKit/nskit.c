@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
@@ -17,9 +18,6 @@
 
 #ifndef SOL_NETLINK
 #define SOL_NETLINK 270
-#endif
-#ifndef NETLINK_ADD_MEMBERSHIP
-#define NETLINK_ADD_MEMBERSHIP 1
 #endif
 #ifndef IPV6_HDRINCL
 #define IPV6_HDRINCL 36
@@ -164,6 +162,11 @@ int nskit_include_header(int fd, int family) {
 int nskit_join_group(int fd, unsigned group) {
     int size = 16 << 20;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0) return -errno;
+    /* The kernel skips listeners without a port id of their own. A second group finds the socket bound. */
+    struct sockaddr_nl own = {.nl_family = AF_NETLINK};
+    socklen_t length = sizeof own;
+    if (getsockname(fd, (struct sockaddr *)&own, &length) < 0) return -errno;
+    if (own.nl_pid == 0 && bind(fd, (struct sockaddr *)&own, sizeof own) < 0) return -errno;
     return setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0 ? -errno : 0;
 }
 

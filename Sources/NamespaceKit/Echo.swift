@@ -73,7 +73,9 @@ public final class EchoSocket: Sendable {
             repeat {
                 let wait = max(.zero, moment - ContinuousClock.now)
                 guard let (data, _) = socket.receive(within: wait) else { return }
-                guard let reply = Packets.echoReply(socket.family, data), reply.identifier == identifier else { continue }
+                guard let reply = Packets.echoReply(socket.family, data), reply.identifier == identifier else {
+                    continue
+                }
                 let index = Int(reply.sequence)
                 if answered.indices.contains(index), !answered[index] {
                     answered[index] = true

@@ -58,9 +58,9 @@ public final class VMSlot: Sendable {
             [
                 "link set eth0 mtu \(addressing.mtu) up",
                 "addr add \(addressing.ipv4)/32 dev eth0",
-                "-6 addr add \(addressing.ipv6)/128 dev eth0 nodad",
+                "addr add \(addressing.ipv6)/128 dev eth0 nodad",
                 "route add default via \(addressing.gatewayIPv4) dev eth0 onlink src \(addressing.ipv4)",
-                "-6 route add default via \(addressing.gatewayIPv6) dev eth0",
+                "route add ::/0 via \(addressing.gatewayIPv6) dev eth0",
             ], namespace: name)
     }
 
