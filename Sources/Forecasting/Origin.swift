@@ -1,0 +1,89 @@
+/// Where a series stands.
+struct Moment: Sendable {
+    var tick: Int
+    var level: Double
+    /// Launches since the start, wrapping.
+    var launches: UInt32
+}
+
+/// What the daily profile says for one origin and lead.
+struct SeasonalBase: Sendable {
+    var now: Float
+    var later: Float
+    var peak: Float
+    var launches: Float
+}
+
+/// A forecast that waits for its outcome: own and baseline's .1, .5, .9 of the level.
+struct ScoredForecast: Sendable {
+    var low: Float
+    var middle: Float
+    var high: Float
+    var baseLow: Float
+    var baseMiddle: Float
+    var baseHigh: Float
+}
+
+/// The start of one forecast, with all that was known then: nothing that came later may enter its judgement.
+struct Origin: Sendable {
+    var level: Float
+    var launches: UInt32
+    var base: SeasonalBase?
+    var season: Centres?
+    var forecast: ScoredForecast?
+
+    init(level: Float, launches: UInt32, base: SeasonalBase?) {
+        self.level = level
+        self.launches = launches
+        self.base = base
+    }
+}
+
+/// The origins under way of one lead, one per segment, and the running peak of each segment.
+struct OriginRing: Sendable {
+    private struct Segment {
+        var origin: Origin?
+        var peak: Float = 0
+        var unknown: Int32 = 0
+    }
+    private var segments: [Segment]
+    /// Number of the running segment; negative before the first sample.
+    private(set) var segment = -1
+
+    init(slots: Int) { segments = Array(repeating: Segment(), count: slots) }
+
+    mutating func extend(peak: Float, unknown: Int) {
+        guard segment >= 0 else { return }
+        let slot = segment % segments.count
+        segments[slot].peak = max(segments[slot].peak, peak)
+        segments[slot].unknown += Int32(clamping: unknown)
+    }
+
+    /// The origin whose lead ends where `segment` begins.
+    func origin(maturingAt segment: Int) -> Origin? {
+        self.segment >= 0 ? segments[segment % segments.count].origin : nil
+    }
+
+    /// Largest peak and unknown samples over all segments under way.
+    var window: (peak: Float, unknown: Int) {
+        segments.reduce(into: (0, 0)) { result, segment in
+            result.0 = max(result.0, segment.peak)
+            result.1 += Int(segment.unknown)
+        }
+    }
+
+    /// Starts a segment; those that were jumped over are unknown.
+    mutating func begin(_ origin: Origin, segment next: Int, stride: Int) {
+        if segment >= 0 {
+            for skipped in (segment + 1)..<max(segment + 1, min(next, segment + 1 + segments.count)) {
+                segments[skipped % segments.count] = Segment(origin: nil, peak: 0, unknown: Int32(clamping: stride))
+            }
+            // A long gap may end inside another turn of the ring: whatever is older than one lead is no origin.
+            if next - segment > segments.count {
+                for slot in segments.indices { segments[slot].origin = nil }
+            }
+        }
+        segments[next % segments.count] = Segment(origin: origin, peak: origin.level, unknown: 0)
+        segment = next
+    }
+}
