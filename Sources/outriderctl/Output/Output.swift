@@ -1,0 +1,26 @@
+import SwiftProtobuf
+
+/// The one renderer: every verb hands it the answer and the way it looks as text.
+struct Output {
+    let format: OutputFormat
+
+    /// Prints canonical proto3 JSON, or the lines that `text` makes.
+    func show(_ message: some Message, _ text: () -> [String]) throws {
+        switch format {
+        case .json: Terminal.write(try message.jsonString())
+        case .table: show(text())
+        }
+    }
+
+    /// Prints a Varlink answer's parameters, or the lines that `text` makes.
+    func show(json: String, _ text: () -> [String]) {
+        switch format {
+        case .json: Terminal.write(json)
+        case .table: show(text())
+        }
+    }
+
+    private func show(_ lines: [String]) {
+        if !lines.isEmpty { Terminal.write(lines.joined(separator: "\n")) }
+    }
+}

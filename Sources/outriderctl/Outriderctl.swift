@@ -1,0 +1,40 @@
+import ArgumentParser
+import DaemonSupport
+
+/// The root of the command tree: one folder per noun beside this file, one file per verb in it.
+@main
+struct Outriderctl: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "outriderctl",
+        abstract: "Shows and steers an Outrider installation.",
+        discussion: """
+            Everything but `vm attach`, `vm plug` and `vm detach` talks to the coordinator; those three talk to the agent \
+            of this host.
+
+            \(ExitStatus.help(ExitStatus.allCases))
+            """,
+        version: version,
+        subcommands: [
+            StatusCommand.self, CheckCommand.self, PoolCommand.self, ApplicationCommand.self, SessionCommand.self,
+            HostCommand.self, RangeCommand.self, ReservationCommand.self, LeaseCommand.self, ForecastCommand.self,
+            ReclaimCommand.self, ReclaimedCommand.self, VirtualMachineCommand.self,
+        ])
+
+    static let version = "0.1.0"
+
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as ControlFailure {
+            Terminal.writeError("outriderctl: \(failure.message)")
+            exit(withError: ArgumentParser.ExitCode(failure.status.rawValue))
+        } catch {
+            exit(withError: error)
+        }
+    }
+}
