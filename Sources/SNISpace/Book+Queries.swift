@@ -1,0 +1,124 @@
+public import NetworkTypes
+
+/// Identifiers of one owner by what happens to them.
+public struct Holdings: Hashable, Sendable {
+    /// Owned by ranges, in any state.
+    public var owned = 0
+    /// Not leased.
+    public var reserved = 0
+    /// Leased or staged, in use or not.
+    public var leased = 0
+    /// Marked or draining.
+    public var reclaiming = 0
+    public var quarantined = 0
+    public init() {}
+}
+
+extension Book {
+    /// Identifiers that nobody owns.
+    public var free: Int { capacity - ownedTotal }
+
+    /// The highest epoch given out.
+    public var epoch: Epoch { lastEpoch }
+
+    public func owned(by application: ApplicationID) -> Int { accounts[application]?.owned.identifiers ?? 0 }
+
+    public var holdings: Holdings { holdings(byState, owned: ownedTotal) }
+
+    public func holdings(of application: ApplicationID) -> Holdings {
+        guard let account = accounts[application] else { return Holdings() }
+        return holdings(account.byState, owned: account.owned.identifiers)
+    }
+
+    private func holdings(_ counts: StateCounts, owned: Int) -> Holdings {
+        var holdings = Holdings()
+        holdings.owned = owned
+        holdings.leased = counts[.leased] + counts[.staged]
+        holdings.reclaiming = counts[.marked] + counts[.draining]
+        holdings.quarantined = counts[.quarantined]
+        holdings.reserved = owned - holdings.leased - holdings.reclaiming - holdings.quarantined
+        return holdings
+    }
+
+    public func quota(of application: ApplicationID) -> (cap: Int, floor: Int) {
+        (accounts[application]?.cap ?? 0, accounts[application]?.floor ?? 0)
+    }
+
+    /// The lease of exactly this block.
+    public func lease(of block: SNIBlock) -> BlockLease? {
+        guard let lease = leases[block.first.rawValue], lease.block == block else { return nil }
+        return lease
+    }
+
+    /// The lease around an identifier.
+    public func lease(around sni: SessionNetworkID) -> BlockLease? {
+        for order in 2...8 {
+            let first = sni.rawValue & ~(UInt32(1) << UInt32(order) - 1)
+            if let lease = leases[first], lease.block.order >= order, lease.block.contains(sni) { return lease }
+        }
+        return nil
+    }
+
+    /// Leases of an application by block, in any state.
+    public func leases(of application: ApplicationID) -> [BlockLease] {
+        (accounts[application]?.leases).map { $0.compactMap { leases[$0] } } ?? []
+    }
+
+    /// Leases of a host by block, in any state.
+    public func leases(of host: HostID) -> [BlockLease] {
+        hostLeases[host].map { $0.compactMap { leases[$0] } } ?? []
+    }
+
+    public var allLeases: [BlockLease] { leases.values.sorted { $0.block < $1.block } }
+    public var leaseCount: Int { leases.count }
+    public func leaseCount(of host: HostID) -> Int { hostLeases[host]?.count ?? 0 }
+
+    /// Ranges that an application owns: maximal aligned blocks, ascending.
+    public func ranges(of application: ApplicationID) -> [SNIBlock] { accounts[application]?.owned.blocks ?? [] }
+
+    /// What hosts and peers carry of an application (leased, staged or marked), adjacent blocks joined.
+    ///
+    /// Reserved identifiers are left out on purpose: they may return to the free space without a handshake, so no
+    /// kernel may ever have heard of them.
+    public func activeRuns(of application: ApplicationID) -> [SNIRange] { accounts[application]?.active.runs ?? [] }
+
+    /// Identifiers owned and not leased, as maximal aligned blocks.
+    public func idleBlocks(of application: ApplicationID) -> [SNIBlock] { accounts[application]?.idle.blocks ?? [] }
+
+    /// True when a block of that order can be leased without a new reservation.
+    public func hasIdle(_ application: ApplicationID, order: Int) -> Bool {
+        accounts[application]?.idle.bestFit(order: order) != nil
+    }
+
+    /// Applications that own something or have a quota.
+    public var applications: [ApplicationID] { accounts.keys.sorted() }
+
+    public func reservation(_ id: ReservationID) -> Reservation? { claims[id]?.reservation }
+
+    /// What is left of a reservation, ascending.
+    public func pieces(of id: ReservationID) -> [SNIBlock] { claims[id]?.pieces.sorted() ?? [] }
+
+    /// Reservations in force, by application, then range.
+    public func reservations(of application: ApplicationID? = nil) -> [Reservation] {
+        let chosen: [Reservation]
+        if let application {
+            chosen = (accounts[application]?.reservations ?? []).compactMap { claims[$0]?.reservation }
+        } else {
+            chosen = claims.values.map(\.reservation)
+        }
+        return chosen.sorted { ($0.application, $0.block, $0.id) < ($1.application, $1.block, $1.id) }
+    }
+
+    /// State of one identifier; nil outside the pool.
+    public func state(of sni: SessionNetworkID) -> IdentifierState? {
+        guard plan.contains(SNIRange(unchecked: sni.rawValue, count: 1)) else { return nil }
+        if let lease = lease(around: sni) { return IdentifierState(lease.state) }
+        guard let chunk = chunks[plan.chunk(of: sni)], let single = SNIBlock(first: sni, size: 1) else { return .free }
+        return chunk.free.enclosing(single) == nil ? .reserved : .free
+    }
+
+    /// Blocks that returned to the free space after `cursor`, each exactly once.
+    public func reclaimed(after cursor: UInt64, limit: Int) -> [ReclaimedBlock] {
+        reclaimedLog.after(cursor, limit: limit)
+    }
+}

@@ -1,0 +1,151 @@
+import DequeModule
+import NetworkTypes
+
+/// The book of the 24-bit identifier space: who owns which range, who leases which block, in which epoch.
+///
+/// Every identifier is in one of seven states. Columns are what can happen (``BookVerb``), cells the state that follows,
+/// `-` a refusal that changes nothing:
+///
+/// | state       | reserve  | release     | lease  | stage  | mark   | abort  | drain    | remove      | free |
+/// |-------------|----------|-------------|--------|--------|--------|--------|----------|-------------|------|
+/// | free        | reserved | -           | -      | -      | -      | -      | -        | -           | -    |
+/// | reserved    | -        | free        | leased | -      | -      | -      | -        | -           | -    |
+/// | leased      | -        | leased      | -      | staged | marked | -      | -        | -           | -    |
+/// | staged      | -        | staged      | -      | -      | marked | -      | -        | -           | -    |
+/// | marked      | -        | marked      | -      | -      | -      | former | draining | -           | -    |
+/// | draining    | -        | draining    | -      | -      | -      | -      | -        | quarantined | -    |
+/// | quarantined | -        | quarantined | -      | -      | -      | -      | -        | -           | free |
+///
+/// `former` is leased or staged, whichever it was before the mark. A release (also expiry and deletion) ends the claim
+/// of a reservation and never a lease: no path frees a leased block except mark, drain, remove, free.
+///
+/// Commands validate and return events; ``apply(_:)`` is the only mutation, so that replaying the events rebuilds the
+/// book exactly. The book knows no clock: lifetimes are lengths, and who counts them down asks for the end.
+///
+/// Chunks: an application finds room in this order: the free buddy of one of its ranges of the size asked (the range
+/// doubles), a chunk that was opened for it, a fresh chunk in keyed order, and only when none is left, a chunk opened
+/// for another. Sharing a chunk is safe (ranges are disjoint, and leases end by the handshake alone); it costs the
+/// other application room to grow in place, which is why it comes last. An empty chunk closes and returns to the order.
+///
+/// Epochs come from one counter of the book, so that they rise over every earlier lease of a block, whatever block
+/// sizes and owners it had.
+public struct Book: Hashable, Sendable {
+    public let plan: PoolPlan
+    let order: ChunkOrder
+    var chunks: [UInt32: Chunk] = [:]
+    /// Places of the order from here on were never opened.
+    var cursor = 0
+    /// Places before the cursor whose chunk is usable and closed.
+    var closed = IdentifierSet()
+    /// Usable chunks that are not open.
+    var unopened: Int
+    /// Open chunks with room, by the order of their largest free block.
+    var room: [IdentifierSet]
+    /// The same chunks by the application that they were opened for.
+    var homes: [HomeKey: IdentifierSet] = [:]
+    var accounts: [ApplicationID: Account] = [:]
+    var leases: [UInt32: BlockLease] = [:]
+    var hostLeases: [HostID: IdentifierSet] = [:]
+    var claims: [ReservationID: Claim] = [:]
+    var pieces = PieceTable()
+    var lastEpoch = Epoch(0)
+    var ownedTotal = 0
+    /// Identifiers promised by floors and not owned yet.
+    var floorDebt = 0
+    var byState = StateCounts()
+    var answers = AnswerLog()
+    var reclaimedLog = ReclaimedLog()
+
+    /// Usable identifiers of the pool.
+    public let capacity: Int
+
+    public init(plan: PoolPlan) {
+        self.plan = plan
+        order = plan.order
+        let chunks = plan.chunks
+        unopened = chunks.count
+        capacity = plan.capacity
+        room = Array(repeating: IdentifierSet(), count: plan.chunkOrder + 1)
+    }
+}
+
+/// Which reservation claims which identifiers.
+struct PieceTable: Hashable, Sendable {
+    private var byFirst: [UInt32: Piece] = [:]
+    private var firsts = IdentifierSet()
+
+    struct Piece: Hashable, Sendable {
+        var block: SNIBlock
+        var claim: ReservationID
+    }
+
+    mutating func insert(_ block: SNIBlock, of claim: ReservationID) {
+        byFirst[block.first.rawValue] = Piece(block: block, claim: claim)
+        firsts.insert(block.first.rawValue)
+    }
+
+    mutating func remove(_ block: SNIBlock) {
+        byFirst[block.first.rawValue] = nil
+        firsts.remove(block.first.rawValue)
+    }
+
+    /// The pieces that share identifiers with `block`.
+    func overlapping(_ block: SNIBlock) -> [Piece] {
+        for order in block.order...24 {
+            let first = block.first.rawValue & ~(UInt32(1) << UInt32(order) - 1)
+            if let piece = byFirst[first], piece.block.order >= order { return [piece] }
+        }
+        var found: [Piece] = []
+        var cursor = block.first.rawValue
+        while let first = firsts.next(from: cursor), first < block.range.end, let piece = byFirst[first] {
+            found.append(piece)
+            cursor = first + 1
+        }
+        return found
+    }
+}
+
+/// Answers by idempotency key, oldest forgotten first.
+struct AnswerLog: Hashable, Sendable {
+    static let countMax = 16_384
+    private var byKey: [String: Reservation] = [:]
+    private var keys = Deque<String>()
+
+    subscript(key: String) -> Reservation? { byKey[key] }
+    var all: [Reservation] { keys.compactMap { byKey[$0] } }
+
+    mutating func record(_ reservation: Reservation) {
+        guard !reservation.idempotencyKey.isEmpty else { return }
+        if byKey.updateValue(reservation, forKey: reservation.idempotencyKey) == nil {
+            keys.append(reservation.idempotencyKey)
+        }
+        if keys.count > Self.countMax, let oldest = keys.popFirst() { byKey[oldest] = nil }
+    }
+}
+
+/// Blocks that returned to the free space, oldest forgotten first.
+struct ReclaimedLog: Hashable, Sendable {
+    static let countMax = 65_536
+    var last: UInt64 = 0
+    private(set) var entries = Deque<ReclaimedBlock>()
+
+    init(last: UInt64 = 0, entries: [ReclaimedBlock] = []) {
+        self.last = last
+        self.entries = Deque(entries)
+    }
+
+    mutating func record(_ lease: BlockLease) {
+        last += 1
+        entries.append(
+            ReclaimedBlock(
+                cursor: last, block: lease.block, application: lease.application, host: lease.host,
+                reason: lease.reason))
+        if entries.count > Self.countMax { entries.removeFirst() }
+    }
+
+    func after(_ cursor: UInt64, limit: Int) -> [ReclaimedBlock] {
+        guard let first = entries.first, cursor < last else { return [] }
+        let skip = cursor < first.cursor ? 0 : Int(cursor - first.cursor) + 1
+        return Array(entries.dropFirst(skip).prefix(max(0, limit)))
+    }
+}

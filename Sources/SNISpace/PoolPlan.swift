@@ -1,0 +1,101 @@
+public import NetworkTypes
+
+/// What an installation may use of the identifier space, cut into chunks in keyed order. Never changes.
+public struct PoolPlan: Hashable, Sendable, Codable {
+    /// log2 of the identifiers per chunk.
+    public let chunkOrder: Int
+    /// Ascending, disjoint.
+    public let pool: [SNIRange]
+    /// Ascending, disjoint.
+    public let excluded: [SNIRange]
+    public let key: ShuffleKey
+
+    /// Chunks of 2^8 ... 2^16 identifiers: no lease is larger than the smallest, and a chunk's book stays small.
+    public static let chunkOrders = 8...16
+
+    /// Sorts and joins the ranges. Chunk 0 is never handed out, whatever the pool says: the kernel refuses VNI 0, and
+    /// VNI 1 belongs to the path echo.
+    public init(chunkOrder: Int, pool: [SNIRange], excluded: [SNIRange], key: ShuffleKey) throws(BookError) {
+        guard Self.chunkOrders.contains(chunkOrder) else {
+            throw .invalid(field: "chunk-size", why: "must be a power of two from 256 to 65536")
+        }
+        self.chunkOrder = chunkOrder
+        self.pool = Self.joined(pool)
+        self.excluded = Self.joined(excluded)
+        self.key = key
+        guard capacity > 0 else {
+            throw .invalid(field: "pool", why: "nothing is left of it outside chunk 0 and the excluded ranges")
+        }
+    }
+
+    /// The order of the chunks.
+    public var order: ChunkOrder { ChunkOrder(bits: 24 - chunkOrder, key: key) }
+
+    /// Number of the chunk that an identifier lies in.
+    public func chunk(of sni: SessionNetworkID) -> UInt32 { sni.rawValue >> UInt32(chunkOrder) }
+
+    /// True when every identifier of the range may be used.
+    public func contains(_ range: SNIRange) -> Bool {
+        range.first.rawValue >= 1 << UInt32(chunkOrder) && pool.contains { $0.contains(range) }
+            && !excluded.contains { $0.overlaps(range) }
+    }
+
+    /// The usable identifiers of a chunk as maximal aligned blocks.
+    public func usable(in chunk: UInt32) -> BuddyIndex {
+        var usable = BuddyIndex(orderMax: chunkOrder)
+        guard chunk != 0 else { return usable }
+        let low = chunk << UInt32(chunkOrder)
+        let high = low + 1 << UInt32(chunkOrder)
+        for range in pool where range.first.rawValue < high && low < range.end {
+            var cursor = max(low, range.first.rawValue)
+            let end = min(high, range.end)
+            for hole in excluded where hole.end > cursor && hole.first.rawValue < end {
+                if hole.first.rawValue > cursor { Self.insert(cursor..<hole.first.rawValue, into: &usable) }
+                cursor = max(cursor, hole.end)
+            }
+            if cursor < end { Self.insert(cursor..<end, into: &usable) }
+        }
+        return usable
+    }
+
+    /// Identifiers that may be used.
+    public var capacity: Int { chunks.reduce(0) { $0 + usable(in: $1).identifiers } }
+
+    /// Chunks that hold usable identifiers, ascending.
+    public var chunks: [UInt32] {
+        var numbers: [UInt32] = []
+        for range in pool {
+            for number in chunk(of: range.first)...chunk(of: range.last)
+            where numbers.last != number && !usable(in: number).isEmpty {
+                numbers.append(number)
+            }
+        }
+        return numbers
+    }
+
+    private static func insert(_ run: Range<UInt32>, into index: inout BuddyIndex) {
+        var first = run.lowerBound
+        while first < run.upperBound {
+            let aligned = first == 0 ? 24 : first.trailingZeroBitCount
+            let fitting = 31 - (run.upperBound - first).leadingZeroBitCount
+            let order = min(aligned, fitting, index.orderMax)
+            guard let block = SNIBlock(first: SessionNetworkID(unchecked: first), size: 1 << order) else { return }
+            index.insert(block)
+            first += 1 << UInt32(order)
+        }
+    }
+
+    private static func joined(_ ranges: [SNIRange]) -> [SNIRange] {
+        var result: [SNIRange] = []
+        for range in ranges.sorted() {
+            if let last = result.last, last.end >= range.first.rawValue {
+                let end = max(last.end, range.end)
+                result[result.count - 1] = SNIRange(
+                    unchecked: last.first.rawValue, count: Int(end - last.first.rawValue))
+            } else {
+                result.append(range)
+            }
+        }
+        return result
+    }
+}
