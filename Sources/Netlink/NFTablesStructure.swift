@@ -1,0 +1,222 @@
+/// The tables of the overlay's namespace as data.
+///
+/// Everything is positive: a chain names what may pass and its policy drops the rest, so a set that is still empty, a
+/// port that is not yet known and a packet without tunnel metadata are closed. Exceptions of the port side:
+///
+/// | packet from a port | verdict | rule |
+/// |---|---|---|
+/// | IPv4 from the VM's own address | pass to the pair check | `port source4` |
+/// | IPv6 from the VM's own /72, ICMPv6 errors among it | pass to the pair check | `port source6` |
+/// | IPv4 from 0.0.0.0 (DHCP): addresses are configured, nobody would answer | drop | `drop unconfigured` |
+/// | neighbor solicitation from the VM's address or its MAC's link-local one | pass to the gateway | `nd solicitation` |
+/// | neighbor solicitation from `::` (DAD, RFC 4862): creates no entry | pass to the gateway | `nd duplicate` |
+/// | any other neighbor discovery: advertisements, router discovery, redirects (RFC 4861) | drop | `drop nd` |
+/// | other IPv6 multicast, listener reports (RFC 3810) among it: the overlay carries none | drop | `drop multicast` |
+/// | anything else: not the port's address | drop | `drop source` |
+/// | ARP from the VM's own address | pass | `arp own` |
+/// | any other ARP, probes from 0.0.0.0 (RFC 5227) among it | drop | `drop arp` |
+/// | to the host itself, except those solicitations: echo to the gateway too | drop | `drop input` |
+/// | to another VM, but not of a pair that may talk | drop | `drop pair` |
+///
+/// Solicitations and ARP create neighbor entries, and neighbor tables are shared by all namespaces; so both are bound to
+/// exact addresses, for all of which the data plane holds permanent entries. ARP has a table of its own and no
+/// netdev chain per port: one rule and one hash set serve every port, nothing has to be rebuilt when a port is re-made,
+/// and the hook (NF_ARP_IN) comes before the kernel looks at the sender.
+enum NFTStructure {
+    /// Raised with every change of what stands here: a running table of another version is replaced.
+    static let version = "outrider/1"
+    static let tableName = "outrider"
+    static let underlayTableName = "outrider_underlay"
+
+    // Where the fields of a key go: a name takes four registers.
+    private static let key: UInt32 = 8
+    private static let afterName: UInt32 = 12
+
+    private static let isIPv4: [NFTStep] = [.load(.networkFamily, into: key), .compare(key, .equal, [2])]
+    private static let isIPv6: [NFTStep] = [.load(.networkFamily, into: key), .compare(key, .equal, [10])]
+    private static let isICMPv6: [NFTStep] =
+        isIPv6 + [
+            .load(.transportProtocol, into: key), .compare(key, .equal, [58]),
+        ]
+    /// Type 135 with the hop limit that no router has lowered (RFC 4861 section 7.1.1).
+    private static let isSolicitation: [NFTStep] =
+        isICMPv6 + [
+            .transport(offset: 0, length: 1, into: key), .compare(key, .equal, [135]),
+            .network(offset: 7, length: 1, into: key), .compare(key, .equal, [255]),
+        ]
+    /// The /72 of one identifier.
+    private static let identifierMask = [UInt8](repeating: 0xFF, count: 9) + [UInt8](repeating: 0, count: 7)
+
+    static func name(_ device: String) -> [UInt8] {
+        let bytes = Array(device.utf8.prefix(15))
+        return bytes + [UInt8](repeating: 0, count: 16 - bytes.count)
+    }
+
+    /// Tables of the overlay's namespace; `device` is the VXLAN device.
+    static func overlay(device: String) -> [NFTTable] {
+        [forwarding(device: device), arp, ingress(device: device)]
+    }
+
+    private static func forwarding(device: String) -> NFTTable {
+        NFTTable(
+            family: .inet, name: tableName,
+            sets: [
+                NFTSet(name: "source4", fields: [.interfaceName, .ipv4]),
+                NFTSet(name: "source6", fields: [.interfaceName, .ipv6]),
+                NFTSet(name: "solicitor6", fields: [.interfaceName, .ipv6]),
+                NFTSet(name: "pair4", fields: [.ipv4, .ipv4], interval: true),
+                NFTSet(name: "pair6", fields: [.ipv6, .ipv6], interval: true),
+            ],
+            chains: [
+                NFTChain(
+                    name: "prerouting", hook: 0, priority: -300, policyDrops: true, rules: portRules(device: device)),
+                NFTChain(
+                    name: "input", hook: 1, priority: 0, policyDrops: true,
+                    rules: [
+                        NFTRule(name: "gateway solicitation", steps: isSolicitation + [.accept]),
+                        NFTRule(name: "drop input", steps: [.count, .drop]),
+                    ]),
+                NFTChain(
+                    name: "forward", hook: 2, priority: 0, policyDrops: true,
+                    rules: [
+                        NFTRule(
+                            name: "allowed pair4",
+                            steps: isIPv4 + [
+                                .network(offset: 12, length: 4, into: key),
+                                .network(offset: 16, length: 4, into: key + 1),
+                                .member(key, of: "pair4"), .accept,
+                            ]),
+                        NFTRule(
+                            name: "allowed pair6",
+                            steps: isIPv6 + [
+                                .network(offset: 8, length: 16, into: key),
+                                .network(offset: 24, length: 16, into: key + 4),
+                                .member(key, of: "pair6"), .accept,
+                            ]),
+                        NFTRule(name: "drop pair", steps: [.count, .drop]),
+                    ]),
+            ])
+    }
+
+    private static func portRules(device: String) -> [NFTRule] {
+        let port: NFTStep = .load(.inputName, into: key)
+        return [
+            // What came through the tunnel was checked by the chain on the device.
+            NFTRule(name: "tunnel", steps: [port, .compare(key, .equal, name(device)), .accept]),
+            NFTRule(name: "loopback", steps: [port, .compare(key, .equal, name("lo")), .accept]),
+            NFTRule(
+                name: "nd solicitation",
+                steps: isSolicitation + [
+                    port, .network(offset: 8, length: 16, into: afterName), .member(key, of: "solicitor6"), .accept,
+                ]),
+            NFTRule(
+                name: "nd duplicate",
+                steps: isSolicitation + [
+                    .network(offset: 8, length: 16, into: key), .compare(key, .equal, [UInt8](repeating: 0, count: 16)),
+                    .accept,
+                ]),
+            NFTRule(
+                name: "drop nd",
+                steps: isICMPv6 + [
+                    .transport(offset: 0, length: 1, into: key), .compare(key, .atLeast, [133]),
+                    .compare(key, .atMost, [137]), .count, .drop,
+                ]),
+            NFTRule(
+                name: "drop multicast",
+                steps: isIPv6 + [
+                    .network(offset: 24, length: 1, into: key), .compare(key, .equal, [0xFF]), .count, .drop,
+                ]),
+            NFTRule(
+                name: "drop unconfigured",
+                steps: isIPv4 + [
+                    .network(offset: 12, length: 4, into: key), .compare(key, .equal, [0, 0, 0, 0]), .count, .drop,
+                ]),
+            NFTRule(
+                name: "port source4",
+                steps: isIPv4 + [
+                    port, .network(offset: 12, length: 4, into: afterName), .member(key, of: "source4"), .accept,
+                ]),
+            NFTRule(
+                name: "port source6",
+                steps: isIPv6 + [
+                    // Masked instead of an interval set: a hash set costs the same at any size.
+                    port, .network(offset: 8, length: 16, into: afterName), .mask(afterName, identifierMask),
+                    .member(key, of: "source6"), .accept,
+                ]),
+            NFTRule(name: "drop source", steps: [.count, .drop]),
+        ]
+    }
+
+    private static let arp = NFTTable(
+        family: .arp, name: tableName,
+        sets: [NFTSet(name: "arp_sender", fields: [.interfaceName, .ipv4])],
+        chains: [
+            NFTChain(
+                name: "input", hook: 0, priority: 0, policyDrops: true,
+                rules: [
+                    NFTRule(
+                        name: "arp own",
+                        steps: [
+                            .load(.inputName, into: key),
+                            // Sender protocol address of an Ethernet/IPv4 ARP packet (RFC 826).
+                            .network(offset: 14, length: 4, into: afterName), .member(key, of: "arp_sender"), .accept,
+                        ]),
+                    NFTRule(name: "drop arp", steps: [.count, .drop]),
+                ])
+        ])
+
+    private static func ingress(device: String) -> NFTTable {
+        func bound(_ name: String, etherType: [UInt8], offset: UInt32, length: UInt32) -> NFTRule {
+            NFTRule(
+                name: "bound \(name)",
+                steps: [
+                    .load(.linkProtocol, into: key), .compare(key, .equal, etherType), .tunnelID(into: key),
+                    .network(offset: offset, length: length, into: key + 1), .member(key, of: name), .accept,
+                ])
+        }
+        return NFTTable(
+            family: .netdev, name: tableName,
+            sets: [
+                NFTSet(name: "ingress4", fields: [.mark, .ipv4]), NFTSet(name: "ingress6", fields: [.mark, .ipv6]),
+            ],
+            chains: [
+                NFTChain(
+                    name: "ingress", hook: 0, priority: 0, device: device, policyDrops: true,
+                    rules: [
+                        bound("ingress4", etherType: [0x08, 0x00], offset: 16, length: 4),
+                        bound("ingress6", etherType: [0x86, 0xDD], offset: 24, length: 16),
+                        NFTRule(name: "drop ingress", steps: [.count, .drop]),
+                    ])
+            ])
+    }
+}
+
+// MARK: - The host's own namespace
+
+extension NFTStructure {
+    /// Drops what reaches our UDP port from anybody but a known tunnel endpoint, before connection tracking sees it.
+    ///
+    /// Both families: the VXLAN socket listens on IPv6 too, and no endpoint of ours has such an address.
+    static func underlay(vxlanPort: UInt16) -> NFTTable {
+        let port: [UInt8] = [UInt8(vxlanPort >> 8), UInt8(vxlanPort & 0xFF)]
+        let isTunnel: [NFTStep] = [
+            .load(.transportProtocol, into: key), .compare(key, .equal, [17]),
+            .transport(offset: 2, length: 2, into: key), .compare(key, .equal, port),
+        ]
+        return NFTTable(
+            family: .inet, name: underlayTableName,
+            sets: [NFTSet(name: "vtep", fields: [.ipv4])],
+            chains: [
+                NFTChain(
+                    name: "prerouting", hook: 0, priority: -300, policyDrops: false,
+                    rules: [
+                        NFTRule(
+                            name: "known endpoint",
+                            steps: isTunnel + isIPv4 + [
+                                .network(offset: 12, length: 4, into: key), .member(key, of: "vtep"), .accept,
+                            ]),
+                        NFTRule(name: "drop underlay", steps: isTunnel + [.count, .drop]),
+                    ])
+            ])
+    }
+}
