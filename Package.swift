@@ -23,6 +23,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let grpcCore = Target.Dependency.product(name: "GRPCCore", package: "grpc-swift-2")
 let grpcTransport = Target.Dependency.product(
     name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport")
@@ -88,7 +89,7 @@ let package = Package(
         library("Netlink", ["CNetlinkShim", "CSystemShim", "Dataplane", "NetworkTypes"]),
         library("LocalAPI", ["NetworkTypes", "CSystemShim"]),
         library("Journal", ["NetworkTypes", "CSystemShim"]),
-        library("Store", ["SNISpace", "CoordinatorCore", .product(name: "GRDB", package: "GRDB.swift")]),
+        library("Store", ["SNISpace", "CoordinatorCore", "CSystemShim", grdb]),
         library("ControlAPI", [grpcCore, grpcProtobuf, protobuf], settings: generated),
         library(
             "ControlAPIMapping",
@@ -123,6 +124,7 @@ let package = Package(
         library("SimulationKit", ["NetworkTypes"]),
         library("NamespaceKit", ["NetworkTypes", "Netlink", "LocalAPI", "CNamespaceKit"]),
 
+        tests("StoreTests", ["Store", "CoordinatorCore", "NetworkTypes", grdb]),
         tests("DaemonSupportTests", ["DaemonSupport", "NetworkTypes", logging, lifecycle]),
         tests("NetworkTypesTests", ["NetworkTypes", "SimulationKit"]),
         tests("SimulationKitTests", ["NetworkTypes", "SimulationKit"]),
