@@ -34,6 +34,13 @@ int outrider_nl_join(int fd, uint32_t group) {
     return setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0 ? -errno : 0;
 }
 
+uint32_t outrider_nl_port(int fd) {
+    struct sockaddr_nl address;
+    socklen_t length = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)&address, &length) < 0 || address.nl_family != AF_NETLINK) return 0;
+    return address.nl_pid;
+}
+
 int outrider_nl_send(int fd, const void *data, size_t length) {
     ssize_t sent;
     // The socket was bound without connect: an unconnected netlink socket sends to the kernel.

@@ -151,6 +151,29 @@ public final class NetlinkSocket {
         }
     }
 
+    /// Sends one request that is answered by one message (a single RTM_GET*), and returns that message.
+    func request(_ message: [UInt8], operation: String, object: String) throws(NetlinkError) -> NetlinkAnswer {
+        for _ in 0..<Self.dumpAttempts {
+            let sequence = nextSequence()
+            var stamped = message
+            unsafe stamped.withUnsafeMutableBytes { unsafe outrider_nl_stamp($0.baseAddress, sequence, 0) }
+            try send(stamped)
+            do throws(NetlinkError) {
+                while let part = try receive(waitMilliseconds: answerWaitMilliseconds) {
+                    guard let answer = part.first(where: { $0.sequence == sequence }) else { continue }
+                    guard let outcome = answer.outcome else { return answer }
+                    throw NetlinkError(operation: operation, object: object, code: outcome.code, detail: outcome.text)
+                }
+            } catch {
+                // The buffer has grown; the answer is lost and must be asked for again.
+                guard error.isTruncated else { throw error }
+                continue
+            }
+            throw NetlinkError(operation: operation, object: object, code: ETIMEDOUT)
+        }
+        throw NetlinkError(operation: operation, object: object, code: EMSGSIZE)
+    }
+
     private func split(length: Int) throws(NetlinkError) -> [NetlinkAnswer] {
         var answers: [NetlinkAnswer] = []
         var offset = 0

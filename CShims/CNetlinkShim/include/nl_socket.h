@@ -1,4 +1,5 @@
 #pragma once
+#include <linux/netlink.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -9,6 +10,9 @@ int outrider_nl_prepare(int fd, int buffer_bytes, int strict_checking);
 
 /// Joins a multicast group.
 int outrider_nl_join(int fd, uint32_t group);
+
+/// The socket's own port number, 0 when it is not a bound netlink socket. In C for sockaddr_nl.
+uint32_t outrider_nl_port(int fd);
 
 /// Sends whole messages; EINTR is retried. In C for sockaddr_nl.
 int outrider_nl_send(int fd, const void *data, size_t length);

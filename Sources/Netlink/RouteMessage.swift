@@ -1,0 +1,185 @@
+import CNetlinkShim
+import Dataplane
+import Glibc
+import NetworkTypes
+
+/// One rtnetlink request, built and named for error messages.
+struct RouteMessage {
+    var bytes: [UInt8]
+    /// What it does, as a verb.
+    var operation: String
+    /// What it does it to.
+    var object: String
+
+    /// Lets a shim builder fill the message; its negative errno becomes an error.
+    init(
+        _ operation: String, _ object: String, build: (UnsafeMutableRawPointer?, Int) -> Int32
+    ) throws(NetlinkError) {
+        var result: Int32 = 0
+        let capacity = Int(OUTRIDER_NL_MESSAGE_MAX)
+        bytes = unsafe [UInt8](unsafeUninitializedCapacity: capacity) { buffer, count in
+            result = unsafe build(buffer.baseAddress, buffer.count)
+            count = Int(max(result, 0))
+        }
+        self.operation = operation
+        self.object = object
+        _ = try checked(result, operation, object)
+    }
+
+    func error(code: Int32, detail: String) -> NetlinkError {
+        NetlinkError(operation: operation, object: object, code: code, detail: detail)
+    }
+}
+
+// MARK: - Addresses, neighbors
+
+extension RouteMessage {
+    /// IPv6 addresses are set without duplicate address detection: they are ours by construction.
+    static func address(_ prefix: IPPrefix, index: Int, add: Bool) throws(NetlinkError) -> RouteMessage {
+        var raw = outrider_address()
+        raw.index = Int32(index)
+        raw.family = prefix.family
+        raw.prefix_length = UInt8(prefix.length)
+        raw.protocol = DataplaneConfiguration.routeProtocol
+        fill(&raw.address, with: prefix.bytes)
+        return try unsafe RouteMessage(add ? "set address" : "delete address", "\(prefix)") {
+            unsafe outrider_nl_address_change($0, $1, add ? 1 : 0, &raw)
+        }
+    }
+
+    /// A permanent entry; without a MAC address the message deletes it.
+    static func neighbor(
+        _ address: IPAddress, index: Int, device: String, mac: MACAddress?
+    ) throws(NetlinkError) -> RouteMessage {
+        var raw = outrider_neighbor()
+        raw.index = Int32(index)
+        raw.family = address.hostPrefix.family
+        fill(&raw.address, with: address.bytes)
+        if let mac { fill(&raw.mac, with: mac.bytes) }
+        let operation = mac == nil ? "delete neighbor" : "set neighbor"
+        return try unsafe RouteMessage(operation, "\(address) on \(device)") {
+            unsafe outrider_nl_neighbor_change($0, $1, mac == nil ? 0 : 1, &raw)
+        }
+    }
+}
+
+// MARK: - Nexthops, routes, VNIs
+
+extension RouteMessage {
+    static func nexthop(_ nexthop: Nexthop, index: Int) throws(NetlinkError) -> RouteMessage {
+        var raw = outrider_nexthop()
+        raw.id = nexthop.id
+        raw.index = Int32(index)
+        raw.protocol = DataplaneConfiguration.routeProtocol
+        raw.vni = nexthop.vni.rawValue
+        raw.vtep = nexthop.vtep.rawValue
+        fill(&raw.gateway, with: nexthop.gateway.bytes)
+        return try unsafe RouteMessage("set nexthop", "\(nexthop.id) (VNI \(nexthop.vni) at \(nexthop.vtep))") {
+            unsafe outrider_nl_nexthop_put($0, $1, &raw)
+        }
+    }
+
+    static func deleteNexthop(_ id: UInt32) throws(NetlinkError) -> RouteMessage {
+        try unsafe RouteMessage("delete nexthop", "\(id)") { unsafe outrider_nl_nexthop_delete($0, $1, id) }
+    }
+
+    /// - Parameter index: of the device, for ``RouteTarget/device(_:source:)``.
+    static func route(
+        _ prefix: IPPrefix, metric: UInt32, _ target: RouteTarget, index: Int?
+    ) throws(NetlinkError) -> RouteMessage {
+        var raw = outrider_route(prefix, metric: metric)
+        switch target {
+        case .nexthop(let id):
+            raw.target = Int32(OUTRIDER_ROUTE_NEXTHOP.rawValue)
+            raw.nexthop = id
+        case .device(_, let source):
+            raw.target = Int32(OUTRIDER_ROUTE_DEVICE.rawValue)
+            raw.index = Int32(index ?? 0)
+            if let source {
+                raw.has_source = 1
+                fill(&raw.source, with: source.bytes)
+            }
+        case .unreachable:
+            raw.target = Int32(OUTRIDER_ROUTE_UNREACHABLE.rawValue)
+        }
+        return try unsafe RouteMessage("set route", "\(prefix) metric \(metric)") {
+            unsafe outrider_nl_route_put($0, $1, &raw)
+        }
+    }
+
+    /// Deletes our route only: the kernel compares the protocol number.
+    static func deleteRoute(_ prefix: IPPrefix, metric: UInt32) throws(NetlinkError) -> RouteMessage {
+        var raw = outrider_route(prefix, metric: metric)
+        return try unsafe RouteMessage("delete route", "\(prefix) metric \(metric)") {
+            unsafe outrider_nl_route_delete($0, $1, &raw)
+        }
+    }
+
+    static func vni(_ vni: SessionNetworkID, index: Int, add: Bool) throws(NetlinkError) -> RouteMessage {
+        try unsafe RouteMessage(add ? "add VNI" : "delete VNI", "\(vni)") {
+            unsafe outrider_nl_vni_change($0, $1, add ? 1 : 0, Int32(index), vni.rawValue)
+        }
+    }
+}
+
+extension outrider_route {
+    fileprivate init(_ prefix: IPPrefix, metric: UInt32) {
+        self.init()
+        family = prefix.family
+        prefix_length = UInt8(prefix.length)
+        self.protocol = DataplaneConfiguration.routeProtocol
+        self.metric = metric
+        fill(&destination, with: prefix.bytes)
+    }
+}
+
+// MARK: - Fields of C structs
+
+extension IPPrefix {
+    /// AF_INET or AF_INET6.
+    var family: UInt8 {
+        switch self {
+        case .v4: UInt8(AF_INET)
+        case .v6: UInt8(AF_INET6)
+        }
+    }
+
+    /// From the fixed field of a shim struct.
+    init?(family: UInt8, bytes: [UInt8], length: UInt8) {
+        if Int32(family) == AF_INET, let address = IPv4Address(bytes: Array(bytes.prefix(4))) {
+            self = .v4(address, length: Int(length))
+        } else if Int32(family) == AF_INET6, let address = IPv6Address(bytes: bytes) {
+            self = .v6(address, length: Int(length))
+        } else {
+            return nil
+        }
+    }
+
+    var address: IPAddress {
+        switch self {
+        case .v4(let address, _): .v4(address)
+        case .v6(let address, _): .v6(address)
+        }
+    }
+}
+
+/// Copies bytes to the start of a C array member.
+func fill<Field>(_ field: inout Field, with bytes: [UInt8]) {
+    unsafe withUnsafeMutableBytes(of: &field) { unsafe $0.copyBytes(from: bytes.prefix($0.count)) }
+}
+
+/// The bytes of a C array member.
+func content<Field>(_ field: Field) -> [UInt8] {
+    unsafe withUnsafeBytes(of: field) { unsafe Array($0) }
+}
+
+/// The text of a C character array member.
+func text<Field>(_ field: Field) -> String {
+    String(decoding: content(field).prefix { $0 != 0 }, as: UTF8.self)
+}
+
+/// Calls `body` with a C string, or with a null pointer.
+func withOptionalCString<Result>(_ text: String?, _ body: (UnsafePointer<CChar>?) -> Result) -> Result {
+    guard let text else { return body(nil) }
+    return unsafe text.withCString { unsafe body($0) }
+}
