@@ -1,14 +1,291 @@
+import Dataplane
 public import FleetProtocol
 public import NetworkTypes
 
-/// The agent's state machine: inputs in, effects out.
+/// The agent's state machine: the only authority on which VM interface holds which identifier of its host's leases.
+///
+/// Pure: time comes in as an ``NetworkTypes/Instant`` of the boot-time clock (`CLOCK_BOOTTIME`, which is the same for every process of a boot),
+/// everything done goes out as an ``AgentEffect``. Order of durability: journal, kernel, answer, for what is added and
+/// for what goes alike.
+///
+/// An identifier inside a lease:
+///
+/// | state | event | next | effects |
+/// |---|---|---|---|
+/// | available | attach | launching | journal `bound` |
+/// | launching | journalled | launching | create the port |
+/// | launching | port made | launching | data plane: set port |
+/// | launching | kernel carries it | bound | answer, report |
+/// | launching | failure, or Detach came | releasing | journal `unbound` |
+/// | bound | detach, or forced drain | releasing | journal `unbound` |
+/// | releasing | journalled | releasing | data plane: remove port |
+/// | releasing | kernel is clear | releasing | delete port |
+/// | releasing | port is gone | cooling | answer |
+/// | cooling | cooldown over | available | journal `ended`, report |
+///
+/// A block: leased -> marked (answers `refused` while it has users, waits while identifiers cool, a launch may still
+/// win) -> drained (journalled: nothing is bound at this epoch again) -> removed.
 public struct AgentMachine: Sendable {
-    public init(configuration: AgentCoreConfiguration, identity: AgentIdentity, randomSeed: UInt64) {}
-    /// Call once, before any other input. `journalLost`: the journal is missing where ports run, or is foreign.
-    public mutating func recover(
-        _ entries: [JournalEntry], kernelPorts: [AdoptedPort], journalLost: Bool, at now: Instant
-    ) -> [AgentEffect] { [] }
-    public mutating func handle(_ input: AgentInput, at now: Instant) -> [AgentEffect] { [] }
+    let configuration: AgentCoreConfiguration
+    let identity: AgentIdentity
+    var random: SplitMix64
+    var durable = DurableState()
+
+    // What the shell owes.
+    var nextToken: UInt64 = 1
+    var pending: [Token: Pending] = [:]
+    /// Last sequence whose `journaled` came.
+    var durableSequence: UInt64 = 0
+    var recordsSinceCheckpoint = 0
+    var journalFailure: String?
+
+    // The stream.
+    var connected = false
+    /// This stream brought the grant.
+    var streamGranted = false
+    /// Revision of the last update on this stream; nil before its snapshot.
+    var streamRevision: UInt64?
+    var lastContact: Instant?
+    var acknowledged = Position.zero
+    /// Highest position that journal and kernel carry.
+    var applied = Position.zero
+    /// The data plane has been told everything once.
+    var desireSent = false
+    /// Position of the last update given to the data plane.
+    var submitted = Position.zero
+    /// An update that the kernel did not take whole, and when to try again.
+    var applyAgainAt: Instant?
+    var sentReports: UInt64 = 0
+    var reportedNotJournaled: UInt64?
+    /// Highest mark answered with a refusal, per block: such an epoch is never drained.
+    var refusedMarks: [SNIBlock: Epoch] = [:]
+    /// Sequence of the drain record of a block: no answer before it is durable.
+    var drainRecords: [SNIBlock: UInt64] = [:]
+
+    // Launches, plugs and releases under way.
+    var launches: [VMInterface: Launch] = [:]
+    var waiting: [ApplicationID: [VMInterface]] = [:]
+    var asks: [ApplicationID: Ask] = [:]
+    var releases: [SessionNetworkID: Release] = [:]
+    var releasing: [VMInterface: SessionNetworkID] = [:]
+    var cooling: [SessionNetworkID: Instant] = [:]
+    /// Ports in the kernel, by identifier: their interface index.
+    var ports: [SessionNetworkID: Int] = [:]
+    /// Kernel ports without a record: their identifiers are not handed out.
+    var unknownPorts: [SessionNetworkID: AdoptedPort] = [:]
+    var holdUntil: Instant?
+
+    // Telemetry.
+    var windows: [ApplicationID: Window] = [:]
+    var windowStart: Instant?
+    var present: [ApplicationID: Int] = [:]
+    var counters: [SessionNetworkID: PortSample] = [:]
+    var aggregates: [Aggregates] = []
+    var aggregateSequence: UInt64 = 0
+    var counts = LaunchCounts()
+    var latestHostReport: HostReport?
+
+    /// Wait before something that the kernel refused is tried again.
+    static let retryInterval = Duration.seconds(1)
+
+    /// `randomSeed` must differ from start to start: lease requests are named from it.
+    public init(configuration: AgentCoreConfiguration, identity: AgentIdentity, randomSeed: UInt64) {
+        self.configuration = configuration
+        self.identity = identity
+        random = SplitMix64(state: randomSeed)
+    }
+
+    /// Feeds one input. The effects must be started in their order.
+    public mutating func handle(_ input: AgentInput, at now: Instant) -> [AgentEffect] {
+        var effects: [AgentEffect] = []
+        switch input {
+        case .connected: connect(at: now, into: &effects)
+        case .disconnected: disconnect()
+        case .message(let position, let message): receive(message, at: position, now: now, into: &effects)
+        case .attach(let request, let wish): attach(wish, for: request, at: now, into: &effects)
+        case .plug(let request, let wish): plug(wish, for: request, at: now, into: &effects)
+        case .detach(let request, let interface): detach(interface, for: request, at: now, into: &effects)
+        case .status(let request): effects.append(.reply(request, .success(.status(status(at: now)))))
+        case .resolveRecovery(let request): resolveRecovery(for: request, at: now, into: &effects)
+        case .journaled(let token): journaled(token, at: now, into: &effects)
+        case .journalFailed(let reason): failJournal(reason, into: &effects)
+        case .dataplaneApplied(let token, let result): applied(token, result, at: now, into: &effects)
+        case .portCreated(let token, let result): portCreated(token, result, at: now, into: &effects)
+        case .portDeleted(let token, let result): portDeleted(token, result, at: now, into: &effects)
+        case .portSamples(let samples): fold(samples)
+        case .hostReport(let report):
+            latestHostReport = report
+            if streamGranted { effects.append(.send(.hostReport(report))) }
+        case .tick: tick(at: now, into: &effects)
+        }
+        return effects
+    }
+
     /// When `tick` is due next, nil when nothing waits.
-    public var nextDeadline: Instant? { nil }
+    public var nextDeadline: Instant? {
+        var times: [Instant] = []
+        if let at = launches.values.filter({ $0.phase == .waiting }).map(\.deadline).min() { times.append(at) }
+        if let at = cooling.values.min() { times.append(at) }
+        if desireSent, let at = releases.values.compactMap(\.retryAt).min() { times.append(at) }
+        if let applyAgainAt { times.append(applyAgainAt) }
+        if let holdUntil { times.append(holdUntil) }
+        if let at = nextAggregateAt { times.append(at) }
+        return times.min()
+    }
+
+    private mutating func tick(at now: Instant, into effects: inout [AgentEffect]) {
+        expireLaunches(at: now, into: &effects)
+        endCooling(at: now, into: &effects)
+        retryReleases(at: now, into: &effects)
+        if let at = applyAgainAt, at <= now, journalFailure == nil {
+            applyAgainAt = nil
+            effects.append(.dataplane([], expect(.applyAgain(submitted))))
+        }
+        if let at = holdUntil, at <= now {
+            holdUntil = nil
+            serveWaiting(at: now, into: &effects)
+        }
+        closeWindow(at: now, into: &effects)
+    }
+}
+
+extension AgentMachine {
+    /// What to do when the shell reports the outcome of an effect.
+    enum Pending: Sendable {
+        case record(upTo: UInt64, then: AfterJournal)
+        case update(Position)
+        case applyAgain(Position)
+        case launchPort(VMInterface)
+        case launchDataplane(VMInterface)
+        case releaseDataplane(SessionNetworkID)
+        case releasePort(SessionNetworkID)
+        case unknownPort(SessionNetworkID)
+        /// Only repaired or restored: nobody waits.
+        case background
+    }
+
+    enum AfterJournal: Sendable {
+        case nothing
+        case granted(BootGrant)
+        case update(Position, DurableState.Consequences)
+        case launch(VMInterface)
+        case release(SessionNetworkID)
+        case drained(SNIBlock, Epoch)
+        case adopted([SessionNetworkID])
+    }
+
+    mutating func expect(_ what: Pending) -> Token {
+        let token = Token(nextToken)
+        nextToken += 1
+        pending[token] = what
+        return token
+    }
+
+    /// Puts records into the books at once and asks for them to be made durable. Nothing that depends on them may leave
+    /// before `then` runs.
+    @discardableResult
+    mutating func journal(
+        _ records: [JournalRecord], into effects: inout [AgentEffect],
+        then: (DurableState.Consequences) -> AfterJournal = { _ in .nothing }
+    ) -> DurableState.Consequences {
+        var records = records
+        if let upTo = reportedNotJournaled {
+            records.append(.reported(journalSequence: upTo))
+            reportedNotJournaled = nil
+        }
+        let first = durable.sequence + 1
+        var all = DurableState.Consequences()
+        for record in records {
+            let one = durable.apply(record, sequence: durable.sequence + 1)
+            all.changes += one.changes
+            all.notices += one.notices
+            all.marked += one.marked
+            all.added += one.added
+        }
+        recordsSinceCheckpoint += records.count
+        let token = expect(.record(upTo: durable.sequence, then: then(all)))
+        effects.append(.journal(records, firstSequence: first, token))
+        effects += all.notices.map { .notice($0) }
+        if recordsSinceCheckpoint >= configuration.recordsPerCheckpoint {
+            recordsSinceCheckpoint = 0
+            let record = JournalRecord.checkpoint(durable.checkpoint)
+            let sequence = durable.sequence + 1
+            _ = durable.apply(record, sequence: sequence)
+            effects.append(.checkpoint(record, sequence: sequence))
+        }
+        return all
+    }
+
+    private mutating func journaled(_ token: Token, at now: Instant, into effects: inout [AgentEffect]) {
+        guard journalFailure == nil, case .record(let upTo, let then)? = pending.removeValue(forKey: token) else {
+            return
+        }
+        durableSequence = max(durableSequence, upTo)
+        switch then {
+        case .nothing: break
+        case .granted(let grant): grantJournaled(grant, at: now, into: &effects)
+        case .update(let position, let consequences):
+            submitted = max(submitted, position)
+            effects.append(.dataplane(consequences.changes, expect(.update(position))))
+        case .launch(let interface): launchJournaled(interface, at: now, into: &effects)
+        case .release(let sni): clear(sni, at: now, into: &effects)
+        case .drained(let block, let epoch): answerDrained(block, epoch, into: &effects)
+        case .adopted(let identifiers):
+            let changes = identifiers.compactMap { port(of: $0) }.map(DataplaneChange.setPort)
+            effects.append(.dataplane(changes, expect(.background)))
+        }
+        flushReports(into: &effects)
+    }
+
+    private mutating func applied(
+        _ token: Token, _ result: Result<Void, DataplaneFailure>, at now: Instant, into effects: inout [AgentEffect]
+    ) {
+        if case .failure(let failure) = result { effects.append(.notice(.dataplanePending(reason: failure.reason))) }
+        guard let what = pending.removeValue(forKey: token) else { return }
+        switch (what, result) {
+        case (.update(let position), .success): carried(position, into: &effects)
+        case (.applyAgain(let position), .success):
+            applied = max(applied, position)
+            acknowledge(into: &effects)
+        case (.update, .failure), (.applyAgain, .failure), (.background, .failure):
+            applyAgainAt = now + Self.retryInterval
+        case (.launchDataplane(let interface), _):
+            launchApplied(interface, result, at: now, into: &effects)
+        case (.releaseDataplane(let sni), _): releaseApplied(sni, result, at: now, into: &effects)
+        case (.background, .success), (.record, _), (.launchPort, _), (.releasePort, _), (.unknownPort, _): break
+        }
+    }
+
+    /// The journal is the promise: without it nothing new is bound, and running VMs are left alone.
+    private mutating func failJournal(_ reason: String, into effects: inout [AgentEffect]) {
+        guard journalFailure == nil else { return }
+        journalFailure = reason
+        effects.append(.notice(.journalFailed(reason: reason)))
+        for launch in launches.values {
+            for request in launch.waiters { effects.append(.reply(request, .failure(.journal(reason: reason)))) }
+            for request in launch.detachers { effects.append(.reply(request, .failure(.journal(reason: reason)))) }
+        }
+        for release in releases.values {
+            for request in release.detachers { effects.append(.reply(request, .failure(.journal(reason: reason)))) }
+            for (request, _) in release.followers {
+                effects.append(.reply(request, .failure(.journal(reason: reason))))
+            }
+        }
+        launches = [:]
+        waiting = [:]
+        releases = [:]
+        releasing = [:]
+    }
+}
+
+/// A small seeded generator (Steele, Lea, Flood 2014), so that a run can be repeated.
+struct SplitMix64: RandomNumberGenerator, Sendable {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
+        return z ^ z >> 31
+    }
 }

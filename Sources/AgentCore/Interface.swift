@@ -59,7 +59,8 @@ public enum AgentInput: Sendable {
     case journaled(Token)
     /// The journal can't be written any more; the machine binds nothing until the process starts again.
     case journalFailed(reason: String)
-    /// In the order of the effects; a failure names what is still missing and why.
+    /// In the order of the effects. A failure says what of these changes (for an empty list: of everything desired) the
+    /// kernel does not carry; the changes stay desired.
     case dataplaneApplied(Token, Result<Void, DataplaneFailure>)
     /// For createPort and movePort.
     case portCreated(Token, Result<PortFacts, PortFailure>)

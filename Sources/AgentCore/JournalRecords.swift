@@ -23,8 +23,6 @@ public enum JournalRecord: Hashable, Sendable {
     case drained(SNIBlock, Epoch)
     /// Binding events up to here are durable at the coordinator.
     case reported(journalSequence: UInt64)
-    /// Aggregate sequences of this boot may be used up to here.
-    case aggregatesReserved(BootID, upTo: UInt64)
     /// The journal before this was lost; `false` ends the recovery.
     case recovering(Bool)
     /// Everything before, in one record.
@@ -71,14 +69,21 @@ public struct Checkpoint: Hashable, Sendable {
     public var orphans: [LeaseOrder] = []
     public var remotes: [RemoteBlock] = []
     public var bindings: [BoundInterface] = []
-    /// Identifiers in the order of their last use, longest ago first.
-    public var used: [SessionNetworkID] = []
+    public var used: [IdentifierUse] = []
     public var reported: UInt64 = 0
     /// Binding events not yet durable at the coordinator.
     public var unreported: [BindingEvent] = []
-    public var aggregatesBoot: BootID?
-    public var aggregatesReserved: UInt64 = 0
     public init() {}
+}
+
+/// When an identifier was used last, as a journal sequence.
+public struct IdentifierUse: Hashable, Sendable {
+    public var sni: SessionNetworkID
+    public var sequence: UInt64
+    public init(sni: SessionNetworkID, sequence: UInt64) {
+        self.sni = sni
+        self.sequence = sequence
+    }
 }
 
 /// A binding event and its place in the journal.

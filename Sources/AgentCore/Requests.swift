@@ -109,7 +109,7 @@ public enum AgentError: Error, Hashable, Sendable {
     /// The wait for a block ended; `connected` tells whether the coordinator could be asked.
     case timedOut(waited: Duration, connected: Bool)
     /// The interface is bound already, with other parameters; `difference` names the first one.
-    case duplicateInterface(VMInterface, sni: SessionNetworkID, difference: String)
+    case duplicateInterface(VMInterface, sni: SessionNetworkID?, difference: String)
     case noSuchBinding(VMInterface)
     /// A Detach of the same interface came while the launch was under way.
     case detachedMeanwhile(VMInterface)

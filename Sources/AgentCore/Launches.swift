@@ -1,0 +1,415 @@
+import Dataplane
+import FleetProtocol
+import NetworkTypes
+
+/// A launch (or the plugging of a later port) under way.
+struct Launch: Sendable {
+    enum Purpose: Hashable, Sendable {
+        case attach
+        /// The interface is bound; only its port is missing.
+        case plug(PlugRequest)
+    }
+    enum Phase: Hashable, Sendable {
+        /// For an identifier.
+        case waiting
+        case journalling
+        case creating
+        case applying
+    }
+    var purpose: Purpose
+    var phase: Phase
+    var request: AttachRequest
+    var sni: SessionNetworkID?
+    var startedAt: Instant
+    var deadline: Instant
+    /// Calls that want the answer.
+    var waiters: [RequestID]
+    /// Detaches that came meanwhile: the launch is undone at its next step.
+    var detachers: [RequestID] = []
+    /// A forced drain or a Detach ends it.
+    var cancelled = false
+    /// The interface was bound before this call: a failure doesn't unbind it.
+    var wasBound = false
+    var missed = false
+}
+
+/// A request to the coordinator for a block.
+struct Ask: Hashable, Sendable {
+    var request: UInt64
+    var waiting: Int
+}
+
+extension AgentMachine {
+    /// Why nothing may be bound now, or nil.
+    func bindingStop(at now: Instant) -> AgentError? {
+        if let journalFailure { return .journal(reason: journalFailure) }
+        if durable.recovering { return .recovering }
+        if let refusal = durable.refusal { return .notGranted(reason: "\(refusal.code): \(refusal.reason)") }
+        guard let grant = durable.grant, isOurs(grant) else {
+            return .notGranted(reason: "the coordinator has not confirmed this boot of the host yet")
+        }
+        if let lastContact, now - lastContact > grant.bindUntil {
+            return .bindingsSuspended(silentFor: now - lastContact)
+        }
+        return nil
+    }
+
+    mutating func attach(
+        _ wish: AttachRequest, for request: RequestID, at now: Instant, into effects: inout [AgentEffect]
+    ) {
+        // An answer that was given stays true, whatever stops new bindings.
+        if let sni = durable.byInterface[wish.interface], let bound = durable.bindings[sni],
+            launches[wish.interface]?.purpose != .attach
+        {
+            attachAgain(wish, bound, for: request, at: now, into: &effects)
+            return
+        }
+        if var launch = launches[wish.interface] {
+            if let difference = launch.request.difference(to: wish) {
+                let error = AgentError.duplicateInterface(wish.interface, sni: launch.sni, difference: difference)
+                effects.append(.reply(request, .failure(error)))
+            } else {
+                launch.waiters.append(request)
+                launches[wish.interface] = launch
+            }
+            return
+        }
+        if let stop = bindingStop(at: now) {
+            counts.failed += 1
+            effects.append(.reply(request, .failure(stop)))
+            return
+        }
+        if let sni = releasing[wish.interface] {
+            releases[sni]?.followers.append((request, wish))
+            return
+        }
+        let deadline = now + (wish.timeout ?? configuration.attachTimeout)
+        let launch = Launch(
+            purpose: .attach, phase: .waiting, request: wish, startedAt: now, deadline: deadline, waiters: [request])
+        if let sni = pick(for: wish.application, at: now) {
+            launches[wish.interface] = launch
+            bind(wish.interface, to: sni, servedFrom: nil, at: now, into: &effects)
+        } else {
+            wait(launch, at: now, into: &effects)
+        }
+    }
+
+    /// A second Attach of a bound interface: the same answer, after the port is made if it is missing.
+    private mutating func attachAgain(
+        _ wish: AttachRequest, _ bound: BoundInterface, for request: RequestID, at now: Instant,
+        into effects: inout [AgentEffect]
+    ) {
+        let sni = bound.binding.sni
+        if let difference = bound.asRequest.difference(to: wish, defaultMAC: .standard(for: sni)) {
+            let error = AgentError.duplicateInterface(wish.interface, sni: sni, difference: difference)
+            effects.append(.reply(request, .failure(error)))
+            return
+        }
+        if ports[sni] != nil || bound.port == .later {
+            reply(to: [request], for: bound, into: &effects)
+            return
+        }
+        guard journalFailure == nil else {
+            effects.append(.reply(request, .failure(.journal(reason: journalFailure ?? ""))))
+            return
+        }
+        var launch = Launch(
+            purpose: .attach, phase: .creating, request: wish, sni: sni, startedAt: now, deadline: now,
+            waiters: [request])
+        launch.wasBound = true
+        launches[wish.interface] = launch
+        createPort(for: bound, into: &effects)
+    }
+
+    private mutating func wait(_ launch: Launch, at now: Instant, into effects: inout [AgentEffect]) {
+        let waitingCount = waiting.values.reduce(0) { $0 + $1.count }
+        guard waitingCount < configuration.waitingLaunchesMax else {
+            counts.failed += 1
+            let error = AgentError.tooManyWaiting(limit: configuration.waitingLaunchesMax)
+            for request in launch.waiters { effects.append(.reply(request, .failure(error))) }
+            return
+        }
+        var launch = launch
+        launch.missed = true
+        let application = launch.request.application
+        windows[application, default: Window()].misses += 1
+        launches[launch.request.interface] = launch
+        waiting[application, default: []].append(launch.request.interface)
+        ask(for: application, into: &effects)
+    }
+
+    /// One request per application at a time; more launches join it.
+    private mutating func ask(for application: ApplicationID, into effects: inout [AgentEffect]) {
+        guard asks[application] == nil, let count = waiting[application]?.count, count > 0 else { return }
+        asks[application] = Ask(request: random.next(), waiting: count)
+        sendAsk(application, into: &effects)
+    }
+
+    mutating func sendAsk(_ application: ApplicationID, into effects: inout [AgentEffect]) {
+        guard streamGranted, let ask = asks[application] else { return }
+        let waitingNow = max(1, waiting[application]?.count ?? 0)
+        asks[application]?.waiting = waitingNow
+        let request = LeaseRequest(request: ask.request, application: application, waiting: waitingNow)
+        effects.append(.send(.leaseRequest(request)))
+    }
+
+    mutating func take(_ answer: LeaseAnswer, at now: Instant, into effects: inout [AgentEffect]) {
+        guard let application = asks.first(where: { $0.value.request == answer.request })?.key else { return }
+        asks[application] = nil
+        switch answer.outcome {
+        case .granted: serveWaiting(at: now, into: &effects)
+        case .refused(let code, let detail):
+            let error: AgentError
+            switch code {
+            case "unknown-application": error = .unknownApplication(application)
+            case "deleting": error = .applicationDeleting(application)
+            default: error = .noIdentifiers(code: code, detail: detail)
+            }
+            for interface in waiting[application] ?? [] { failLaunch(interface, with: error, into: &effects) }
+        }
+    }
+
+    /// Best identifier for a launch: staged blocks before leased ones, marked ones last; among equals the fullest
+    /// block, so that idle ones can go back; inside a block the longest unused identifier.
+    func pick(for application: ApplicationID, at now: Instant) -> SessionNetworkID? {
+        if let holdUntil, now < holdUntil { return nil }
+        var best: (rank: Int, free: Int, block: SNIBlock, sni: SessionNetworkID)?
+        for block in durable.blocksByApplication[application] ?? [] {
+            guard let lease = durable.leases[block], lease.isBindable else { continue }
+            let free = block.identifiers.filter { isAvailable($0) }
+            guard let sni = free.min(by: { (durable.used[$0] ?? 0, $0) < (durable.used[$1] ?? 0, $1) }) else {
+                continue
+            }
+            let rank = lease.order.marked ? 2 : lease.order.staged ? 0 : 1
+            if let held = best, (held.rank, held.free, held.block) < (rank, free.count, block) { continue }
+            best = (rank, free.count, block, sni)
+        }
+        return best?.sni
+    }
+
+    /// The one place that says what may be handed out inside a lease.
+    func isAvailable(_ sni: SessionNetworkID) -> Bool {
+        guard durable.bindings[sni] == nil, unknownPorts[sni] == nil else { return false }
+        guard let grant = durable.grant else { return false }
+        return Int(sni.rawValue) < grant.overlay.capacity
+    }
+
+    /// Serves waiting launches, oldest first. `fresh`: blocks that this very update brought.
+    mutating func serveWaiting(
+        fresh: Set<SNIBlock> = [], at now: Instant, into effects: inout [AgentEffect]
+    ) {
+        guard bindingStop(at: now) == nil else { return }
+        for application in waiting.keys.sorted() {
+            while let interface = waiting[application]?.first, let sni = pick(for: application, at: now) {
+                waiting[application]?.removeFirst()
+                let lease = durable.lease(of: sni)
+                let isFresh = lease.map { fresh.contains($0.order.block) } ?? false
+                let served: ServedFrom? = isFresh ? (lease?.order.fromReserved == true ? .reserved : .cold) : nil
+                bind(interface, to: sni, servedFrom: served, at: now, into: &effects)
+            }
+            if waiting[application]?.isEmpty == true { waiting[application] = nil }
+            ask(for: application, into: &effects)
+        }
+    }
+
+    private mutating func bind(
+        _ interface: VMInterface, to sni: SessionNetworkID, servedFrom: ServedFrom?, at now: Instant,
+        into effects: inout [AgentEffect]
+    ) {
+        guard var launch = launches[interface], let lease = durable.lease(of: sni) else { return }
+        let wish = launch.request
+        launch.phase = .journalling
+        launch.sni = sni
+        launches[interface] = launch
+        if launch.missed { windows[wish.application, default: Window()].waited += now - launch.startedAt }
+        let binding = BindingRecord(
+            sni: sni, interface: interface, application: wish.application, session: wish.session, state: .bound,
+            servedFrom: servedFrom ?? (lease.order.staged ? .staged : .leased), epoch: lease.order.epoch)
+        let bound = BoundInterface(binding: binding, mac: wish.mac ?? .standard(for: sni), port: wish.port)
+        journal([.bound(bound)], into: &effects) { _ in .launch(interface) }
+        arrive(wish.application)
+        if lease.order.marked {
+            refuseDrain(of: lease.order.block, reason: "a launch came first", into: &effects)
+        }
+    }
+
+    mutating func launchJournaled(_ interface: VMInterface, at now: Instant, into effects: inout [AgentEffect]) {
+        guard let launch = launches[interface], let sni = launch.sni, let bound = durable.bindings[sni] else { return }
+        if launch.cancelled {
+            undo(interface, because: .detachedMeanwhile(interface), at: now, into: &effects)
+            return
+        }
+        switch launch.purpose {
+        case .attach where bound.port == .later: finish(interface, into: &effects)
+        case .attach: createPort(for: bound, into: &effects)
+        case .plug(let plug):
+            guard let port = port(of: sni) else { return }
+            launches[interface]?.phase = .creating
+            let move = PortMove(port: port, from: plug.port, namespace: plug.namespace, mtu: mtu)
+            effects.append(.movePort(move, expect(.launchPort(interface))))
+        }
+    }
+
+    private mutating func createPort(for bound: BoundInterface, into effects: inout [AgentEffect]) {
+        let interface = bound.binding.interface
+        guard let port = port(of: bound.binding.sni) else { return }
+        launches[interface]?.phase = .creating
+        effects.append(
+            .createPort(PortOrder(port: port, kind: bound.port, mtu: mtu), expect(.launchPort(interface))))
+    }
+
+    mutating func portCreated(
+        _ token: Token, _ result: Result<PortFacts, PortFailure>, at now: Instant, into effects: inout [AgentEffect]
+    ) {
+        guard case .launchPort(let interface)? = pending.removeValue(forKey: token),
+            let launch = launches[interface], let sni = launch.sni
+        else { return }
+        switch result {
+        case .success(let facts):
+            ports[sni] = facts.index
+            // Born with this launch: everything that it counts is new.
+            counters[sni] =
+                launch.purpose == .attach
+                ? PortSample(sni: sni, index: facts.index, counters: TrafficCounters()) : nil
+            if launch.cancelled {
+                undo(interface, because: .detachedMeanwhile(interface), at: now, into: &effects)
+                return
+            }
+            guard let port = port(of: sni) else { return }
+            launches[interface]?.phase = .applying
+            effects.append(.dataplane([.setPort(port)], expect(.launchDataplane(interface))))
+        case .failure(let failure):
+            undo(
+                interface, because: launch.cancelled ? .detachedMeanwhile(interface) : .port(failure), at: now,
+                into: &effects)
+        }
+    }
+
+    mutating func launchApplied(
+        _ interface: VMInterface, _ result: Result<Void, DataplaneFailure>, at now: Instant,
+        into effects: inout [AgentEffect]
+    ) {
+        guard let launch = launches[interface] else { return }
+        switch result {
+        case _ where launch.cancelled:
+            undo(interface, because: .detachedMeanwhile(interface), at: now, into: &effects)
+        case .success: finish(interface, into: &effects)
+        case .failure(let failure):
+            undo(interface, because: .dataplane(reason: failure.reason), at: now, into: &effects)
+        }
+    }
+
+    private mutating func finish(_ interface: VMInterface, into effects: inout [AgentEffect]) {
+        guard let launch = launches.removeValue(forKey: interface), let sni = launch.sni,
+            let bound = durable.bindings[sni]
+        else { return }
+        if launch.purpose == .attach, !launch.wasBound {
+            windows[bound.binding.application, default: Window()].launches += 1
+            counts.count(bound.binding.servedFrom)
+        }
+        reply(to: launch.waiters, for: bound, into: &effects)
+    }
+
+    /// A launch that failed after its binding was journalled gives the identifier back the long way, through its
+    /// cooldown. One that found its interface bound leaves it so.
+    private mutating func undo(
+        _ interface: VMInterface, because error: AgentError, at now: Instant, into effects: inout [AgentEffect]
+    ) {
+        guard let launch = launches.removeValue(forKey: interface), let sni = launch.sni else { return }
+        counts.failed += 1
+        let keeps = (launch.purpose != .attach || launch.wasBound) && !launch.cancelled
+        for request in launch.waiters { effects.append(.reply(request, .failure(error))) }
+        if !keeps { release(sni, for: launch.detachers, at: now, into: &effects) }
+    }
+
+    mutating func failLaunch(_ interface: VMInterface, with error: AgentError, into effects: inout [AgentEffect]) {
+        guard let launch = launches.removeValue(forKey: interface) else { return }
+        counts.failed += 1
+        let application = launch.request.application
+        waiting[application]?.removeAll { $0 == interface }
+        if waiting[application]?.isEmpty == true { waiting[application] = nil }
+        for request in launch.waiters { effects.append(.reply(request, .failure(error))) }
+    }
+
+    mutating func expireLaunches(at now: Instant, into effects: inout [AgentEffect]) {
+        let late = launches.filter { $0.value.phase == .waiting && $0.value.deadline <= now }
+        for interface in late.keys.sorted() {
+            guard let launch = launches[interface] else { continue }
+            windows[launch.request.application, default: Window()].waited += now - launch.startedAt
+            let error = AgentError.timedOut(waited: now - launch.startedAt, connected: streamGranted)
+            failLaunch(interface, with: error, into: &effects)
+        }
+    }
+}
+
+extension AgentMachine {
+    /// Bytes; the overlay's one MTU.
+    var mtu: Int { durable.grant?.overlayMTU ?? 1450 }
+
+    func port(of sni: SessionNetworkID) -> Port? {
+        guard let bound = durable.bindings[sni], let lease = durable.lease(of: sni) else { return nil }
+        return Port(
+            sni: sni, block: lease.order.block, application: bound.binding.application,
+            interface: bound.binding.interface, mac: bound.mac)
+    }
+
+    func reply(to requests: [RequestID], for bound: BoundInterface, into effects: inout [AgentEffect]) {
+        let sni = bound.binding.sni
+        guard let plan = durable.grant?.overlay else {
+            let error = AgentError.notGranted(reason: "the overlay's plan is not known yet")
+            for request in requests { effects.append(.reply(request, .failure(error))) }
+            return
+        }
+        let answer = AttachAnswer(
+            sni: sni, ipv4: plan.ipv4(of: sni), ipv6: plan.ipv6(of: sni), gateway4: Gateway.ipv4,
+            gateway6: Gateway.ipv6, mtu: mtu, port: "sni\(sni.hex)", mac: bound.mac,
+            priority: durable.scopes[bound.binding.application]?.priority ?? .standard,
+            servedFrom: bound.binding.servedFrom)
+        for request in requests { effects.append(.reply(request, .success(.attached(answer)))) }
+    }
+}
+
+/// The same gateway on every host: it never leaves the port.
+enum Gateway {
+    /// 169.254.1.1.
+    static let ipv4 = IPv4Address(169 << 24 | 254 << 16 | 1 << 8 | 1)
+    /// fe80::1.
+    static let ipv6 = IPv6Address.linkLocal(1)
+}
+
+extension MACAddress {
+    /// The VM's address when it brings none: `06:4f:52:` and the identifier.
+    static func standard(for sni: SessionNetworkID) -> MACAddress {
+        MACAddress(0x064f_5200_0000 | UInt64(sni.rawValue))
+    }
+}
+
+extension BoundInterface {
+    var asRequest: AttachRequest {
+        AttachRequest(
+            application: binding.application, session: binding.session, interface: binding.interface, mac: mac,
+            port: port)
+    }
+}
+
+extension AttachRequest {
+    /// Name of the first parameter in which a later call differs, or nil. The wait is not one of them.
+    func difference(to other: AttachRequest, defaultMAC: MACAddress? = nil) -> String? {
+        if application != other.application { return "application" }
+        if session != other.session { return "session" }
+        if mac != other.mac ?? defaultMAC { return "mac" }
+        if port != other.port { return "port" }
+        return nil
+    }
+}
+
+extension LaunchCounts {
+    mutating func count(_ served: ServedFrom) {
+        switch served {
+        case .staged: staged += 1
+        case .leased: leased += 1
+        case .reserved: reserved += 1
+        case .cold: cold += 1
+        }
+    }
+}

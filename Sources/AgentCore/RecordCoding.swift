@@ -1,0 +1,190 @@
+import FleetProtocol
+import NetworkTypes
+
+extension JournalRecord {
+    /// First byte of every record.
+    static let codingVersion: UInt8 = 1
+
+    /// Version, kind, fields in order.
+    public func encoded() -> [UInt8] {
+        var writer = ByteWriter()
+        writer.byte(Self.codingVersion)
+        switch self {
+        case .grant(let position, let grant, let contact):
+            writer.byte(1)
+            writer.position(position)
+            writer.grant(grant)
+            writer.signed(contact.nanoseconds)
+        case .refused(let code, let reason):
+            writer.byte(2)
+            writer.text(code)
+            writer.text(reason)
+        case .contact(let boot, let at):
+            writer.byte(3)
+            writer.uuid(boot)
+            writer.signed(at.nanoseconds)
+        case .update(let position, let update):
+            writer.byte(4)
+            writer.position(position)
+            writer.flag(update.isSnapshot)
+            writer.number(update.baseRevision)
+            writer.list(update.operations) { $0.operation($1) }
+        case .bound(let bound):
+            writer.byte(5)
+            writer.bound(bound)
+        case .unbound(let sni):
+            writer.byte(6)
+            writer.sni(sni)
+        case .ended(let sni):
+            writer.byte(7)
+            writer.sni(sni)
+        case .plugged(let sni):
+            writer.byte(8)
+            writer.sni(sni)
+        case .drained(let block, let epoch):
+            writer.byte(9)
+            writer.block(block)
+            writer.number(epoch.rawValue)
+        case .reported(let sequence):
+            writer.byte(10)
+            writer.number(sequence)
+        case .recovering(let flag):
+            writer.byte(11)
+            writer.flag(flag)
+        case .checkpoint(let checkpoint):
+            writer.byte(12)
+            writer.checkpoint(checkpoint)
+        }
+        return writer.bytes
+    }
+
+    /// Reads one record; anything left over is an error.
+    public init(decoding bytes: [UInt8]) throws(JournalRecordError) {
+        var reader = ByteReader(bytes)
+        let version = try reader.byte()
+        guard version == Self.codingVersion else { throw .unknownVersion(version) }
+        let kind = try reader.byte()
+        switch kind {
+        case 1:
+            let position = try reader.position()
+            let grant = try reader.grant()
+            self = .grant(position, grant, contact: Instant(nanoseconds: try reader.signed()))
+        case 2: self = .refused(code: try reader.text(), reason: try reader.text())
+        case 3: self = .contact(try reader.uuid(), Instant(nanoseconds: try reader.signed()))
+        case 4:
+            let position = try reader.position()
+            let isSnapshot = try reader.flag()
+            let base = try reader.number()
+            let operations = try reader.list { (part) throws(JournalRecordError) in try part.operation() }
+            self = .update(
+                position, StateUpdate(isSnapshot: isSnapshot, baseRevision: base, operations: operations))
+        case 5: self = .bound(try reader.bound())
+        case 6: self = .unbound(try reader.sni())
+        case 7: self = .ended(try reader.sni())
+        case 8: self = .plugged(try reader.sni())
+        case 9: self = .drained(try reader.block(), Epoch(try reader.number()))
+        case 10: self = .reported(journalSequence: try reader.number())
+        case 11: self = .recovering(try reader.flag())
+        case 12: self = .checkpoint(try reader.checkpoint())
+        default: throw .unknownKind(kind)
+        }
+        guard reader.isAtEnd else { throw reader.fail("the end of the record") }
+    }
+}
+
+extension ByteWriter {
+    fileprivate mutating func operation(_ value: StateOperation) {
+        switch value {
+        case .setScope(let scope):
+            byte(1)
+            self.scope(scope)
+        case .removeScope(let application):
+            byte(2)
+            uuid(application)
+        case .setLease(let order):
+            byte(3)
+            self.order(order)
+        case .removeLease(let block, let epoch):
+            byte(4)
+            self.block(block)
+            number(epoch.rawValue)
+        case .setRemote(let remote):
+            byte(5)
+            self.remote(remote)
+        case .removeRemote(let block, let epoch):
+            byte(6)
+            self.block(block)
+            number(epoch.rawValue)
+        }
+    }
+
+    fileprivate mutating func checkpoint(_ value: Checkpoint) {
+        position(value.position)
+        optional(value.grant) { $0.grant($1) }
+        optional(value.refusal) {
+            $0.text($1.code)
+            $0.text($1.reason)
+        }
+        optional(value.contact) {
+            $0.uuid($1.boot)
+            $0.signed($1.at.nanoseconds)
+        }
+        flag(value.recovering)
+        list(value.scopes) { $0.scope($1) }
+        list(value.leases) { $0.order($1) }
+        list(value.drained) { $0.lease($1) }
+        list(value.orphans) { $0.order($1) }
+        list(value.remotes) { $0.remote($1) }
+        list(value.bindings) { $0.bound($1) }
+        list(value.used) {
+            $0.sni($1.sni)
+            $0.number($1.sequence)
+        }
+        number(value.reported)
+        list(value.unreported) {
+            $0.number($1.sequence)
+            $0.binding($1.binding)
+        }
+    }
+}
+
+extension ByteReader {
+    fileprivate mutating func operation() throws(JournalRecordError) -> StateOperation {
+        switch try byte() {
+        case 1: return .setScope(try scope())
+        case 2: return .removeScope(try uuid())
+        case 3: return .setLease(try order())
+        case 4: return .removeLease(try block(), Epoch(try number()))
+        case 5: return .setRemote(try remote())
+        case 6: return .removeRemote(try block(), Epoch(try number()))
+        default: throw fail("a kind of state operation")
+        }
+    }
+
+    fileprivate mutating func checkpoint() throws(JournalRecordError) -> Checkpoint {
+        var value = Checkpoint()
+        value.position = try position()
+        value.grant = try optional { (part) throws(JournalRecordError) in try part.grant() }
+        value.refusal = try optional { (part) throws(JournalRecordError) in
+            Refusal(code: try part.text(), reason: try part.text())
+        }
+        value.contact = try optional { (part) throws(JournalRecordError) in
+            Contact(boot: try part.uuid(), at: Instant(nanoseconds: try part.signed()))
+        }
+        value.recovering = try flag()
+        value.scopes = try list { (part) throws(JournalRecordError) in try part.scope() }
+        value.leases = try list { (part) throws(JournalRecordError) in try part.order() }
+        value.drained = try list { (part) throws(JournalRecordError) in try part.lease() }
+        value.orphans = try list { (part) throws(JournalRecordError) in try part.order() }
+        value.remotes = try list { (part) throws(JournalRecordError) in try part.remote() }
+        value.bindings = try list { (part) throws(JournalRecordError) in try part.bound() }
+        value.used = try list { (part) throws(JournalRecordError) in
+            IdentifierUse(sni: try part.sni(), sequence: try part.number())
+        }
+        value.reported = try number()
+        value.unreported = try list { (part) throws(JournalRecordError) in
+            BindingEvent(sequence: try part.number(), binding: try part.binding())
+        }
+        return value
+    }
+}

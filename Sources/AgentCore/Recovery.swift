@@ -1,0 +1,149 @@
+import Dataplane
+import FleetProtocol
+public import NetworkTypes
+
+/// Start of the process: the journal says what was promised, the kernel what runs.
+extension AgentMachine {
+    /// Call once, before any other input. `entries` are the journal's, ascending; `journalLost`: the journal is missing
+    /// where ports run, or is of another incarnation or machine.
+    ///
+    /// With a journal, a grant of this boot counts without the coordinator. Without one, what runs is adopted, nothing is
+    /// deleted and nothing new is bound until ``AgentInput/resolveRecovery(_:)``.
+    public mutating func recover(
+        _ entries: [JournalEntry], kernelPorts: [AdoptedPort], journalLost: Bool, at now: Instant
+    ) -> [AgentEffect] {
+        var effects: [AgentEffect] = []
+        for entry in entries { _ = durable.apply(entry.record, sequence: entry.sequence) }
+        durableSequence = durable.sequence
+        recordsSinceCheckpoint = entries.count
+        applied = .zero
+        lastContact = durable.contact.flatMap { $0.boot == identity.boot && $0.at <= now ? $0.at : nil }
+        for port in kernelPorts { unknownPorts[port.sni] = port }
+        if journalLost, !durable.recovering { journal([.recovering(true)], into: &effects) }
+        claimPorts()
+        for bound in durable.bindings.values where bound.binding.state == .bound { arrive(bound.binding.application) }
+        report(ports: kernelPorts.count, into: &effects)
+        if let grant = durable.grant, isOurs(grant) {
+            effects.append(.ensureOverlay(grant, adoptOnly: durable.recovering))
+            startWindow(at: now)
+            desire(into: &effects)
+        }
+        resumeReleases(at: now, into: &effects)
+        return effects
+    }
+
+    /// Gives the data plane everything that it must carry. There is none to give it to before a grant of this boot.
+    mutating func desire(into effects: inout [AgentEffect]) {
+        guard !desireSent else { return }
+        desireSent = true
+        let bound = durable.byInterface.values.filter { ports[$0] != nil }.sorted()
+        let changes = durable.dataplaneWithoutPorts + bound.compactMap { port(of: $0) }.map(DataplaneChange.setPort)
+        submitted = durable.position
+        effects.append(.dataplane(changes, expect(.update(submitted))))
+    }
+
+    /// Ports whose mark agrees with the journal are the bindings' own.
+    private mutating func claimPorts() {
+        for (sni, bound) in durable.bindings.sorted(by: { $0.key < $1.key }) {
+            guard let port = unknownPorts[sni], port.interface == nil || port.interface == bound.binding.interface
+            else {
+                continue
+            }
+            unknownPorts[sni] = nil
+            ports[sni] = port.index
+        }
+    }
+
+    /// Bindings of an earlier boot whose port is gone belonged to VMs that are gone. Cooling starts anew in full.
+    private mutating func resumeReleases(at now: Instant, into effects: inout [AgentEffect]) {
+        let sameBoot = durable.grant?.identity.boot == identity.boot
+        for (sni, bound) in durable.bindings.sorted(by: { $0.key < $1.key }) {
+            if bound.binding.state == .cooling {
+                resume(sni, bound, at: now, into: &effects)
+            } else if ports[sni] == nil, !sameBoot, !durable.recovering {
+                releases[sni] = Release(interface: bound.binding.interface, detachers: [])
+                releasing[bound.binding.interface] = sni
+                journal([.unbound(sni)], into: &effects) { _ in .release(sni) }
+            } else if ports[sni] == nil, bound.port != .later || bound.plugged {
+                effects.append(.notice(.missingPort(sni, bound.binding.interface)))
+            }
+        }
+    }
+
+    /// The process died between the record and the end of the removal, or while cooling.
+    private mutating func resume(
+        _ sni: SessionNetworkID, _ bound: BoundInterface, at now: Instant, into effects: inout [AgentEffect]
+    ) {
+        releases[sni] = Release(interface: bound.binding.interface, phase: .clearing, detachers: [])
+        releasing[bound.binding.interface] = sni
+        clear(sni, at: now, into: &effects)
+    }
+
+    private func report(ports count: Int, into effects: inout [AgentEffect]) {
+        for port in unknownPorts.values.sorted(by: { $0.sni < $1.sni }) {
+            effects.append(.notice(.unknownPort(port.sni, port.interface)))
+        }
+        effects.append(
+            .notice(
+                durable.recovering
+                    ? .recovering(ports: count)
+                    : .recovered(leases: durable.leases.count, bindings: durable.bindings.count, ports: count)))
+    }
+
+    /// A port that the journal does not know is removed only after the coordinator has confirmed that this journal is
+    /// the newest there is: an old copy of a journal must not take running VMs away.
+    mutating func deleteUnknownPorts(into effects: inout [AgentEffect]) {
+        guard !durable.recovering else { return }
+        for port in unknownPorts.values.sorted(by: { $0.sni < $1.sni }) where durable.bindings[port.sni] == nil {
+            let removal = PortRemoval(sni: port.sni, interface: port.interface)
+            effects.append(.deletePort(removal, expect(.unknownPort(port.sni))))
+        }
+    }
+
+    /// While recovering: a running port inside a lease of its application is a binding that exists, so it is written down.
+    mutating func adoptCovered(at now: Instant, into effects: inout [AgentEffect]) {
+        guard durable.recovering else { return }
+        var records: [JournalRecord] = []
+        var adopted: [SessionNetworkID] = []
+        for port in unknownPorts.values.sorted(by: { $0.sni < $1.sni }) {
+            guard durable.bindings[port.sni] == nil, let interface = port.interface,
+                durable.byInterface[interface] == nil, let lease = durable.lease(of: port.sni),
+                port.application == nil || port.application == lease.order.application
+            else { continue }
+            let binding = BindingRecord(
+                sni: port.sni, interface: interface, application: lease.order.application, state: .bound,
+                servedFrom: .leased, epoch: lease.order.epoch)
+            let mac = port.mac ?? .standard(for: port.sni)
+            records.append(.bound(BoundInterface(binding: binding, mac: mac, port: .later, plugged: true)))
+            adopted.append(port.sni)
+            ports[port.sni] = port.index
+            arrive(lease.order.application)
+        }
+        guard !records.isEmpty else { return }
+        for sni in adopted { unknownPorts[sni] = nil }
+        journal(records, into: &effects) { _ in .adopted(adopted) }
+    }
+
+    mutating func resolveRecovery(for request: RequestID, at now: Instant, into effects: inout [AgentEffect]) {
+        guard durable.recovering else {
+            effects.append(.reply(request, .success(.status(status(at: now)))))
+            return
+        }
+        guard let grant = durable.grant, isOurs(grant), durable.refusal == nil else {
+            let reason = "the coordinator must confirm this boot before the recovery can end"
+            effects.append(.reply(request, .failure(.notGranted(reason: reason))))
+            return
+        }
+        guard unknownPorts.isEmpty else {
+            let left = unknownPorts.keys.sorted().map { "sni\($0.hex)" }.joined(separator: ", ")
+            let reason = "ports without a lease of their application: \(left); detach these VMs first"
+            effects.append(.reply(request, .failure(.invalid(parameter: "ports", reason: reason))))
+            return
+        }
+        // What rested when the journal was lost is not known, so everything rests once.
+        holdUntil = now + grant.cooldown
+        journal([.recovering(false)], into: &effects)
+        effects.append(.ensureOverlay(grant, adoptOnly: false))
+        effects.append(.reply(request, .success(.status(status(at: now)))))
+    }
+}

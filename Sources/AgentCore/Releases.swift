@@ -1,0 +1,162 @@
+import Dataplane
+import FleetProtocol
+import NetworkTypes
+
+/// An identifier on its way back: port out of the kernel, then the cooldown.
+struct Release: Sendable {
+    enum Phase: Hashable, Sendable {
+        case journalling
+        case clearing
+        case deleting
+    }
+    var interface: VMInterface
+    var phase: Phase = .journalling
+    /// Calls that want to know; answered after the first attempt, since a removal must not fail for its caller.
+    var detachers: [RequestID]
+    /// Launches of the same interface that came meanwhile.
+    var followers: [(RequestID, AttachRequest)] = []
+    var retryAt: Instant?
+}
+
+extension AgentMachine {
+    mutating func detach(
+        _ interface: VMInterface, for request: RequestID, at now: Instant, into effects: inout [AgentEffect]
+    ) {
+        if let journalFailure {
+            effects.append(.reply(request, .failure(.journal(reason: journalFailure))))
+        } else if let launch = launches[interface] {
+            if launch.phase == .waiting {
+                failLaunch(interface, with: .detachedMeanwhile(interface), into: &effects)
+                effects.append(.reply(request, .success(.detached)))
+            } else {
+                launches[interface]?.cancelled = true
+                launches[interface]?.detachers.append(request)
+            }
+        } else if let sni = durable.byInterface[interface] {
+            release(sni, for: [request], at: now, into: &effects)
+        } else if let sni = releasing[interface] {
+            for (follower, _) in releases[sni]?.followers ?? [] {
+                effects.append(.reply(follower, .failure(.detachedMeanwhile(interface))))
+            }
+            releases[sni]?.followers = []
+            releases[sni]?.detachers.append(request)
+        } else {
+            if let port = unknownPorts.values.first(where: { $0.interface == interface }) {
+                let removal = PortRemoval(sni: port.sni, interface: interface)
+                effects.append(.deletePort(removal, expect(.unknownPort(port.sni))))
+            }
+            effects.append(.reply(request, .success(.detached)))
+        }
+    }
+
+    mutating func release(
+        _ sni: SessionNetworkID, for detachers: [RequestID], at now: Instant, into effects: inout [AgentEffect]
+    ) {
+        guard let bound = durable.bindings[sni], releases[sni] == nil else {
+            for request in detachers { effects.append(.reply(request, .success(.detached))) }
+            return
+        }
+        let interface = bound.binding.interface
+        releases[sni] = Release(interface: interface, detachers: detachers)
+        releasing[interface] = sni
+        journal([.unbound(sni)], into: &effects) { _ in .release(sni) }
+        leave(bound.binding.application)
+        windows[bound.binding.application, default: Window()].stops += 1
+        counts.stopped += 1
+    }
+
+    /// Takes the port out of the data plane, as soon as there is one.
+    mutating func clear(_ sni: SessionNetworkID, at now: Instant, into effects: inout [AgentEffect]) {
+        releases[sni]?.phase = .clearing
+        if desireSent {
+            effects.append(.dataplane([.removePort(sni)], expect(.releaseDataplane(sni))))
+        } else {
+            releases[sni]?.retryAt = now
+            answer(sni, into: &effects)
+        }
+    }
+
+    mutating func releaseApplied(
+        _ sni: SessionNetworkID, _ result: Result<Void, DataplaneFailure>, at now: Instant,
+        into effects: inout [AgentEffect]
+    ) {
+        guard let release = releases[sni] else { return }
+        switch result {
+        case .failure:
+            // The port stays while the kernel still lets it speak: its anti-spoof entry goes with it.
+            releases[sni]?.retryAt = now + Self.retryInterval
+            releases[sni]?.phase = .clearing
+            answer(sni, into: &effects)
+        case .success:
+            releases[sni]?.phase = .deleting
+            guard durable.bindings[sni].map({ $0.port != .later || $0.plugged }) ?? false else {
+                cool(sni, at: now, into: &effects)
+                return
+            }
+            let removal = PortRemoval(sni: sni, interface: release.interface)
+            effects.append(.deletePort(removal, expect(.releasePort(sni))))
+        }
+    }
+
+    mutating func portDeleted(
+        _ token: Token, _ result: Result<Void, PortFailure>, at now: Instant, into effects: inout [AgentEffect]
+    ) {
+        let what = pending.removeValue(forKey: token)
+        if case .unknownPort(let sni)? = what {
+            if case .success = result { unknownPorts[sni] = nil }
+            return
+        }
+        guard case .releasePort(let sni)? = what, releases[sni] != nil else { return }
+        switch result {
+        case .success: cool(sni, at: now, into: &effects)
+        case .failure(let failure):
+            effects.append(.notice(.portLeft(sni, failure)))
+            releases[sni]?.retryAt = now + Self.retryInterval
+            answer(sni, into: &effects)
+        }
+    }
+
+    private mutating func answer(_ sni: SessionNetworkID, into effects: inout [AgentEffect]) {
+        for request in releases[sni]?.detachers ?? [] { effects.append(.reply(request, .success(.detached))) }
+        releases[sni]?.detachers = []
+    }
+
+    private mutating func cool(_ sni: SessionNetworkID, at now: Instant, into effects: inout [AgentEffect]) {
+        answer(sni, into: &effects)
+        guard let release = releases.removeValue(forKey: sni) else { return }
+        if releasing[release.interface] == sni { releasing[release.interface] = nil }
+        ports[sni] = nil
+        unknownPorts[sni] = nil
+        counters[sni] = nil
+        cooling[sni] = now + cooldown
+        for (request, wish) in release.followers { attach(wish, for: request, at: now, into: &effects) }
+    }
+
+    private var cooldown: Duration { durable.grant?.cooldown ?? .seconds(60) }
+
+    mutating func retryReleases(at now: Instant, into effects: inout [AgentEffect]) {
+        guard journalFailure == nil, desireSent else { return }
+        for (sni, release) in releases.sorted(by: { $0.key < $1.key }) {
+            guard let at = release.retryAt, at <= now else { continue }
+            releases[sni]?.retryAt = nil
+            if release.phase == .deleting {
+                let removal = PortRemoval(sni: sni, interface: release.interface)
+                effects.append(.deletePort(removal, expect(.releasePort(sni))))
+            } else {
+                clear(sni, at: now, into: &effects)
+            }
+        }
+    }
+
+    mutating func endCooling(at now: Instant, into effects: inout [AgentEffect]) {
+        guard journalFailure == nil else { return }
+        let due = cooling.filter { $0.value <= now }.keys.sorted()
+        guard !due.isEmpty else { return }
+        let blocks = Set(due.compactMap { durable.lease(of: $0)?.order.block })
+        for sni in due { cooling[sni] = nil }
+        // An orphaned lease goes with its last identifier, and only then may anything be acknowledged again.
+        journal(due.map { .ended($0) }, into: &effects) { $0.changes.isEmpty ? .nothing : .update(.zero, $0) }
+        serveWaiting(at: now, into: &effects)
+        for block in blocks.sorted() { evaluateDrain(of: block, isOrder: false, at: now, into: &effects) }
+    }
+}

@@ -1,0 +1,170 @@
+import FleetProtocol
+import NetworkTypes
+
+/// The stream to the coordinator: greeting, fencing, grants, acknowledgements.
+extension AgentMachine {
+    mutating func connect(at now: Instant, into effects: inout [AgentEffect]) {
+        connected = true
+        streamGranted = false
+        streamRevision = nil
+        effects.append(.send(.hello(hello)))
+    }
+
+    mutating func disconnect() {
+        connected = false
+        streamGranted = false
+        streamRevision = nil
+    }
+
+    private var hello: Hello {
+        let leases = durable.leases.values.map {
+            LeaseRecord(
+                block: $0.order.block, application: $0.order.application, epoch: $0.order.epoch, drained: $0.drained)
+        }
+        return Hello(
+            fingerprint: configuration.fingerprint, vtep: configuration.vtep, underlayMTU: configuration.underlayMTU,
+            position: durable.position, journalSequence: durable.sequence, version: configuration.version,
+            leases: leases.sorted { $0.block < $1.block },
+            bindings: durable.bindings.values.map(\.binding).sorted { $0.sni < $1.sni } + unknownBindings,
+            recovering: durable.recovering, aggregateSequence: aggregateSequence + 1)
+    }
+
+    /// Ports adopted without a journal whose mark tells everything that an inventory needs.
+    private var unknownBindings: [BindingRecord] {
+        guard durable.recovering else { return [] }
+        return unknownPorts.values.sorted { $0.sni < $1.sni }.compactMap { port in
+            guard durable.bindings[port.sni] == nil, let interface = port.interface, let app = port.application else {
+                return nil
+            }
+            return BindingRecord(
+                sni: port.sni, interface: interface, application: app, state: .bound, servedFrom: .leased,
+                epoch: durable.lease(of: port.sni)?.order.epoch ?? Epoch(0))
+        }
+    }
+
+    mutating func receive(
+        _ message: CoordinatorMessage, at position: Position, now: Instant, into effects: inout [AgentEffect]
+    ) {
+        guard connected, journalFailure == nil else { return }
+        let held = durable.position
+        let old = (position.generation, position.term) < (held.generation, held.term)
+        guard !old else {
+            effects.append(.notice(.stalePosition(received: position, persisted: held)))
+            effects.append(.reconnect(reason: "position \(position) is below \(held)"))
+            return
+        }
+        hear(at: now, into: &effects)
+        switch message {
+        case .bootGrant(let grant): take(grant, at: position, now: now, into: &effects)
+        case .bootRefusal(let code, let reason): refuse(code: code, reason: reason, into: &effects)
+        case .stateUpdate(let update): take(update, at: position, now: now, into: &effects)
+        case .leaseAnswer(let answer): take(answer, at: now, into: &effects)
+        case .reportAck(let sequence, let aggregate): acknowledgeReports(sequence, aggregate)
+        }
+    }
+
+    /// A restart must not make the coordinator's silence look shorter, so the last contact is journalled now and then.
+    private mutating func hear(at now: Instant, into effects: inout [AgentEffect]) {
+        lastContact = now
+        guard let grant = durable.grant, isOurs(grant) else { return }
+        let due = durable.contact.map { $0.boot != identity.boot || now - $0.at > grant.bindUntil / 64 } ?? true
+        if due { journal([.contact(identity.boot, now)], into: &effects) }
+    }
+
+    func isOurs(_ grant: BootGrant) -> Bool { grant.identity == identity }
+
+    private mutating func take(
+        _ grant: BootGrant, at position: Position, now: Instant, into effects: inout [AgentEffect]
+    ) {
+        guard isOurs(grant) else {
+            effects.append(.notice(.refused(code: "foreign-grant", reason: "the grant names \(grant.identity)")))
+            effects.append(.reconnect(reason: "grant for another identity"))
+            return
+        }
+        // The position is persisted with state updates only: a grant may be newer than the state that the host has.
+        journal([.grant(durable.position, grant, contact: now)], into: &effects) { _ in .granted(grant) }
+    }
+
+    mutating func grantJournaled(_ grant: BootGrant, at now: Instant, into effects: inout [AgentEffect]) {
+        effects.append(.notice(.granted(grant.identity.boot)))
+        effects.append(.ensureOverlay(grant, adoptOnly: durable.recovering))
+        startWindow(at: now)
+        desire(into: &effects)
+        retryReleases(at: now, into: &effects)
+        guard connected else { return }
+        streamGranted = true
+        sentReports = durable.reported
+        flushReports(into: &effects)
+        for batch in aggregates { effects.append(.send(.aggregates(batch))) }
+        for application in asks.keys.sorted() { sendAsk(application, into: &effects) }
+        if let report = latestHostReport { effects.append(.send(.hostReport(report))) }
+        deleteUnknownPorts(into: &effects)
+        acknowledge(into: &effects)
+        serveWaiting(at: now, into: &effects)
+    }
+
+    private mutating func refuse(code: String, reason: String, into effects: inout [AgentEffect]) {
+        effects.append(.notice(.refused(code: code, reason: reason)))
+        journal([.refused(code: code, reason: reason)], into: &effects)
+        for interface in launches.keys.sorted() where launches[interface]?.phase == .waiting {
+            failLaunch(interface, with: .notGranted(reason: reason), into: &effects)
+        }
+    }
+
+    private mutating func take(
+        _ update: StateUpdate, at position: Position, now: Instant, into effects: inout [AgentEffect]
+    ) {
+        guard position >= durable.position else {
+            effects.append(.notice(.stalePosition(received: position, persisted: durable.position)))
+            effects.append(.reconnect(reason: "state at \(position) is below \(durable.position)"))
+            return
+        }
+        if !update.isSnapshot {
+            guard let revision = streamRevision, revision == update.baseRevision else {
+                streamRevision = nil
+                let last = streamRevision.map(String.init) ?? "no snapshot"
+                effects.append(.reconnect(reason: "update builds on \(update.baseRevision), held: \(last)"))
+                return
+            }
+        }
+        streamRevision = position.revision
+        let known = journal([.update(position, update)], into: &effects) { .update(position, $0) }
+        adoptCovered(at: now, into: &effects)
+        serveWaiting(fresh: Set(known.added), at: now, into: &effects)
+        for block in known.marked { evaluateDrain(of: block, isOrder: true, at: now, into: &effects) }
+    }
+
+    /// The kernel carries the update, and with it, applied in order, those before, unless one of them waits.
+    mutating func carried(_ position: Position, into effects: inout [AgentEffect]) {
+        guard applyAgainAt == nil, !pending.values.contains(where: { $0.isRetry }) else { return }
+        applied = max(applied, position)
+        acknowledge(into: &effects)
+    }
+
+    mutating func acknowledge(into effects: inout [AgentEffect]) {
+        guard streamGranted, streamRevision != nil, durable.orphans == 0, applied > .zero else { return }
+        acknowledged = applied
+        effects.append(.send(.stateAck(applied)))
+    }
+
+    private mutating func acknowledgeReports(_ sequence: UInt64, _ aggregate: UInt64) {
+        aggregates.removeAll { $0.sequence <= aggregate }
+        let upTo = min(sequence, durable.sequence)
+        if upTo > max(durable.reported, reportedNotJournaled ?? 0) { reportedNotJournaled = upTo }
+    }
+
+    /// Sends the binding events that are durable here and were not sent on this stream.
+    mutating func flushReports(into effects: inout [AgentEffect]) {
+        guard streamGranted else { return }
+        let start = durable.unreported.lastIndex { $0.sequence <= sentReports }.map { $0 + 1 } ?? 0
+        let events = durable.unreported[start...].prefix { $0.sequence <= durableSequence }
+        guard let last = events.last else { return }
+        sentReports = last.sequence
+        effects.append(
+            .send(.bindingReport(BindingReport(journalSequence: last.sequence, events: events.map(\.binding)))))
+    }
+}
+
+extension AgentMachine.Pending {
+    fileprivate var isRetry: Bool { if case .applyAgain = self { true } else { false } }
+}
