@@ -30,7 +30,8 @@ public struct Link: Hashable, Sendable {
     }
 
     init?(_ answer: NetlinkAnswer) throws(NetlinkError) {
-        guard LinkMessage.types.contains(answer.type) else { return nil }
+        // A family other than AF_UNSPEC means a role of the device (bridge port), not the device.
+        guard LinkMessage.types.contains(answer.type), answer.payload.first == 0 else { return nil }
         var raw = outrider_link()
         let result = unsafe answer.bytes.withUnsafeBytes {
             unsafe outrider_nl_link_parse($0.baseAddress, $0.count, &raw)

@@ -9,6 +9,8 @@ public struct NetlinkAnswer: Sendable {
     public var flags: UInt16
     /// Sequence number of the request that it answers; 0 for an event.
     public var sequence: UInt32
+    /// Netlink port of whoever caused the message; 0 is the kernel itself.
+    public var port: UInt32
     /// The whole message, header included, native byte order.
     public var bytes: [UInt8]
     /// What follows the netlink header.
@@ -192,7 +194,8 @@ public final class NetlinkSocket {
             let bytes = Array(buffer[start..<start + Int(header.length)])
             answers.append(
                 NetlinkAnswer(
-                    type: header.type, flags: header.flags, sequence: header.sequence, bytes: bytes,
+                    type: header.type, flags: header.flags, sequence: header.sequence, port: header.port,
+                    bytes: bytes,
                     outcome: try outcome(of: bytes, type: header.type)))
         }
         return answers

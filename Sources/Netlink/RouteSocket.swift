@@ -7,7 +7,7 @@ public final class RouteSocket {
     public let sockets: NamespaceSockets
     let socket: NetlinkSocket
     /// Change messages (RTM_NEW*, RTM_DEL*) sent so far.
-    public private(set) var writes = 0
+    public internal(set) var writes = 0
 
     /// Messages per sendto(2): measured best with an acknowledgement on the last only.
     static let messagesPerSend = 256
