@@ -93,7 +93,10 @@ let package = Package(
         library("ControlAPI", [grpcCore, grpcProtobuf, protobuf], settings: generated),
         library(
             "ControlAPIMapping",
-            ["ControlAPI", "NetworkTypes", "FleetProtocol", "SNISpace", "CoordinatorCore", grpcCore, protobuf]),
+            [
+                "ControlAPI", "NetworkTypes", "FleetProtocol", "SNISpace", "Allocation", "Forecasting", "CoordinatorCore",
+                grpcCore, protobuf,
+            ]),
         library(
             "DaemonSupport",
             ["CSystemShim", "NetworkTypes", logging, lifecycle, unixSignals, .product(name: "Yams", package: "Yams")]),
@@ -127,6 +130,10 @@ let package = Package(
         tests("StoreTests", ["Store", "CoordinatorCore", "NetworkTypes", grdb]),
         tests("DaemonSupportTests", ["DaemonSupport", "NetworkTypes", logging, lifecycle]),
         tests("NetworkTypesTests", ["NetworkTypes", "SimulationKit"]),
+        tests("TidyTests", ["DaemonSupport"]),
+        tests("OutriderctlTests", ["outriderctl", "ControlAPI", "DaemonSupport", grpcCore, arguments]),
+        tests("DataplaneTests", ["Dataplane", "NetworkTypes", "SimulationKit"]),
+        tests("NFTablesTests", ["Netlink", "Dataplane", "NetworkTypes", "NamespaceKit"]),
         tests("SimulationKitTests", ["NetworkTypes", "SimulationKit"]),
         tests("NamespaceTests", ["NamespaceKit", "LocalAPI", "NetworkTypes"]),
     ]

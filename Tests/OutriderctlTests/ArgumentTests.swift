@@ -1,0 +1,60 @@
+import ArgumentParser
+import DaemonSupport
+import GRPCCore
+import Testing
+
+@testable import outriderctl
+
+@Suite struct ArgumentTests {
+    @Test(arguments: ["9-5", "", "-", "1-2-3", "16777216", "1-16777216", "x-y"])
+    func malformedRangesAreRefused(text: String) {
+        #expect(RangeArgument(argument: text) == nil)
+    }
+
+    @Test(arguments: [("5", 5, 1), ("0x10-0x1f", 16, 16), ("0-16777215", 0, 1 << 24)])
+    func ranges(text: String, first: UInt32, count: Int) throws {
+        let range = try #require(RangeArgument(argument: text)).range
+        #expect((range.first.rawValue, range.count) == (first, count))
+    }
+
+    @Test(arguments: ["0s", "10", "-5s", "1 h"])
+    func malformedDurationsAreRefused(text: String) {
+        #expect(DurationArgument(argument: text) == nil)
+    }
+
+    @Test func everyVerbParses() throws {
+        let lines = [
+            "status", "check", "pool", "app list", "app show web", "app create web --priority batch --mode observe",
+            "app set web --floor 4 --allow db", "app delete web", "session list", "session create web --label x",
+            "session end 1", "host list", "host show a", "range list --app web",
+            "range allocate web --count 8 --lifetime 10m", "reservation list", "reservation extend 1 --lifetime 2h",
+            "reservation release 1 --reason done", "lease list --host a", "forecast list", "forecast show web",
+            "forecast decisions", "forecast schedule", "reclaim sni 5 --reason x --dry-run",
+            "reclaim range 16-31 --reason x", "reclaim app web --reason x --force", "reclaim host a --reason x",
+            "reclaimed --after 7", "vm list --output json",
+        ]
+        for line in lines {
+            _ = try Outriderctl.parseAsRoot(line.split(separator: " ").map(String.init))
+        }
+    }
+
+    @Test(arguments: ["reclaim sni 5", "reclaim sni 5 --reason  ", "app create", "range allocate web", "nonsense"])
+    func incompleteLinesAreUsageErrors(line: String) {
+        let words = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+        let error = #expect(throws: (any Error).self) { try Outriderctl.parseAsRoot(words) }
+        if let error { #expect(Outriderctl.exitCode(for: error).rawValue == ExitStatus.usage.rawValue) }
+    }
+
+    @Test(arguments: [
+        (RPCError.Code.unavailable, ExitStatus.unavailable), (.deadlineExceeded, .temporary),
+        (.invalidArgument, .usage), (.outOfRange, .usage), (.alreadyExists, .cannotCreate), (.aborted, .temporary),
+        (.resourceExhausted, .temporary), (.permissionDenied, .permission), (.unauthenticated, .permission),
+        (.notFound, .failure), (.failedPrecondition, .failure), (.internalError, .failure),
+        (.unimplemented, .unavailable),
+    ])
+    func statusBecomesExitCode(code: RPCError.Code, status: ExitStatus) {
+        let failure = ControlFailure(RPCError(code: code, message: "why"), coordinator: "a:1")
+        #expect(failure.status == status)
+        #expect(failure.message.contains("why") || code == .deadlineExceeded)
+    }
+}

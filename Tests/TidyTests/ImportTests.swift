@@ -1,0 +1,78 @@
+import Testing
+
+/// What each target may import, beyond the standard library. It is the direction of dependency of ARCHITECTURE.md: a
+/// core that imports a shell, the clock or the operating system fails here.
+private let allowed: [String: Set<String>] = {
+    let generated: Set = ["GRPCCore", "GRPCProtobuf", "SwiftProtobuf"]
+    let transport: Set = ["GRPCCore", "GRPCNIOTransportHTTP2Posix"]
+    let collections: Set = ["Collections", "DequeModule", "OrderedCollections", "HeapModule", "BasicContainers"]
+    let system: Set = ["Glibc", "CSystemShim", "Synchronization", "Dispatch"]
+    return [
+        "NetworkTypes": [],
+        "FleetProtocol": ["NetworkTypes"],
+        "SNISpace": collections.union(["NetworkTypes"]),
+        "Forecasting": [],
+        "Allocation": ["FleetProtocol", "Forecasting", "NetworkTypes"],
+        "Dataplane": collections.union(["NetworkTypes"]),
+        "AgentCore": collections.union(["Dataplane", "FleetProtocol", "NetworkTypes"]),
+        "CoordinatorCore": collections.union(["Allocation", "FleetProtocol", "Forecasting", "NetworkTypes", "SNISpace"]
+        ),
+
+        "Netlink": system.union(["CNetlinkShim", "Dataplane", "NetworkTypes"]),
+        "LocalAPI": system.union(["NetworkTypes"]),
+        "Journal": system.union(["NetworkTypes"]),
+        "Store": [
+            "CSystemShim", "CoordinatorCore", "Foundation", "FoundationEssentials", "GRDB", "Glibc", "NetworkTypes",
+            "SNISpace",
+        ],
+        "ControlAPI": generated,
+        "ControlAPIMapping": generated.union([
+            "Allocation", "ControlAPI", "CoordinatorCore", "FleetProtocol", "Forecasting", "NetworkTypes", "SNISpace",
+        ]),
+        "DaemonSupport": system.union([
+            "FoundationEssentials", "Logging", "NetworkTypes", "ServiceLifecycle", "UnixSignals", "Yams",
+        ]),
+
+        "Agent": system.union(transport).union([
+            "AgentCore", "ControlAPI", "ControlAPIMapping", "DaemonSupport", "Dataplane", "FleetProtocol", "Journal",
+            "LocalAPI", "Logging", "Netlink", "NetworkTypes", "ServiceLifecycle",
+        ]),
+        "Coordinator": system.union(transport).union([
+            "Allocation", "ControlAPI", "ControlAPIMapping", "CoordinatorCore", "DaemonSupport", "FleetProtocol",
+            "Forecasting", "Logging", "NetworkTypes", "SNISpace", "ServiceLifecycle", "Store", "SwiftProtobuf",
+        ]),
+        "outrider-agent": [
+            "Agent", "ArgumentParser", "DaemonSupport", "Logging", "Netlink", "NetworkTypes", "ServiceLifecycle",
+        ],
+        "outrider-coordinator": ["ArgumentParser", "Coordinator", "DaemonSupport", "Logging", "ServiceLifecycle"],
+        "outriderctl": transport.union([
+            "ArgumentParser", "ControlAPI", "DaemonSupport", "Foundation", "LocalAPI", "NetworkTypes", "SwiftProtobuf",
+        ]),
+
+        "SimulationKit": ["FoundationEssentials", "Glibc", "NetworkTypes", "Synchronization"],
+        "NamespaceKit": system.union(["CNamespaceKit", "Foundation", "Netlink", "NetworkTypes"]),
+    ]
+}()
+
+@Suite struct ImportTests {
+    @Test func everyTargetHasARule() throws {
+        #expect(try Repository.folders(in: "Sources") == allowed.keys.sorted())
+    }
+
+    @Test(arguments: allowed.keys.sorted())
+    func importsOnlyWhatItMay(target: String) throws {
+        for file in Repository.swiftFiles where file.path.hasPrefix("Sources/\(target)/") {
+            let forbidden = Set(file.imports).subtracting(allowed[target] ?? []).sorted()
+            #expect(forbidden.isEmpty, "\(file.path) imports \(forbidden.joined(separator: ", "))")
+        }
+    }
+
+    @Test func cShimsStayBehindTheirLeaf() {
+        for file in Repository.swiftFiles where file.imports.contains("CNetlinkShim") {
+            #expect(file.target == "Netlink" || file.target == "NetlinkTests", "\(file.path) imports CNetlinkShim")
+        }
+        for file in Repository.swiftFiles {
+            #expect(!file.imports.contains("CLibnl"), "\(file.path) imports CLibnl")
+        }
+    }
+}
