@@ -1,0 +1,74 @@
+import CSystemShim
+import Glibc
+
+/// A file descriptor with the few calls that a journal needs. The one place of this module that talks to the kernel.
+struct JournalFile: Sendable {
+    let descriptor: Int32
+    let path: String
+
+    static func open(_ path: String, flags: Int32) throws(JournalError) -> JournalFile {
+        let descriptor = unsafe Glibc.open(path, flags | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw failure("open", path) }
+        return JournalFile(descriptor: descriptor, path: path)
+    }
+
+    static func failure(_ operation: String, _ path: String, code: Int32 = errno) -> JournalError {
+        code == ENOSPC || code == EDQUOT
+            ? .diskFull(path: path) : .system(operation: operation, path: path, errno: code)
+    }
+
+    func lock() throws(JournalError) {
+        let result = outrider_lock_exclusive(descriptor)
+        if result == -EWOULDBLOCK { throw .locked(path: path) }
+        if result < 0 { throw Self.failure("flock", path, code: -result) }
+    }
+
+    func readAll() throws(JournalError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 18)
+        while true {
+            let count = unsafe buffer.withUnsafeMutableBytes {
+                unsafe pread(descriptor, $0.baseAddress, $0.count, off_t(bytes.count))
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw Self.failure("read", path) }
+            if count == 0 { return bytes }
+            bytes += buffer[0..<count]
+        }
+    }
+
+    func write(_ bytes: [UInt8], at offset: Int) throws(JournalError) {
+        var done = 0
+        while done < bytes.count {
+            let count = unsafe bytes.withUnsafeBytes { all in
+                let rest = unsafe UnsafeRawBufferPointer(rebasing: all[done...])
+                return unsafe pwrite(descriptor, rest.baseAddress, rest.count, off_t(offset + done))
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw Self.failure("write", path) }
+            done += count
+        }
+    }
+
+    func sync() throws(JournalError) {
+        guard fdatasync(descriptor) == 0 else { throw Self.failure("fdatasync", path) }
+    }
+
+    func truncate(to size: Int) throws(JournalError) {
+        guard ftruncate(descriptor, off_t(size)) == 0 else { throw Self.failure("truncate", path) }
+    }
+
+    func close() { _ = Glibc.close(descriptor) }
+
+    /// A new name is durable only when its folder is.
+    static func syncDirectory(of path: String) throws(JournalError) {
+        let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let file = try open(folder, flags: O_RDONLY | O_DIRECTORY)
+        defer { file.close() }
+        guard fsync(file.descriptor) == 0 else { throw failure("fsync", folder) }
+    }
+
+    static func rename(_ from: String, to: String) throws(JournalError) {
+        guard unsafe Glibc.rename(from, to) == 0 else { throw failure("rename", from) }
+    }
+}
