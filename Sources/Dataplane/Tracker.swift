@@ -56,6 +56,12 @@ public struct Tracker: Sendable {
     public var pendingCount: Int { pending.count }
     public var desiredCount: Int { desired.count }
     public var actualCount: Int { actual.count }
+    /// Entries of ours in the kernel, by kind, as far as the view goes.
+    public var ownCounts: [KernelKind: Int] {
+        var counts: [KernelKind: Int] = [:]
+        for entry in actual.values where policy.verdict(of: entry) == .ours { counts[entry.key.kind, default: 0] += 1 }
+        return counts
+    }
 
     /// Entries that would be deleted if the policy allowed it.
     public var withheld: Set<KernelKey> { policy.mayDelete ? [] : condemned.union(suspects) }

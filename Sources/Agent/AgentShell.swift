@@ -1,0 +1,138 @@
+import AgentCore
+import Dataplane
+import FleetProtocol
+import Logging
+import NetworkTypes
+
+/// Owns the state machine and carries out its effects, in order, without deciding anything.
+///
+/// Journal and kernel work go to one ordered queue each; their outcomes come back as inputs. No effect is awaited here,
+/// so a slow disk or kernel never delays the next input.
+actor AgentShell: CoordinatorLinkOwner {
+    private var machine: AgentMachine
+    private let journal: WorkQueue<JournalWork>
+    private let kernel: WorkQueue<KernelWork>
+    private let clock: BootClock
+    private let logger: Logger
+    private var outbound: OutboundStream?
+    private var pending: [RequestID: CheckedContinuation<Result<AgentReply, AgentError>, Never>] = [:]
+    private var lastRequest: UInt64 = 0
+    private var stopped = false
+
+    init(
+        machine: AgentMachine, journal: WorkQueue<JournalWork>, kernel: WorkQueue<KernelWork>, clock: BootClock,
+        logger: Logger
+    ) {
+        self.machine = machine
+        self.journal = journal
+        self.kernel = kernel
+        self.clock = clock
+        self.logger = logger
+    }
+
+    // MARK: Inputs
+
+    /// Starts from the journal's records and the ports found in the kernel.
+    func recover(_ entries: [JournalEntry], ports: [AdoptedPort], journalLost: Bool) {
+        perform(machine.recover(entries, kernelPorts: ports, journalLost: journalLost, at: clock.now))
+    }
+
+    func feed(_ input: AgentInput) {
+        perform(machine.handle(input, at: clock.now))
+    }
+
+    func feed(_ inputs: [AgentInput]) {
+        for input in inputs { feed(input) }
+    }
+
+    /// Hands a local call to the machine and waits for its reply.
+    func call(_ make: @Sendable (RequestID) -> AgentInput) async -> Result<AgentReply, AgentError> {
+        guard !stopped else { return .failure(.notGranted(reason: "the agent is stopping; try again")) }
+        lastRequest += 1
+        let request = RequestID(lastRequest)
+        return await withCheckedContinuation { continuation in
+            pending[request] = continuation
+            feed(make(request))
+        }
+    }
+
+    /// Answers whoever still waits; kernel state stays as it is.
+    func stop() {
+        stopped = true
+        outbound?.close()
+        for (_, continuation) in pending {
+            continuation.resume(returning: .failure(.notGranted(reason: "the agent is stopping; try again")))
+        }
+        pending = [:]
+    }
+
+    // MARK: CoordinatorLinkOwner
+
+    func linkUp(_ outbound: OutboundStream) {
+        logger.info("connected to the coordinator", metadata: ["stream": "\(outbound.number)"])
+        self.outbound = outbound
+        feed(.connected)
+    }
+
+    func linkReceived(_ message: CoordinatorMessage, at position: Position, stream: UInt64) {
+        guard outbound?.number == stream else { return }
+        feed(.message(position, message))
+    }
+
+    func linkDown(stream: UInt64, reason: String) {
+        guard outbound?.number == stream else {
+            logger.debug("no coordinator", metadata: ["reason": "\(reason)"])
+            return
+        }
+        logger.warning("lost the coordinator; launches on leased blocks go on", metadata: ["reason": "\(reason)"])
+        outbound = nil
+        feed(.disconnected)
+    }
+
+    // MARK: Effects
+
+    private func perform(_ effects: [AgentEffect]) {
+        for effect in effects { perform(effect) }
+    }
+
+    private func perform(_ effect: AgentEffect) {
+        switch effect {
+        case .journal(let records, let first, let token):
+            journal.put(.append(records, firstSequence: first, token))
+        case .checkpoint(let record, let sequence): journal.put(.checkpoint(record, sequence: sequence))
+        case .dataplane(let changes, let token): kernel.put(.apply(changes, token))
+        case .ensureOverlay(let grant, let adoptOnly): kernel.put(.ensureOverlay(grant, adoptOnly: adoptOnly))
+        case .createPort(let order, let token): kernel.put(.createPort(order, token))
+        case .movePort(let move, let token): kernel.put(.movePort(move, token))
+        case .deletePort(let removal, let token): kernel.put(.deletePort(removal, token))
+        case .send(let message):
+            // The stream closes itself when it is full; the link then connects again and the machine says hello.
+            outbound?.send(message)
+        case .reconnect(let reason):
+            logger.notice("asking for a snapshot", metadata: ["reason": "\(reason)"])
+            outbound?.close()
+        case .reply(let request, let result):
+            pending.removeValue(forKey: request)?.resume(returning: result)
+        case .notice(let notice): notice.write(to: logger)
+        }
+    }
+}
+
+/// One piece of journal work, in the order of the effects.
+enum JournalWork: Sendable {
+    case append([JournalRecord], firstSequence: UInt64, Token)
+    case checkpoint(JournalRecord, sequence: UInt64)
+}
+
+/// One piece of kernel work, in the order of the effects.
+enum KernelWork: Sendable {
+    case apply([DataplaneChange], Token)
+    case ensureOverlay(BootGrant, adoptOnly: Bool)
+    case createPort(PortOrder, Token)
+    case movePort(PortMove, Token)
+    case deletePort(PortRemoval, Token)
+    /// Compare with the kernel and repair; the reason goes to the log.
+    case resync(reason: String)
+    /// Read the port counters.
+    case sample
+}

@@ -1,0 +1,110 @@
+import AgentCore
+import Dataplane
+import FleetProtocol
+import Netlink
+import NetworkTypes
+
+/// Ports and counters: the part of the worker that acts on devices.
+extension KernelWorker {
+    func createPort(_ order: PortOrder) -> Result<PortFacts, PortFailure> {
+        guard let kernel else { return .failure(.failed("the overlay is not up")) }
+        let mark = PortMark(order.port)
+        do throws(NetlinkError) {
+            let index: Int
+            switch order.kind {
+            case .veth(let path, let name):
+                let peer: NamespaceDescriptor
+                do throws(NetlinkError) {
+                    peer = try NamespaceDescriptor(path: path)
+                } catch {
+                    return .failure(.noSuchNamespace("\(path): \(error)"))
+                }
+                index = try kernel.route.createVethPort(
+                    name: order.port.name, gatewayMAC: DataplaneConfiguration.portMAC, peerName: name,
+                    peerNamespaceFD: peer.fd, peerMAC: order.port.mac, mtu: order.mtu, alias: mark.text)
+            case .tap:
+                index = try kernel.route.createTapPort(
+                    name: order.port.name, gatewayMAC: DataplaneConfiguration.portMAC, mtu: order.mtu, alias: mark.text)
+            case .later: return .failure(.unsupported(port: order.port.name, kind: "a port that comes later"))
+            }
+            ports[order.port.sni] = index
+            return .success(PortFacts(index: index))
+        } catch {
+            return .failure(error.isExists ? .nameTaken(error.description) : .failed(error.description))
+        }
+    }
+
+    func movePort(_ move: PortMove) -> Result<PortFacts, PortFailure> {
+        guard let kernel else { return .failure(.failed("the overlay is not up")) }
+        do throws(NetlinkError) {
+            let source = try move.namespace.map { (path) throws(NetlinkError) in try NamespaceSockets(path: path) }
+            let origin = source ?? namespace.host
+            guard let link = try RouteSocket(in: origin).link(named: move.from) else {
+                return .failure(.noSuchPort("\(move.from) in \(origin.namespace.path)"))
+            }
+            if let mark = PortMark(link.alias), mark.interface != move.port.interface {
+                return .failure(.belongsToAnother(port: move.from, owner: mark.interface.description))
+            }
+            let index = try kernel.route.movePort(
+                from: origin, device: move.from, to: move.port.name, gatewayMAC: DataplaneConfiguration.portMAC,
+                mtu: move.mtu, alias: PortMark(move.port).text)
+            ports[move.port.sni] = index
+            return .success(PortFacts(index: index))
+        } catch {
+            if error.isExists { return .failure(.nameTaken(error.description)) }
+            return .failure(error.isNotFound ? .noSuchPort(error.description) : .failed(error.description))
+        }
+    }
+
+    func deletePort(_ removal: PortRemoval) -> Result<Void, PortFailure> {
+        do throws(NetlinkError) {
+            let route = try kernel?.route ?? RouteSocket(in: namespace.overlay)
+            if let expected = removal.interface, let link = try route.link(named: removal.name),
+                let mark = PortMark(link.alias), mark.interface != expected
+            {
+                return .failure(.belongsToAnother(port: removal.name, owner: mark.interface.description))
+            }
+            ports[removal.sni] = nil
+            try route.deletePort(named: removal.name)
+            return .success(())
+        } catch {
+            return .failure(.failed(error.description))
+        }
+    }
+
+    /// Counters of all ports, turned to the VM's side: what the port received, the VM sent.
+    func sample() {
+        guard let kernel, !ports.isEmpty else { return }
+        do throws(NetlinkError) {
+            let byIndex = Dictionary(ports.map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first })
+            let samples = try kernel.route.counters().compactMap { row in
+                byIndex[row.index].map { sni in
+                    PortSample(
+                        sni: sni, index: row.index,
+                        counters: TrafficCounters(
+                            receivedBytes: row.sentBytes, sentBytes: row.receivedBytes,
+                            receivedPackets: row.sentPackets, sentPackets: row.receivedPackets,
+                            droppedPackets: row.receiveDrops + row.sendDrops))
+                }
+            }
+            outcomes.put(.portSamples(samples))
+        } catch {
+            logger.warning("port counters could not be read", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    /// What the reconciler sees now, without asking the kernel.
+    func report() -> HostReport {
+        guard let tracker = state?.tracker else { return HostReport() }
+        let counts = tracker.ownCounts
+        let elements = counts.reduce(0) { sum, entry in
+            if case .element = entry.key { sum + entry.value } else { sum }
+        }
+        let pending = tracker.failures.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value.reason)" }
+        let withheld = tracker.withheld.sorted().map { "\($0): not deleted, the journal is not trusted" }
+        return HostReport(
+            routes: counts[.route] ?? 0, nexthops: counts[.nexthop] ?? 0, nftElements: elements,
+            foreign: tracker.foreign.sorted().map(\.description), kernelWrites: UInt64(kernel?.writes ?? 0),
+            pending: pending + withheld)
+    }
+}

@@ -1,0 +1,251 @@
+import AgentCore
+import Dataplane
+import FleetProtocol
+import Glibc
+import Logging
+import Netlink
+import NetworkTypes
+
+/// The agent's one writer to the kernel: desired state in, plans out, outcomes back to the shell.
+///
+/// Runs on a queue of its own. It decides nothing about leases or bindings; what is ours and what may be deleted is
+/// ``Dataplane/OwnershipPolicy``'s word.
+actor KernelWorker {
+    /// Attempts within one call before what is left stays pending for the next reconciliation.
+    static let attemptsMax = 4
+    /// Changes by others are looked at together, at most this often.
+    static let resyncPause = Duration.milliseconds(500)
+
+    private let executor = QueueExecutor(label: "outrider.kernel")
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    let vtep: IPv4Address
+    let namespace: OverlayNamespace
+    let work: WorkQueue<KernelWork>
+    let outcomes: WorkQueue<AgentInput>
+    let logger: Logger
+
+    var kernel: KernelDataplane?
+    var state: DataplaneState?
+    /// Index of each port in the kernel, for counters.
+    var ports: [SessionNetworkID: Int] = [:]
+    var repairs: UInt64 = 0
+    private var monitorTask: Task<Void, Never>?
+    private var resyncQueued = false
+
+    init(
+        vtep: IPv4Address, namespace: OverlayNamespace, work: WorkQueue<KernelWork>, outcomes: WorkQueue<AgentInput>,
+        logger: Logger
+    ) {
+        self.vtep = vtep
+        self.namespace = namespace
+        self.work = work
+        self.outcomes = outcomes
+        self.logger = logger
+    }
+
+    /// Runs until the queue is finished.
+    func run() async {
+        await work.consume { batch in process(batch) }
+        monitorTask?.cancel()
+    }
+
+    /// Adopts what runs: ports by name and mark.
+    func adoptPorts() throws(NetlinkError) -> [AdoptedPort] {
+        try RouteSocket(in: namespace.overlay).ports().map { sni, link in
+            ports[sni] = link.index
+            let mark = PortMark(link.alias)
+            return AdoptedPort(
+                sni: sni, index: link.index, interface: mark?.interface, application: mark?.application, mac: mark?.mac)
+        }
+    }
+
+    // MARK: Work
+
+    private func process(_ batch: [KernelWork]) {
+        var applied: [(Token, Set<KernelKey>)] = []
+        for item in batch {
+            if case .apply(let changes, let token) = item {
+                merge(changes, token, into: &applied)
+                continue
+            }
+            flush(&applied)
+            carryOut(item)
+        }
+        flush(&applied)
+    }
+
+    private func carryOut(_ item: KernelWork) {
+        switch item {
+        case .apply: break
+        case .ensureOverlay(let grant, let adoptOnly): ensureOverlay(grant, adoptOnly: adoptOnly)
+        case .createPort(let order, let token): outcomes.put(.portCreated(token, createPort(order)))
+        case .movePort(let move, let token): outcomes.put(.portCreated(token, movePort(move)))
+        case .deletePort(let removal, let token): outcomes.put(.portDeleted(token, deletePort(removal)))
+        case .resync(let reason):
+            resyncQueued = false
+            resync(reason: reason)
+        case .sample: sample()
+        }
+    }
+
+    /// Merges one set of changes into the desired state; changes that no kernel could express are answered at once.
+    private func merge(_ changes: [DataplaneChange], _ token: Token, into applied: inout [(Token, Set<KernelKey>)]) {
+        guard state != nil else {
+            let reason = "the overlay is not up: no boot grant yet, or the device could not be made"
+            outcomes.put(.dataplaneApplied(token, .failure(DataplaneFailure(reason: reason))))
+            return
+        }
+        var touched: Set<KernelKey> = []
+        do throws(DataplaneError) {
+            for change in changes { touched.formUnion(try state?.apply(change) ?? []) }
+        } catch {
+            logger.error("change refused: \(error)")
+            outcomes.put(.dataplaneApplied(token, .failure(DataplaneFailure(reason: error.description))))
+            return
+        }
+        applied.append((token, touched))
+    }
+
+    /// Writes what is merged and answers every token by whether its own keys are in the kernel.
+    private func flush(_ applied: inout [(Token, Set<KernelKey>)]) {
+        guard !applied.isEmpty, state != nil else { return }
+        converge()
+        for (token, touched) in applied {
+            outcomes.put(.dataplaneApplied(token, result(for: touched)))
+        }
+        applied = []
+    }
+
+    private func result(for keys: Set<KernelKey>) -> Result<Void, DataplaneFailure> {
+        guard let tracker = state?.tracker, let key = keys.sorted().first(where: tracker.isPending) else {
+            return .success(())
+        }
+        let reason = tracker.failures[key]?.reason ?? "held by an entry of somebody else, or not yet written"
+        return .failure(DataplaneFailure(reason: "\(key): \(reason)"))
+    }
+
+    /// Plan and execute until nothing is left, an error survives the attempts, or only foreign entries obstruct.
+    func converge() {
+        guard let kernel, state != nil else { return }
+        for _ in 0..<Self.attemptsMax {
+            if state?.tracker.needsResync == true || state?.tracker.needsRecheck == true { observe(kernel) }
+            guard let plan = state?.plan(), !plan.isEmpty else {
+                if state?.tracker.needsRecheck == true { continue }
+                return
+            }
+            let outcome = kernel.execute(plan)
+            for operation in outcome.completed { state?.completed(operation) }
+            for (operation, error) in outcome.failed {
+                logger.warning("kernel refused \(operation.key)", metadata: ["reason": "\(error)"])
+                state?.failed(operation, reason: error.description)
+            }
+        }
+    }
+
+    private func observe(_ kernel: KernelDataplane) {
+        do throws(NetlinkError) {
+            state?.resync(try kernel.dump(KernelKind.all + [.element(.vtep)]))
+        } catch {
+            logger.error("kernel state could not be read", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    // MARK: Overlay
+
+    private func ensureOverlay(_ grant: BootGrant, adoptOnly: Bool) {
+        let configuration = DataplaneConfiguration(
+            plan: grant.overlay, vtep: vtep, mtu: grant.overlayMTU, vxlanPort: grant.vxlanPort)
+        if let kernel {
+            if kernel.configuration != configuration {
+                logger.warning("the installation's overlay settings changed; restart the agent to apply them")
+            }
+            state?.allowDeletes(!adoptOnly)
+            resync(reason: "granted again")
+            return
+        }
+        do throws(NetlinkError) {
+            try namespace.configure()
+            let fresh = try KernelDataplane(configuration: configuration, namespace: namespace)
+            let model = DataplaneState(configuration: configuration, mayDelete: !adoptOnly)
+            // Subscribed before the first dump, so that no change falls between the two.
+            try watch(ignoring: [fresh.route.port])
+            try prepare(fresh, state: model)
+            kernel = fresh
+            state = model
+            converge()
+        } catch {
+            logger.error("the overlay could not be brought up: \(error)")
+        }
+    }
+
+    private func prepare(_ kernel: KernelDataplane, state: DataplaneState) throws(NetlinkError) {
+        let elements = state.tracker.desiredElements
+        let preparation = try kernel.prepare(
+            mayReplace: state.tracker.policy.mayDelete, elements: { elements.filter { $0.set != .vtep } },
+            endpoints: { elements.filter { $0.set == .vtep } })
+        if preparation.device.isNew { logger.notice("overlay device made") }
+        if !preparation.replacedTables.isEmpty {
+            logger.notice("filter tables made: \(preparation.replacedTables.joined(separator: ", "))")
+        }
+    }
+
+    /// Compares with the kernel and repairs. Writes nothing when all agrees.
+    func resync(reason: String) {
+        guard let kernel, let current = state else { return }
+        logger.debug("reconciling", metadata: ["reason": "\(reason)"])
+        let before = kernel.writes
+        do throws(NetlinkError) {
+            try prepare(kernel, state: current)
+        } catch {
+            logger.error("the overlay could not be repaired: \(error)")
+        }
+        state?.queueResync()
+        converge()
+        if kernel.writes != before {
+            repairs += 1
+            logger.notice(
+                "repaired the kernel's state", metadata: ["reason": "\(reason)", "writes": "\(kernel.writes - before)"])
+        }
+        outcomes.put(.hostReport(report()))
+    }
+
+    // MARK: Events
+
+    private func watch(ignoring: Set<UInt32>) throws(NetlinkError) {
+        monitorTask?.cancel()
+        let monitor = try LinkMonitor(in: namespace.overlay, ignoring: ignoring)
+        monitorTask = Task { [weak self] in
+            for await event in monitor.events { await self?.heard(event) }
+            monitor.stop()
+        }
+    }
+
+    /// Asks for one reconciliation for all that happens within a pause.
+    private func heard(_ event: KernelEvent) {
+        guard let reason = concern(of: event), !resyncQueued else { return }
+        resyncQueued = true
+        let work = work
+        Task {
+            try? await Task.sleep(for: Self.resyncPause)
+            work.put(.resync(reason: reason))
+        }
+    }
+
+    /// Why an event matters, nil for the kernel's own everyday changes (carrier of a VM, learned neighbors).
+    private func concern(of event: KernelEvent) -> String? {
+        switch event {
+        case .link(let link):
+            let isOurs = link.name == kernel?.configuration.device || RouteSocket.identifier(ofPort: link.name) != nil
+            return isOurs && !link.isUp ? "device \(link.name) is down" : nil
+        case .linkGone(_, let name):
+            if name == kernel?.configuration.device { return "device \(name) is gone" }
+            guard let sni = RouteSocket.identifier(ofPort: name), ports[sni] != nil else { return nil }
+            return "port \(name) is gone"
+        case .changed(let kind):
+            // Neighbor entries change all day; a permanent one of ours that vanishes is found by the periodic audit.
+            return kind == .neighbor ? nil : "\(kind) changed by somebody else"
+        case .resync(let reason): return reason
+        }
+    }
+}

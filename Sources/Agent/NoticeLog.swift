@@ -1,0 +1,49 @@
+import AgentCore
+import Logging
+
+extension AgentNotice {
+    /// One line for the operator; what needs attention is a warning or an error.
+    func write(to logger: Logger) {
+        let (level, text) = line
+        logger.log(level: level, "\(text)")
+    }
+
+    private var line: (Logger.Level, String) {
+        switch self {
+        case .granted(let boot): (.notice, "boot \(boot) granted: launches are served")
+        case .refused(let code, let reason): (.error, "the coordinator refuses this host (\(code)): \(reason)")
+        case .recovering(let ports):
+            (
+                .error,
+                "no journal of this installation, but \(ports) ports run: they are kept, nothing new is bound; see "
+                    + "'outriderctl host show'"
+            )
+        case .recovered(let leases, let bindings, let ports):
+            (.notice, "recovered \(leases) leases, \(bindings) bindings, \(ports) ports")
+        case .stalePosition(let received, let persisted):
+            (.warning, "refused a message of position \(received): \(persisted) is persisted")
+        case .staleEpoch(let block, let received, let held):
+            (.warning, "refused epoch \(received) of block \(block): \(held) is held")
+        case .leaseRemovedInUse(let block, let users):
+            (
+                .error,
+                "the coordinator removed block \(block) while \(users.map(\.description).joined(separator: ", ")) "
+                    + "use it; kept until they are gone"
+            )
+        case .remoteOverlapsLease(let block):
+            (.error, "the coordinator routes block \(block) to another host, but it is leased here; not staged")
+        case .unknownPort(let sni, let interface):
+            (
+                .warning,
+                "port of SNI \(sni) (\(interface?.description ?? "no mark")) is in the kernel but not in the journal"
+            )
+        case .missingPort(let sni, let interface):
+            (.warning, "port of SNI \(sni) (\(interface)) is in the journal but not in the kernel")
+        case .dataplanePending(let reason): (.warning, "kernel changes pending: \(reason)")
+        case .portLeft(let sni, let failure): (.warning, "port of SNI \(sni) could not be removed: \(failure)")
+        case .aggregatesDropped(let count):
+            (.warning, "\(count) aggregates dropped while the coordinator was away; it will see a gap")
+        case .journalFailed(let reason): (.critical, "the journal cannot be written, nothing is bound: \(reason)")
+        }
+    }
+}

@@ -1,0 +1,180 @@
+public import ControlAPI
+public import FleetProtocol
+public import NetworkTypes
+
+extension Outrider_V1_AgentMessage {
+    /// The message form of what an agent says.
+    public init(_ message: AgentMessage, from identity: AgentIdentity, sequence: UInt64) {
+        self.init()
+        host = identity.host.name
+        incarnation = identity.incarnation.description
+        bootID = identity.boot.description
+        self.sequence = sequence
+        switch message {
+        case .hello(let value): hello = Outrider_V1_Hello(value)
+        case .stateAck(let position):
+            stateAck = Outrider_V1_StateAck.with { $0.position = Outrider_V1_Position(position) }
+        case .leaseRequest(let value):
+            leaseRequest = Outrider_V1_LeaseRequest.with {
+                $0.request = value.request
+                $0.application = value.application.description
+                $0.waiting = UInt32(value.waiting)
+            }
+        case .drainAnswer(let value): drainAnswer = Outrider_V1_DrainAnswer(value)
+        case .bindingReport(let value):
+            bindingReport = Outrider_V1_BindingReport.with {
+                $0.journalSequence = value.journalSequence
+                $0.events = value.events.map(Outrider_V1_BindingRecord.init)
+            }
+        case .aggregates(let value): aggregates = Outrider_V1_Aggregates(value)
+        case .hostReport(let value): hostReport = Outrider_V1_HostReport(value)
+        }
+    }
+
+    /// Who speaks.
+    public func identity() throws(MappingError) -> AgentIdentity {
+        AgentIdentity(
+            host: try parse(host, "host"), incarnation: try parse(incarnation, "incarnation"),
+            boot: try parse(bootID, "boot_id"))
+    }
+
+    /// What is said.
+    public func value() throws(MappingError) -> AgentMessage {
+        switch body {
+        case .hello(let hello): return .hello(try hello.value())
+        case .stateAck(let ack): return .stateAck(ack.position.value)
+        case .leaseRequest(let request):
+            return .leaseRequest(
+                LeaseRequest(
+                    request: request.request,
+                    application: try parse(request.application, "lease_request.application"),
+                    waiting: Int(request.waiting)))
+        case .drainAnswer(let answer): return .drainAnswer(try answer.value())
+        case .bindingReport(let report):
+            var events: [BindingRecord] = []
+            for event in report.events { events.append(try event.value("binding_report.events")) }
+            return .bindingReport(BindingReport(journalSequence: report.journalSequence, events: events))
+        case .aggregates(let aggregates): return .aggregates(try aggregates.value())
+        case .hostReport(let report): return .hostReport(report.value)
+        case nil: throw MappingError(field: "body", detail: "missing, or of a newer version than this coordinator")
+        }
+    }
+}
+
+extension Outrider_V1_Hello {
+    init(_ hello: Hello) {
+        self.init()
+        fingerprint = hello.fingerprint
+        vtep = hello.vtep.description
+        underlayMtu = UInt32(hello.underlayMTU)
+        position = Outrider_V1_Position(hello.position)
+        journalSequence = hello.journalSequence
+        version = hello.version
+        leases = hello.leases.map(Outrider_V1_LeaseRecord.init)
+        bindings = hello.bindings.map(Outrider_V1_BindingRecord.init)
+        recovering = hello.recovering
+        aggregateSequence = hello.aggregateSequence
+    }
+    func value() throws(MappingError) -> Hello {
+        var leases: [LeaseRecord] = []
+        for lease in self.leases { leases.append(try lease.value("hello.leases")) }
+        var bindings: [BindingRecord] = []
+        for binding in self.bindings { bindings.append(try binding.value("hello.bindings")) }
+        return Hello(
+            fingerprint: fingerprint, vtep: try parse(vtep, "hello.vtep"), underlayMTU: Int(underlayMtu),
+            position: position.value, journalSequence: journalSequence, version: version, leases: leases,
+            bindings: bindings, recovering: recovering, aggregateSequence: aggregateSequence)
+    }
+}
+
+extension Outrider_V1_DrainAnswer {
+    init(_ answer: DrainAnswer) {
+        self.init()
+        block = Outrider_V1_Block(answer.block)
+        epoch = answer.epoch.rawValue
+        switch answer.outcome {
+        case .drained: drained = true
+        case .refused(let reason, let users):
+            refusal = reason
+            self.users = users.map(\.description)
+        }
+    }
+    func value() throws(MappingError) -> DrainAnswer {
+        var interfaces: [VMInterface] = []
+        for user in users {
+            guard let slash = user.lastIndex(of: "/"), let nic = Int(user[user.index(after: slash)...]),
+                let interface = VMInterface(vm: String(user[..<slash]), nic: nic)
+            else { throw MappingError(field: "drain_answer.users", detail: "'\(user)' is not VM/NIC") }
+            interfaces.append(interface)
+        }
+        return DrainAnswer(
+            block: try block.value("drain_answer.block"), epoch: Epoch(epoch),
+            outcome: drained ? .drained : .refused(reason: refusal, users: interfaces))
+    }
+}
+
+extension Outrider_V1_Aggregates {
+    init(_ aggregates: Aggregates) {
+        self.init()
+        sequence = aggregates.sequence
+        intervalMs = milliseconds(aggregates.interval)
+        endedAtMs = UInt64(max(0, aggregates.endedAt.nanoseconds / 1_000_000))
+        applications = aggregates.applications.map(Outrider_V1_ApplicationAggregate.init)
+    }
+    func value() throws(MappingError) -> Aggregates {
+        var values: [ApplicationAggregate] = []
+        for application in applications { values.append(try application.value()) }
+        return Aggregates(
+            sequence: sequence, interval: duration(milliseconds: intervalMs),
+            endedAt: Instant(nanoseconds: Int64(clamping: endedAtMs) &* 1_000_000), applications: values)
+    }
+}
+
+extension Outrider_V1_ApplicationAggregate {
+    init(_ value: ApplicationAggregate) {
+        self.init()
+        application = value.application.description
+        vms = UInt32(value.vms)
+        peakVms = UInt32(value.peakVMs)
+        cooling = UInt32(value.cooling)
+        launches = UInt32(value.launches)
+        stops = UInt32(value.stops)
+        misses = UInt32(value.misses)
+        waitedMs = milliseconds(value.waited)
+        guard let traffic = value.traffic else { return }
+        rxBytes = traffic.receivedBytes
+        txBytes = traffic.sentBytes
+        rxPackets = traffic.receivedPackets
+        txPackets = traffic.sentPackets
+        droppedPackets = traffic.droppedPackets
+    }
+    func value() throws(MappingError) -> ApplicationAggregate {
+        let traffic =
+            hasRxBytes
+            ? TrafficCounters(
+                receivedBytes: rxBytes, sentBytes: txBytes, receivedPackets: rxPackets, sentPackets: txPackets,
+                droppedPackets: droppedPackets) : nil
+        return ApplicationAggregate(
+            application: try parse(application, "aggregates.application"), vms: Int(vms), peakVMs: Int(peakVms),
+            cooling: Int(cooling), launches: Int(launches), stops: Int(stops), misses: Int(misses),
+            waited: duration(milliseconds: waitedMs), traffic: traffic)
+    }
+}
+
+extension Outrider_V1_HostReport {
+    /// The message form of a reconciler's report.
+    public init(_ report: HostReport) {
+        self.init()
+        routes = UInt32(report.routes)
+        nexthops = UInt32(report.nexthops)
+        nftElements = UInt32(report.nftElements)
+        foreign = report.foreign
+        kernelWrites = report.kernelWrites
+        pending = report.pending
+    }
+    var value: HostReport {
+        HostReport(
+            routes: Int(routes), nexthops: Int(nexthops), nftElements: Int(nftElements), foreign: foreign,
+            kernelWrites: kernelWrites, pending: pending)
+    }
+}
