@@ -2,6 +2,7 @@ public import ControlAPI
 public import CoordinatorCore
 import FleetProtocol
 import NetworkTypes
+import SwiftProtobuf
 
 extension Outrider_V1_HostState {
     public init(_ state: HostState) {

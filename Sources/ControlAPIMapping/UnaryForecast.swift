@@ -1,10 +1,10 @@
 public import ControlAPI
 public import CoordinatorCore
-import Forecasting
+public import Forecasting
 import NetworkTypes
 
 extension Outrider_V1_ProfileState {
-    public init(_ state: CoordinatorCore.ProfileState) {
+    public init(_ state: Forecasting.ProfileState) {
         switch state {
         case .cold: self = .cold
         case .learning: self = .learning

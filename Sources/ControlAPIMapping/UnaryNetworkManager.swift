@@ -2,6 +2,7 @@ public import ControlAPI
 public import CoordinatorCore
 public import NetworkTypes
 public import SNISpace
+import SwiftProtobuf
 
 extension Outrider_V1_Capabilities {
     public init(_ value: Capabilities) {

@@ -1,5 +1,6 @@
 public import ControlAPI
 public import CoordinatorCore
+import Allocation
 import FleetProtocol
 public import NetworkTypes
 

@@ -5,7 +5,7 @@ import Testing
 @testable import DaemonSupport
 
 @Suite struct AgentSettingsTests {
-    private let required = "host: node-1\ncoordinator: 10.0.0.2:7443\nvtep: 10.0.0.5\n"
+    private let required = "host: node-1\ncoordinator: 10.0.0.2:7400\nvtep: 10.0.0.5\n"
 
     private func problems(_ yaml: String) -> [String] {
         do {
@@ -19,7 +19,7 @@ import Testing
     @Test func requiredKeysAreEnough() throws {
         let settings = try AgentSettings(yaml: required, file: "a.yaml")
         #expect(settings.host.name == "node-1" && settings.vtep.description == "10.0.0.5")
-        #expect(settings.coordinator == Endpoint("10.0.0.2:7443") && settings.underlayMTU == nil)
+        #expect(settings.coordinator == Endpoint("10.0.0.2:7400") && settings.underlayMTU == nil)
         #expect(settings.overlayNamespace == "/run/netns/outrider" && settings.socket == "/run/outrider/agent.sock")
         #expect(try AgentSettings(yaml: settings.effectiveText, file: "a.yaml") == settings)
     }
@@ -59,9 +59,9 @@ import Testing
         #expect(found.first?.hasPrefix("a.yaml:3: key 'vtep': \(address) is ") == true)
     }
 
-    @Test(arguments: ["10.0.0.300:7443", "10.0.0.2", "10.0.0.2:0", "fd00::1:7443", "-x:1", "a..b:1", ":1"])
+    @Test(arguments: ["10.0.0.300:7400", "10.0.0.2", "10.0.0.2:0", "fd00::1:7400", "-x:1", "a..b:1", ":1"])
     func unusableEndpoint(_ text: String) { #expect(Endpoint(text) == nil) }
 
-    @Test(arguments: ["10.0.0.2:7443", "[fd00::1]:7443", "coordinator.example:1"])
+    @Test(arguments: ["10.0.0.2:7400", "[fd00::1]:7400", "coordinator.example:1"])
     func usableEndpoint(_ text: String) { #expect(Endpoint(text)?.description == text) }
 }

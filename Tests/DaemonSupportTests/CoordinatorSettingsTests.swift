@@ -19,12 +19,12 @@ import Testing
         #expect(settings.pool == [SNIRange(unchecked: 4096, count: (1 << 24) - 4096)])
         #expect(settings.horizons.count == 5)
         #expect(settings.overlay == .standard)
-        #expect(settings.listen.map(\.description) == ["127.0.0.1:7443"])
+        #expect(settings.listen.map(\.description) == ["127.0.0.1:7400"])
     }
 
     @Test func everyKeyIsRead() throws {
         let yaml = """
-            listen: ["10.0.0.1:7443", "[fd00::1]:7443"]
+            listen: ["10.0.0.1:7400", "[fd00::1]:7400"]
             state-directory: /var/lib/x
             pool:
               - 0x10000-0x1ffff
@@ -36,7 +36,7 @@ import Testing
             overlay-ipv6: fd00:1:2::/48
             overlay-mtu: 8950
             vxlan-port: 4790
-            sample-interval: 200ms
+            sample-interval: 300ms
             aggregate-interval: 300ms
             decision-interval: 400ms
             lead-time: 500ms
@@ -51,13 +51,13 @@ import Testing
             log-level: debug
             """
         let settings = try CoordinatorSettings(yaml: yaml, file: "c.yaml")
-        #expect(settings.listen.map(\.description) == ["10.0.0.1:7443", "[fd00::1]:7443"])
+        #expect(settings.listen.map(\.description) == ["10.0.0.1:7400", "[fd00::1]:7400"])
         #expect(
             settings.pool == [SNIRange(unchecked: 8192, count: 57_344), SNIRange(unchecked: 65_536, count: 65_536)])
         #expect(settings.excluded == [SNIRange(unchecked: 8192, count: 16)])
         #expect(settings.chunkSize == 8192 && settings.blockSize == 32 && settings.vxlanPort == 4790)
         #expect(settings.overlay.ipv4.description == "100.64.0.0/10" && settings.overlayMTU == 8950)
-        #expect(settings.sampleInterval == .milliseconds(200) && settings.aggregateInterval == .milliseconds(300))
+        #expect(settings.aggregateInterval == .milliseconds(300))
         #expect(settings.decisionInterval == .milliseconds(400) && settings.leadTime == .milliseconds(500))
         #expect(settings.horizons == [.seconds(1), .seconds(2)] && settings.cooldown == .milliseconds(600))
         #expect(settings.quarantine == .milliseconds(700) && settings.standardLifetime == .seconds(9))
@@ -81,9 +81,9 @@ import Testing
         ("overlay-ipv4: 10.0.0.1/8", "expected an IPv4 prefix without host bits"),
         ("overlay-ipv6: 2001:db8::/48", "expected an IPv6 unique local prefix"),
         ("log-level: loud", "expected one of trace, debug, info, notice, warning, error, critical"),
-        ("listen: 10.0.0.1:7443", "it is a single value, not a list"),
+        ("listen: 10.0.0.1:7400", "it is a single value, not a list"),
         ("listen: []", "the list has only 0 entries"),
-        ("listen: [host:7443]", "expected a list of 1 or more, each ADDRESS:PORT with an IP address"),
+        ("listen: [host:7400]", "expected a list of 1 or more, each ADDRESS:PORT with an IP address"),
         ("state-directory: relative", "expected an absolute path"),
         ("pool:\n  - 4096-8191\n  - 12-x", "c.yaml:3: key 'pool': '12-x' is not accepted"),
         ("cooldown: 1s\nquarantine: 2s\ncooldown: 3s", "c.yaml:3: key 'cooldown': it stands twice (first on line 1)"),
@@ -106,6 +106,7 @@ import Testing
         ("exclude: [5000-5010, 5010-5020]", "5010-5020 overlaps 5000-5010; make the ranges disjoint"),
         ("horizons:\n  - 5m\n  - 5m", "c.yaml:3: key 'horizons': 5m does not come after 5m"),
         ("unreachable-after: 1s", "1s is less than aggregate-interval (10s)"),
+        ("sample-interval: 1s", "1s differs from aggregate-interval (10s); remove sample-interval"),
         ("bind-until: 1s", "1s is less than unreachable-after (30s)"),
         ("reservation-lifetime: 1s", "1s is less than decision-interval (1m)"),
         ("listen: [\"127.0.0.1:1\", \"127.0.0.1:1\"]", "127.0.0.1:1 stands twice"),

@@ -34,9 +34,9 @@ import Testing
     /// What the file shows as default is what an absent key means.
     @Test func uncommentedDefaultsMeanTheSame() throws {
         let agent = uncommented(AgentSettings.schema).replacing("underlay-mtu: 1500\n", with: "")
-        let required = "host: node-1\ncoordinator: 10.0.0.2:7443\nvtep: 10.0.0.5\n"
+        let required = "host: node-1\ncoordinator: 10.0.0.2:7400\nvtep: 10.0.0.5\n"
         #expect(try AgentSettings(yaml: agent, file: "a") == AgentSettings(yaml: required, file: "a"))
-        let coordinator = uncommented(CoordinatorSettings.schema)
+        let coordinator = uncommented(CoordinatorSettings.schema).replacing("sample-interval: 10s\n", with: "")
         #expect(try CoordinatorSettings(yaml: coordinator, file: "c") == CoordinatorSettings(yaml: "", file: "c"))
     }
 

@@ -19,3 +19,6 @@ func writeStandardError(_ text: String) {
         rest = rest.dropFirst(written)
     }
 }
+
+/// One line for the person who started the program.
+public func printToStandardError(_ line: String) { writeStandardError(line + "\n") }

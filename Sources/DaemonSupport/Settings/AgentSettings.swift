@@ -82,7 +82,7 @@ extension AgentSettings {
             "Name of this host, unique in the installation. The coordinator knows the host by it: never change it while",
             "the host holds leases.")
         static let coordinator = SettingKey.scalar(
-            "coordinator", .remoteEndpoint, .required(example: "10.0.0.2:7443"), "The coordinator.")
+            "coordinator", .remoteEndpoint, .required(example: "10.0.0.2:7400"), "The coordinator.")
         static let vtep = SettingKey.scalar(
             "vtep", ValueFormat<IPv4Address>.losslessText("an IPv4 address, such as 10.0.0.5"),
             .required(example: "10.0.0.5"),

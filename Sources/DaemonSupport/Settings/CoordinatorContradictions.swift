@@ -96,6 +96,13 @@ extension CoordinatorSettings {
                     larger, "\(have) is less than \(smaller.name) (\(need)): \(reason)",
                     fix: "raise \(larger.name) to \(need) or more, or lower \(smaller.name)"))
         }
+        if let sample = document[optional: Keys.sampleInterval], sample != document[Keys.aggregateInterval] {
+            let (have, need) = (DurationText.print(sample), DurationText.print(document[Keys.aggregateInterval]))
+            problems.append(
+                document.contradiction(
+                    Keys.sampleInterval, "\(have) differs from aggregate-interval (\(need))",
+                    fix: "remove sample-interval, or set both to the same duration"))
+        }
         require(
             Keys.unreachableAfter, atLeast: Keys.aggregateInterval,
             because: "a healthy host would count as unreachable between two reports")

@@ -5,7 +5,7 @@ extension CoordinatorSettings {
     enum Keys {
         static let listen = SettingKey.list(
             "listen", of: .listenEndpoint, atLeast: 1,
-            .defaulted([Endpoint(host: .ipv4(IPv4Address(127 << 24 | 1)), port: 7443)]),
+            .defaulted([Endpoint(host: .ipv4(IPv4Address(127 << 24 | 1)), port: 7400)]),
             "Addresses at which agents and outriderctl reach the coordinator. There is no encryption and no",
             "authentication yet: listen only on addresses of a network that you trust.")
         static let stateDirectory = SettingKey.scalar(
@@ -37,8 +37,9 @@ extension CoordinatorSettings {
         static let vxlanPort = SettingKey.scalar(
             "vxlan-port", .port, .defaulted(4789), "UDP port of VXLAN (RFC 7348).")
         static let sampleInterval = SettingKey.scalar(
-            "sample-interval", .duration(), .defaulted(.seconds(10)),
-            "How often the profiler takes a sample of every application.")
+            "sample-interval", .duration(), .optional(example: "10s"),
+            "How often the profiler takes a sample of every application. A sample is the sum of what all hosts report for",
+            "one aggregate-interval, so the two must be equal; without the key they are.")
         static let aggregateInterval = SettingKey.scalar(
             "aggregate-interval", .duration(), .defaulted(.seconds(10)),
             "How often every agent reports its aggregates.")

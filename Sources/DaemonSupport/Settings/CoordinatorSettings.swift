@@ -14,7 +14,7 @@ public struct CoordinatorSettings: Hashable, Sendable {
     public var overlay: OverlayPlan
     public var overlayMTU: Int
     public var vxlanPort: UInt16
-    public var sampleInterval: Duration
+    /// Also the profiler's sample interval.
     public var aggregateInterval: Duration
     public var decisionInterval: Duration
     public var leadTime: Duration
@@ -55,7 +55,6 @@ public struct CoordinatorSettings: Hashable, Sendable {
         self.overlay = overlay
         overlayMTU = document[Keys.overlayMTU]
         vxlanPort = document[Keys.vxlanPort]
-        sampleInterval = document[Keys.sampleInterval]
         aggregateInterval = document[Keys.aggregateInterval]
         decisionInterval = document[Keys.decisionInterval]
         leadTime = document[Keys.leadTime]

@@ -1,6 +1,6 @@
 public import NetworkTypes
 
-/// Where a service listens or is reached: `10.0.0.5:7443`, `[fd00::5]:7443`, or a DNS name and port.
+/// Where a service listens or is reached: `10.0.0.5:7400`, `[fd00::5]:7400`, or a DNS name and port.
 public struct Endpoint: Hashable, Sendable {
     public enum Host: Hashable, Sendable {
         case ipv4(IPv4Address)
@@ -73,12 +73,12 @@ extension Endpoint: LosslessStringConvertible {
 extension ValueFormat where Value == Endpoint {
     /// Where to connect: a name is allowed.
     static var remoteEndpoint: Self {
-        losslessText("ADDRESS:PORT, such as 10.0.0.5:7443 or [fd00::5]:7443 or name:7443")
+        losslessText("ADDRESS:PORT, such as 10.0.0.5:7400 or [fd00::5]:7400 or name:7400")
     }
     /// Where to listen: only addresses, so that nothing is opened by accident of name resolution.
     static var listenEndpoint: Self {
         Self(
-            expected: "ADDRESS:PORT with an IP address, such as 10.0.0.5:7443 or [fd00::5]:7443",
+            expected: "ADDRESS:PORT with an IP address, such as 10.0.0.5:7400 or [fd00::5]:7400",
             parse: { text in
                 guard let endpoint = Endpoint(text) else { return nil }
                 if case .name = endpoint.host { return nil }

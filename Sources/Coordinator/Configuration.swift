@@ -1,0 +1,24 @@
+import CoordinatorCore
+import DaemonSupport
+
+extension CoordinatorConfiguration {
+    /// The machine's settings out of the checked configuration file.
+    init(_ settings: CoordinatorSettings, version: String) {
+        self.init(
+            pool: settings.pool, excluded: settings.excluded, chunkSize: settings.chunkSize,
+            blockSize: settings.blockSize, overlay: settings.overlay, overlayMTU: settings.overlayMTU,
+            vxlanPort: settings.vxlanPort, aggregateInterval: settings.aggregateInterval,
+            decisionInterval: settings.decisionInterval, leadTime: settings.leadTime, horizons: settings.horizons,
+            cooldown: settings.cooldown, quarantine: settings.quarantine,
+            reservationLifetime: settings.reservationLifetime, standardLifetime: settings.standardLifetime,
+            bindUntil: settings.bindUntil, unreachableAfter: settings.unreachableAfter,
+            drainTimeout: settings.drainTimeout, version: version)
+    }
+}
+
+extension CoordinatorSettings {
+    /// A fifth of the shortest period that the machine keeps, so that nothing is late by more than that.
+    var tickInterval: Duration {
+        [aggregateInterval, decisionInterval, quarantine, unreachableAfter, drainTimeout].reduce(leadTime, min) / 5
+    }
+}

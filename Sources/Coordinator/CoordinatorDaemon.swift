@@ -1,0 +1,95 @@
+import CoordinatorCore
+public import DaemonSupport
+import Logging
+import ServiceLifecycle
+import Store
+
+/// The coordinator as a process: recovery, services, graceful end.
+public struct CoordinatorDaemon: Sendable {
+    let settings: CoordinatorSettings
+    let store: any Store
+    let shell: CoordinatorShell
+    let servers: [Server]
+    let logger: Logger
+
+    /// Opens the store and recovers from it. Nothing listens yet.
+    init(_ settings: CoordinatorSettings, logger: Logger) async throws {
+        self.settings = settings
+        self.logger = logger
+        let store = try SQLiteStore(directory: settings.stateDirectory)
+        self.store = store
+        let clock = CoordinatorClock()
+        var random = SystemRandomNumberGenerator()
+        let recovered = try await RecoveredMachine.load(
+            CoordinatorConfiguration(settings, version: Version.current), seed: random.next(), store: store,
+            at: clock.now)
+        logger.info(
+            "state recovered",
+            metadata: ["events": "\(recovered.eventsSinceSnapshot)", "store": "\(settings.stateDirectory)"])
+        let shell = CoordinatorShell(
+            recovered: recovered, store: store, clock: clock, tickInterval: settings.tickInterval, logger: logger)
+        self.shell = shell
+        servers = settings.listen.map { Server(endpoint: $0, shell: shell) }
+    }
+
+    /// In starting order; they end in reverse.
+    func services(notifier: ServiceManagerNotifier) -> [any Service] {
+        [ShellService(shell: shell, store: store, logger: logger)] + servers
+            + [ReadyNotice(servers: servers, notifier: notifier, logger: logger)]
+    }
+
+    /// Runs until SIGTERM or SIGINT.
+    ///
+    /// - Throws: ``StoreError``, ``ListenError``, or what the machine says of a configuration that contradicts the
+    ///   store.
+    public static func run(
+        settings: CoordinatorSettings, configurationFile: String, environment: DaemonEnvironment
+    ) async throws {
+        let control = LogControl(level: settings.logLevel)
+        let logger = Logger.daemon(
+            label: "outrider-coordinator", control: control, journalStream: environment.journalStream)
+        logger.info("starting", metadata: ["version": "\(Version.current)", "configuration": "\(configurationFile)"])
+        let daemon = try await CoordinatorDaemon(settings, logger: logger)
+        let notifier = ServiceManagerNotifier(socketPath: environment.notifySocket)
+        try await Daemon(logger: logger, control: control, notifier: notifier) {
+            try CoordinatorSettings.load(file: configurationFile).logLevel
+        }.run(daemon.services(notifier: notifier))
+    }
+
+    /// The exit code for what ``run(settings:configurationFile:environment:)`` throws.
+    public static func exitCode(for error: any Error) -> ExitCode {
+        switch error {
+        case let error as StoreError:
+            switch error {
+            case .locked: .temporary
+            case .newerVersion, .foreign: .configuration
+            case .permission: .permission
+            case .cannotOpen, .notDurable: .cannotCreate
+            case .corrupt, .writeFailed, .outOfOrder: .failure
+            }
+        case is ListenError: .cannotCreate
+        case is ConfigurationError, is ConfigurationConflict: .configuration
+        default: .failure
+        }
+    }
+}
+
+/// Says READY=1 when every address is served.
+private struct ReadyNotice: Service {
+    let servers: [Server]
+    let notifier: ServiceManagerNotifier
+    let logger: Logger
+
+    func run() async throws {
+        for server in servers {
+            // A server that cannot listen ends the daemon with its own error.
+            guard (try? await server.boundPort()) != nil else { return try await gracefulShutdown() }
+            logger.warning(
+                "listening without encryption and authentication: whoever reaches this address controls the network",
+                metadata: ["address": "\(server.endpoint)"])
+        }
+        notifier.ready(status: "serving \(servers.map { "\($0.endpoint)" }.joined(separator: ", "))")
+        logger.info("ready")
+        try await gracefulShutdown()
+    }
+}

@@ -1,0 +1,67 @@
+import DaemonSupport
+import GRPCCore
+import GRPCNIOTransportHTTP2Posix
+import Logging
+import NetworkTypes
+import ServiceLifecycle
+
+/// Serves the gRPC services at one configured address.
+struct Server: Service {
+    let endpoint: Endpoint
+    let shell: CoordinatorShell
+    private let server: GRPCServer<HTTP2ServerTransport.Posix>
+    private let transport: HTTP2ServerTransport.Posix
+
+    init(endpoint: Endpoint, shell: CoordinatorShell) {
+        self.endpoint = endpoint
+        self.shell = shell
+        transport = HTTP2ServerTransport.Posix(address: endpoint.socketAddress, transportSecurity: .plaintext)
+        server = GRPCServer(
+            transport: transport,
+            services: [
+                FleetService(shell: shell), SessionManagerService(shell: shell), NetworkManagerService(shell: shell),
+                BehavioralProfilerService(shell: shell), PredictiveAllocatorService(shell: shell),
+            ])
+    }
+
+    func run() async throws {
+        do {
+            try await withGracefulShutdownHandler {
+                try await server.serve()
+            } onGracefulShutdown: {
+                // The server waits for open streams, and agents never end theirs.
+                shell.streams.closeAll("the coordinator is stopping")
+                server.beginGracefulShutdown()
+            }
+        } catch let error as RuntimeError {
+            throw ListenError(endpoint: endpoint, cause: error)
+        }
+    }
+
+    /// The port in use, once it is; port 0 in tests lets the kernel choose.
+    func boundPort() async throws -> Int? {
+        let address = try await transport.listeningAddress
+        return address.ipv4?.port ?? address.ipv6?.port
+    }
+}
+
+/// An address that cannot be served. Exit code 73.
+public struct ListenError: Error, CustomStringConvertible {
+    public let endpoint: Endpoint
+    let cause: RuntimeError
+
+    public var description: String {
+        let reason = cause.cause.map { "\($0)" } ?? cause.message
+        return "cannot listen on \(endpoint): \(reason); change 'listen', or stop the program that uses the address"
+    }
+}
+
+extension Endpoint {
+    var socketAddress: GRPCNIOTransportHTTP2Posix.SocketAddress {
+        switch host {
+        case .ipv4(let address): .ipv4(host: address.description, port: Int(port))
+        case .ipv6(let address): .ipv6(host: address.description, port: Int(port))
+        case .name: preconditionFailure("the configuration lets a coordinator listen on addresses only")
+        }
+    }
+}

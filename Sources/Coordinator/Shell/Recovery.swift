@@ -1,0 +1,46 @@
+import CoordinatorCore
+import Foundation
+import NetworkTypes
+import Store
+
+/// A machine that says what the store says, ready to go on.
+struct RecoveredMachine {
+    var machine: CoordinatorMachine
+    /// What taking over decided; to be performed before anything else.
+    var effects: [CoordinatorEffect]
+    var eventsSinceSnapshot: Int
+
+    /// Reads the store: newest snapshot, events after it, then the machine takes over.
+    ///
+    /// - Parameter seed: randomness for keys and identities; a store that exists brings its own key.
+    /// - Throws: `StoreError`, or ``ConfigurationConflict``.
+    static func load(
+        _ configuration: CoordinatorConfiguration, seed: UInt64, store: any Store, at now: Instant
+    ) async throws -> RecoveredMachine {
+        let stored = try await store.load()
+        var machine: CoordinatorMachine
+        do throws(CoordinatorError) {
+            if let snapshot = stored.snapshot {
+                let image = try MachineImage.decode(snapshot.image, of: store)
+                machine = try CoordinatorMachine(configuration: configuration, randomSeed: seed, restoring: image)
+            } else {
+                machine = try CoordinatorMachine(configuration: configuration, randomSeed: seed)
+            }
+            for event in stored.events { machine.replay(event.event) }
+            if let contradiction = machine.contradiction() { throw contradiction }
+        } catch {
+            throw ConfigurationConflict(cause: error)
+        }
+        let effects = machine.recovered(at: now)
+        return RecoveredMachine(machine: machine, effects: effects, eventsSinceSnapshot: stored.events.count)
+    }
+}
+
+/// The configuration does not fit itself or the state that the store holds. Exit code 78.
+public struct ConfigurationConflict: Error, CustomStringConvertible {
+    let cause: CoordinatorError
+    public var description: String {
+        guard case .invalid(let field, let why) = cause else { return "the configuration is refused: \(cause)" }
+        return "key '\(field)': \(why); set it back, or give the coordinator another state-directory"
+    }
+}

@@ -1,0 +1,4 @@
+/// The version of every program of this repository.
+public enum Version {
+    public static let current = "0.1.0"
+}
