@@ -1,0 +1,174 @@
+/// The agent's Varlink interface.
+public enum AgentInterface {
+    public static let name = "io.outrider.Agent"
+
+    /// Served by `org.varlink.service.GetInterfaceDescription`.
+    public static let description = """
+        # The host agent of Outrider: ports for VMs, by the hooks of whatever starts them.
+        # Root and the configured group may call. Numbers named *_ms are milliseconds, mtu is bytes.
+        interface io.outrider.Agent
+
+        # How the interface gets its port: exactly one of the three.
+        #   veth: a pair is made; its end `name` appears in the namespace at `namespace` (absolute path)
+        #   tap: a persistent tap is made in the overlay's namespace; uid and gid may open it
+        #   later: the port appears later and is handed over by Plug
+        type Port (veth: ?Veth, tap: ?Tap, later: ?bool)
+        type Veth (namespace: string, name: string)
+        type Tap (uid: ?int, gid: ?int)
+
+        # What the VM needs to address itself. class is the application's priority; served_from is staged, leased,
+        # reserved or cold.
+        type Attachment (
+          sni: int,
+          ipv4: string,
+          ipv6: string,
+          gateway4: string,
+          gateway6: string,
+          mtu: int,
+          port: string,
+          mac: string,
+          class: string,
+          served_from: string
+        )
+
+        # Permission to bind in this boot, with the installation's settings.
+        type Grant (
+          boot: string,
+          overlay_ipv4: string,
+          overlay_ipv6: string,
+          mtu: int,
+          vxlan_port: int,
+          bind_until_ms: int,
+          cooldown_ms: int,
+          aggregate_interval_ms: int
+        )
+
+        type Lease (
+          first: int,
+          size: int,
+          application: string,
+          epoch: int,
+          staged: bool,
+          marked: bool,
+          drained: bool,
+          bound: int,
+          cooling: int,
+          available: int
+        )
+
+        # state: bound, held or cooling. port is absent while there is none.
+        type Binding (
+          sni: int,
+          vm: string,
+          nic: int,
+          application: string,
+          session: ?string,
+          state: string,
+          served_from: string,
+          epoch: int,
+          mac: string,
+          port: ?string
+        )
+
+        # Launches since the agent started, by what served them.
+        type Counts (staged: int, leased: int, reserved: int, cold: int, failed: int, stopped: int, waiting: int)
+
+        # connected: the stream to the coordinator is open. silent_ms: time since its last word.
+        type Coordinator (connected: bool, silent_ms: ?int, position: string, acknowledged: string)
+
+        # What the reconciler saw. kernel_writes counts change messages since the agent started.
+        type Dataplane (
+          routes: int,
+          nexthops: int,
+          nft_elements: int,
+          remote_blocks: int,
+          kernel_writes: int,
+          foreign: []string,
+          pending: []string
+        )
+
+        # Binds an identifier to interface `nic` of `vm` and makes its port. Calling it again with the same parameters
+        # gives the same answer. timeout_ms bounds the wait for a block.
+        method Attach(
+          application: string,
+          session: ?string,
+          vm: string,
+          nic: int,
+          mac: ?string,
+          port: Port,
+          timeout_ms: ?int
+        ) -> (
+          sni: int,
+          ipv4: string,
+          ipv6: string,
+          gateway4: string,
+          gateway6: string,
+          mtu: int,
+          port: string,
+          mac: string,
+          class: string,
+          served_from: string
+        )
+
+        # Hands over a port that was attached as `later`. namespace is where it is now, absent for the host's.
+        method Plug(vm: string, nic: int, port: string, namespace: ?string) -> (
+          sni: int,
+          ipv4: string,
+          ipv6: string,
+          gateway4: string,
+          gateway6: string,
+          mtu: int,
+          port: string,
+          mac: string,
+          class: string,
+          served_from: string
+        )
+
+        # Gives the interface's identifier back. Succeeds also when there was none.
+        method Detach(vm: string, nic: int) -> ()
+
+        # The agent's own view.
+        method Status() -> (
+          host: string,
+          incarnation: string,
+          boot: string,
+          recovering: bool,
+          binding_stopped: ?string,
+          journal_sequence: int,
+          grant: ?Grant,
+          coordinator: Coordinator,
+          leases: []Lease,
+          bindings: []Binding,
+          counts: Counts,
+          dataplane: ?Dataplane
+        )
+
+        # The caller is neither root nor in the group of the socket.
+        error PermissionDenied (uid: int)
+        # The journal was lost: running ports are kept, nothing new is bound.
+        error Recovering ()
+        # The coordinator has not confirmed this boot, or refused it.
+        error NotGranted (reason: string)
+        # The coordinator has been silent for too long.
+        error BindingsSuspended (silent_ms: int)
+        error UnknownApplication (application: string)
+        error ApplicationDeleting (application: string)
+        # No identifiers left for the application; code is exhausted, quota or another one of the coordinator.
+        error NoIdentifiers (code: string, detail: string)
+        # No block came in time; connected tells whether the coordinator could be asked.
+        error TimedOut (waited_ms: int, connected: bool)
+        # The interface is attached with other parameters; difference names the first one.
+        error DuplicateInterface (vm: string, nic: int, sni: ?int, difference: string)
+        error NoSuchBinding (vm: string, nic: int)
+        # A Detach of the same interface came while it was being attached.
+        error Detached (vm: string, nic: int)
+        # kind: no-such-namespace, no-such-port, name-taken, belongs-to-another, unsupported or failed.
+        error PortFailed (kind: string, subject: string, detail: string)
+        # The kernel refused; the launch was undone.
+        error DataplaneFailed (reason: string)
+        # The journal can't be written; running VMs are not touched.
+        error JournalFailed (reason: string)
+        error TooManyWaiting (limit: int)
+
+        """
+}
