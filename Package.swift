@@ -135,6 +135,9 @@ let package = Package(
         tests("DataplaneTests", ["Dataplane", "NetworkTypes", "SimulationKit"]),
         tests("NFTablesTests", ["Netlink", "Dataplane", "NetworkTypes", "NamespaceKit"]),
         tests("SimulationKitTests", ["NetworkTypes", "SimulationKit"]),
+        tests("ForecastingTests", ["Forecasting", "SimulationKit"]),
+        tests(
+            "AllocationTests", ["Allocation", "FleetProtocol", "Forecasting", "NetworkTypes", "SimulationKit"]),
         tests("NamespaceTests", ["NamespaceKit", "LocalAPI", "NetworkTypes"]),
     ]
 )

@@ -9,30 +9,34 @@ public struct AllocationMemory: Hashable, Sendable {
     public init() {}
 }
 
-/// Rises at once, falls only to the largest wish of a whole hold time.
+/// Rises at once; falls when a surplus lasted the hold time, and then only to the largest wish of that time.
 struct SurplusHold: Hashable, Sendable {
     /// Blocks to keep.
     private(set) var level: Int
-    /// Largest wish since `since`: what `level` falls to next.
-    private(set) var next: Int
-    private(set) var since: Instant
+    /// Largest wish since the surplus began: what `level` falls to next. Nil while there is no surplus.
+    private var lower: Int?
+    private var since: Instant
 
-    init(level: Int, wanted: Int, at now: Instant) {
-        self.level = max(level, wanted)
-        next = wanted
+    init(level: Int, at now: Instant) {
+        self.level = level
         since = now
     }
 
     mutating func wish(_ wanted: Int, at now: Instant, hold: Duration) {
         if wanted >= level {
-            self = SurplusHold(level: wanted, wanted: wanted, at: now)
-        } else if now - since >= hold {
-            self = SurplusHold(level: next, wanted: wanted, at: now)
+            level = wanted
+            lower = nil
+        } else if let lower, now - since < hold {
+            self.lower = max(lower, wanted)
         } else {
-            next = max(next, wanted)
+            if let lower { level = max(lower, wanted) }
+            lower = wanted < level ? wanted : nil
+            since = now
         }
     }
 
+    /// What `level` falls to next.
+    var next: Int { lower ?? level }
     /// Time until `level` falls to `next`.
     func remaining(at now: Instant, hold: Duration) -> Duration { max(.zero, hold - (now - since)) }
 }

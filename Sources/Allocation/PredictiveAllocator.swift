@@ -34,7 +34,9 @@ public struct PredictiveAllocator: Hashable, Sendable {
             reserveBlocks = min(reserveBlocks, cap / settings.blockSize - book.ownedBlocks)
         }
         let reactiveBlocks = book.missing(reactive) - book.unleased.count
-        let order = reserveOrder(blocks: reserveBlocks, reactive: reactiveBlocks)
+        // Below the threshold blocks may still lie on the wrong hosts; what that takes is recorded as on demand.
+        let isConfident = (forecast.confidence ?? 0) > input.policy.effectiveThreshold
+        let order = reserveOrder(blocks: reserveBlocks, ahead: isConfident && reserveBlocks > max(0, reactiveBlocks))
 
         let keep = keeping(input, book: book, forecast: forecast, granted: granted)
         let releases = plan(keep, book: book, granted: granted, memory: &memory, at: now)
@@ -46,22 +48,21 @@ public struct PredictiveAllocator: Hashable, Sendable {
             pending: pending, floor: floor, forecast: forecast.peak,
             target: max(book.inUse + book.cooling + pending + floor, input.policy.mode == .observe ? 0 : ask ?? 0),
             owned: book.owned, confidence: forecast.confidence, threshold: input.policy.effectiveThreshold,
-            reserve: order, shares: book.shares(granted), extendTo: extension_(order, forecast: forecast),
+            reserve: order, shares: book.shares(granted), extendTo: lifeAhead(forecast),
             releases: releases,
             reason: Reasons(input: input, book: book, forecast: forecast, settings: settings).text(
                 order: order, wanted: leasing, granted: granted, releases: releases))
     }
 
-    private func reserveOrder(blocks: Int, reactive: Int) -> ReserveOrder? {
+    private func reserveOrder(blocks: Int, ahead: Bool) -> ReserveOrder? {
         guard blocks > 0 else { return nil }
-        let kind: ReservationKind = blocks > max(0, reactive) ? .predicted : .standard
         return ReserveOrder(
-            kind: kind, identifiers: blocks * settings.blockSize,
-            lifetime: kind == .predicted ? settings.reservationLifetime : settings.standardLifetime)
+            kind: ahead ? .predicted : .standard, identifiers: blocks * settings.blockSize,
+            lifetime: ahead ? settings.reservationLifetime : settings.standardLifetime)
     }
 
     /// Without a forecast nothing is promised for longer than a standard reservation.
-    private func extension_(_ order: ReserveOrder?, forecast: ForecastView) -> Duration {
+    private func lifeAhead(_ forecast: ForecastView) -> Duration {
         forecast.isUsable ? settings.reservationLifetime : settings.standardLifetime
     }
 }

@@ -33,7 +33,7 @@ extension PredictiveAllocator {
         var remembered: [HostID: SurplusHold] = [:]
         for (index, row) in book.rows.enumerated() where row.demand.acceptsLeases {
             let host = row.demand.host
-            var hold = memory.hosts[host] ?? SurplusHold(level: row.held, wanted: keep.hosts[index], at: now)
+            var hold = memory.hosts[host] ?? SurplusHold(level: row.held, at: now)
             hold.wish(keep.hosts[index], at: now, hold: settings.releaseHold)
             remembered[host] = hold
             releases += surplus(
@@ -42,13 +42,13 @@ extension PredictiveAllocator {
         }
         memory.hosts = remembered
         var hold =
-            memory.reserved ?? SurplusHold(level: book.unleased.count, wanted: keep.unleased, at: now)
+            memory.reserved ?? SurplusHold(level: book.unleased.count, at: now)
         hold.wish(keep.unleased, at: now, hold: settings.releaseHold)
         memory.reserved = hold
         // Blocks on their way to hosts are taken from the lowest ones.
         let spare = Array(book.unleased.dropFirst(book.missing(granted)))
         releases += surplus(spare, held: book.unleased.count, hold: hold, at: now, owner: "the reserve")
-        return releases.sorted { ($0.after, $0.block) < ($1.after, $1.block) }
+        return releases.sorted { $0.after < $1.after }
     }
 
     private func surplus(
@@ -59,7 +59,7 @@ extension PredictiveAllocator {
             return a == b ? left.block > right.block : a < b
         }
         let due = max(0, held - hold.level)
-        let later = max(0, held - min(hold.next, hold.level))
+        let later = max(0, held - hold.next)
         let wait = hold.remaining(at: now, hold: settings.releaseHold)
         return idle.prefix(later).enumerated().map { index, block in
             let level = index < due ? hold.level : hold.next

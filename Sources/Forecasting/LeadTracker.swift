@@ -207,16 +207,23 @@ struct LeadTracker: Sendable {
         return eighth / (1 + eighth)
     }
 
+    /// Peaks and sums of overlapping windows repeat one another, levels hardly do.
+    private func overlap(_ quantity: Quantity) -> Double {
+        quantity == .concurrent ? 1 : max(1, Double(shape.slots) / 3)
+    }
+
     /// A quantile at exactly this lead; nil before anything matured.
     func quantile(
         _ quantity: Quantity, _ level: Double, now: Moment, centres: (last: Centres, season: Centres?)
     ) -> Double? {
         let scale = scale(quantity)
-        guard let plain = histogram(quantity, 0).quantile(level, weight: weight) else { return nil }
+        let overlap = overlap(quantity)
+        guard let plain = histogram(quantity, 0).quantile(level, weight: weight, overlap: overlap)
+        else { return nil }
         var value = max(0, centres.last[quantity] + scale * plain)
         let share = seasonalShare(quantity)
         if share > 0, let season = centres.season,
-            let z = histogram(quantity, 1).quantile(level, weight: weight)
+            let z = histogram(quantity, 1).quantile(level, weight: weight, overlap: overlap)
         {
             value += share * (max(0, season[quantity] + scale * z) - value)
         }

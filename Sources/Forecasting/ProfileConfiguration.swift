@@ -52,7 +52,7 @@ public struct ProfileConfiguration: Hashable, Sendable {
 /// the memory do not grow with the lead.
 struct LeadShape: Hashable, Sendable {
     static let slotLimit = 12
-    /// The lead that is really followed: a multiple of the stride, at most 5 % off what was asked for.
+    /// The lead that is really followed: a multiple of the stride, at most 8 % off what was asked for.
     let ticks: Int
     let stride: Int
     let slots: Int

@@ -52,9 +52,11 @@ struct ResidualHistogram: Sendable {
     /// The quantile with the finite-sample correction of conformal prediction: of n observations, the level q of a new
     /// one needs the q (n + 1) / n quantile of the old (Vovk, Gammerman and Shafer 2005), so that few observations
     /// give wide intervals. Nil when empty.
-    func quantile(_ level: Double, weight: Double) -> Double? {
+    ///
+    /// - Parameter overlap: how many observations say about as much as one independent one.
+    func quantile(_ level: Double, weight: Double, overlap: Double = 1) -> Double? {
         guard total > 0 else { return nil }
-        let n = count(weight: weight)
+        let n = count(weight: weight) / overlap
         let stretch = (n + 1) / n
         let corrected = level >= 0.5 ? min(1, level * stretch) : max(0, 1 - (1 - level) * stretch)
         let wanted = Float(corrected) * total
