@@ -127,12 +127,20 @@ let package = Package(
         library("SimulationKit", ["NetworkTypes"]),
         library("NamespaceKit", ["NetworkTypes", "Netlink", "LocalAPI", "CNamespaceKit"]),
 
+        tests(
+            "CoordinatorTests",
+            [
+                "Coordinator", "ControlAPI", "ControlAPIMapping", "CoordinatorCore", "DaemonSupport", "FleetProtocol",
+                "NetworkTypes", "Store", "outrider-coordinator", grpcCore, grpcTransport, protobuf, logging, lifecycle,
+            ]),
         tests("StoreTests", ["Store", "CoordinatorCore", "NetworkTypes", grdb]),
         tests("DaemonSupportTests", ["DaemonSupport", "NetworkTypes", logging, lifecycle]),
         tests("NetworkTypesTests", ["NetworkTypes", "SimulationKit"]),
         tests("TidyTests", ["DaemonSupport"]),
         tests("OutriderctlTests", ["outriderctl", "ControlAPI", "DaemonSupport", grpcCore, arguments]),
         tests("DataplaneTests", ["Dataplane", "NetworkTypes", "SimulationKit"]),
+        tests(
+            "NetlinkTests", ["Netlink", "Dataplane", "NetworkTypes", "NamespaceKit", "CNetlinkShim", "CSystemShim"]),
         tests("NFTablesTests", ["Netlink", "Dataplane", "NetworkTypes", "NamespaceKit"]),
         tests("SimulationKitTests", ["NetworkTypes", "SimulationKit"]),
         tests("ForecastingTests", ["Forecasting", "SimulationKit"]),

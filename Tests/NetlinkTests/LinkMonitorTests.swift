@@ -1,0 +1,90 @@
+import Dataplane
+import Glibc
+import NamespaceKit
+import NetworkTypes
+import Testing
+
+@testable import Netlink
+
+@Suite struct LinkMonitorTests {
+    @Test func devicesAndRoutesAreSeenUnlessTheyAreOurOwn() async throws {
+        let bed = try Bed()
+        let monitor = try LinkMonitor(in: bed.namespace.overlay, ignoring: [bed.route.port])
+        #expect(bed.route.port != 0)
+        let index = try bed.makeDevice()
+        try bed.route.change(.route(.v4(IPv4Address(0x0A00_0000), length: 24), metric: 0, .unreachable, index: nil))
+        try Command.ipBatch(
+            [
+                "route add unreachable 10.0.9.0/24", "nexthop add id 9 blackhole",
+                "neigh add 10.1.1.1 lladdr 02:00:00:00:00:01 dev outrider nud permanent", "link set outrider down",
+                "link del outrider",
+            ], namespace: bed.overlayName)
+        var seen: Set<KernelKind> = []
+        var routes = 0
+        var wentDown = false
+        for await event in monitor.events {
+            switch event {
+            case .changed(let kind):
+                seen.insert(kind)
+                routes += kind == .route ? 1 : 0
+            case .link(let link) where link.index == index && !link.isUp: wentDown = true
+            default: break
+            }
+            if event == .linkGone(index: index, name: "outrider") { break }
+        }
+        monitor.stop()
+        #expect(seen == [.route, .nexthop, .neighbor])
+        #expect(wentDown)
+        // The one that iproute2 added; the kernel reports local IPv6 changes of its own with the device.
+        #expect(routes >= 1)
+    }
+
+    @Test func aSlowConsumerIsToldToResync() async throws {
+        let bed = try Bed()
+        let monitor = try LinkMonitor(in: bed.namespace.overlay, bufferedEventsMax: 8)
+        let messages = try (0..<200).map {
+            try RouteMessage.route(
+                .v4(IPv4Address(10 << 24 | $0 << 8), length: 24), metric: 0, .unreachable, index: nil)
+        }
+        #expect(try bed.route.batch(messages).isEmpty)
+        // The last change is seen by everybody: when it is here, all the others have been, or were dropped.
+        try Command.run(["ip", "-n", bed.overlayName, "link", "add", "last", "type", "bridge"])
+        while true {
+            usleep(1000)
+            let socket = try RouteSocket(in: bed.namespace.overlay)
+            if try socket.link(named: "last") != nil { break }
+        }
+        var events = 0
+        var resync = false
+        for await event in monitor.events {
+            events += 1
+            if case .resync = event {
+                resync = true
+                break
+            }
+        }
+        monitor.stop()
+        #expect(resync)
+        #expect(events <= 200)
+    }
+
+    @Test func lostKernelMessagesAreAResync() async throws {
+        let bed = try Bed()
+        let socket = try NetlinkSocket(protocol: 0, in: bed.namespace.overlay)
+        try socket.join(group: 7)
+        var small: Int32 = 2304
+        #expect(unsafe setsockopt(socket.fd, SOL_SOCKET, SO_RCVBUF, &small, socklen_t(4)) == 0)
+        let messages = try (0..<2000).map {
+            try RouteMessage.route(
+                .v4(IPv4Address(10 << 24 | $0 << 8), length: 24), metric: 0, .unreachable, index: nil)
+        }
+        #expect(try bed.route.batch(messages).isEmpty)
+        let error = #expect(throws: NetlinkError.self) { while try !socket.receiveAll().isEmpty {} }
+        #expect(error?.isOverrun == true)
+        // The socket is empty and usable afterwards.
+        #expect(try socket.receiveAll().isEmpty)
+        try bed.route.change(.route(.v4(IPv4Address(11 << 24), length: 24), metric: 0, .unreachable, index: nil))
+        #expect(try socket.receiveAll().count == 1)
+    }
+
+}
