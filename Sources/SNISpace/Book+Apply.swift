@@ -8,6 +8,12 @@ extension Book {
         case .reserved(let reservation): applyReserved(reservation)
         case .reservationExtended(let id, let lifetime): claims[id]?.reservation.lifetime = lifetime
         case .reservationEnded(let id, _): applyEnded(id)
+        case .unreserved(let block, let application):
+            guard accounts[application]?.idle.remove(block) == true else {
+                preconditionFailure("\(block) is released and was not reserved for \(application)")
+            }
+            cut(block)
+            giveBack(block, of: application)
         case .leased(let lease): applyLeased(lease)
         case .staged(let block): transition(block, to: .staged)
         case .marked(let block, let epoch, let reason, let force):
@@ -107,6 +113,7 @@ extension Book {
         let first = lease.block.first.rawValue
         accounts[lease.application]?.leases.insert(first)
         leases[first] = lease
+        leaseFirsts.insert(first)
         hostLeases[lease.host, default: IdentifierSet()].insert(first)
         count(lease, lease.block.size)
     }
@@ -117,6 +124,7 @@ extension Book {
             preconditionFailure("\(block) is freed and was not leased")
         }
         count(lease, -block.size)
+        leaseFirsts.remove(first)
         accounts[lease.application]?.leases.remove(first)
         hostLeases[lease.host]?.remove(first)
         if hostLeases[lease.host]?.isEmpty ?? false { hostLeases[lease.host] = nil }

@@ -127,6 +127,14 @@ extension Book {
         return [.reservationEnded(id, reason: reason)]
     }
 
+    /// Gives back a part of what an application has reserved and not leased.
+    public func unreserve(_ block: SNIBlock, of application: ApplicationID) throws(BookError) -> [BookEvent] {
+        guard accounts[application]?.idle.enclosing(block) != nil else {
+            throw .nothingReserved(application, size: block.size)
+        }
+        return [.unreserved(block, application)]
+    }
+
     // MARK: Leases
 
     /// Leases a block out of what the application has reserved.

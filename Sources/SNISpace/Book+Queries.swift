@@ -64,6 +64,26 @@ extension Book {
         (accounts[application]?.leases).map { $0.compactMap { leases[$0] } } ?? []
     }
 
+    /// Leases of an application that share identifiers with a range, by block.
+    public func leases(of application: ApplicationID, touching range: SNIRange) -> [BlockLease] {
+        guard let firsts = accounts[application]?.leases else { return [] }
+        return leases(touching: range, among: firsts)
+    }
+
+    /// Leases of anybody that share identifiers with a range, by block.
+    public func leases(touching range: SNIRange) -> [BlockLease] { leases(touching: range, among: leaseFirsts) }
+
+    private func leases(touching range: SNIRange, among firsts: IdentifierSet) -> [BlockLease] {
+        var found: [BlockLease] = []
+        if let lease = lease(around: range.first), firsts.contains(lease.block.first.rawValue) { found.append(lease) }
+        var cursor = range.first.rawValue + 1
+        while let first = firsts.next(from: cursor), first < range.end {
+            if let lease = leases[first] { found.append(lease) }
+            cursor = first + 1
+        }
+        return found
+    }
+
     /// Leases of a host by block, in any state.
     public func leases(of host: HostID) -> [BlockLease] {
         hostLeases[host].map { $0.compactMap { leases[$0] } } ?? []
@@ -107,6 +127,40 @@ extension Book {
             chosen = claims.values.map(\.reservation)
         }
         return chosen.sorted { ($0.application, $0.block, $0.id) < ($1.application, $1.block, $1.id) }
+    }
+
+    /// Who claims or leases an identifier; nil when it is free.
+    public func owner(of sni: SessionNetworkID) -> ApplicationID? {
+        if let lease = lease(around: sni) { return lease.application }
+        guard let single = SNIBlock(first: sni, size: 1), let piece = pieces.overlapping(single).first else {
+            return nil
+        }
+        return claims[piece.claim]?.reservation.application
+    }
+
+    /// The largest block around an identifier, of at most `order`, that its application has reserved and not leased.
+    public func idleBlock(around sni: SessionNetworkID, order: Int) -> SNIBlock? {
+        guard let owner = owner(of: sni), let idle = accounts[owner]?.idle else { return nil }
+        for size in (0...order).reversed() {
+            let first = SessionNetworkID(unchecked: sni.rawValue & ~(UInt32(1) << UInt32(size) - 1))
+            if let block = SNIBlock(first: first, size: 1 << size), idle.enclosing(block) != nil { return block }
+        }
+        return nil
+    }
+
+    /// What is reserved and not leased inside a range, by whom, as maximal aligned blocks that the range covers whole.
+    public func idleBlocks(touching range: SNIRange) -> [(block: SNIBlock, application: ApplicationID)] {
+        var found: [(SNIBlock, ApplicationID)] = []
+        for block in PoolPlan.blocks(of: range, orderMax: plan.chunkOrder) {
+            for piece in pieces.overlapping(block) {
+                guard let owner = claims[piece.claim]?.reservation.application, let idle = accounts[owner]?.idle else {
+                    continue
+                }
+                let part = piece.block.size < block.size ? piece.block : block
+                found += idle.members(within: part).map { ($0, owner) }
+            }
+        }
+        return found
     }
 
     /// State of one identifier; nil outside the pool.

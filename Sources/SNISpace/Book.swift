@@ -45,6 +45,7 @@ public struct Book: Hashable, Sendable {
     var homes: [HomeKey: IdentifierSet] = [:]
     var accounts: [ApplicationID: Account] = [:]
     var leases: [UInt32: BlockLease] = [:]
+    var leaseFirsts = IdentifierSet()
     var hostLeases: [HostID: IdentifierSet] = [:]
     var claims: [ReservationID: Claim] = [:]
     var pieces = PieceTable()

@@ -34,6 +34,8 @@ public struct BlockLease: Hashable, Sendable, Codable {
     public var host: HostID
     /// Rises at every lease event, and stays above every epoch this block ever had, whoever held it.
     public var epoch: Epoch
+    /// Epoch of the grant: what peers know the block by until it is removed.
+    public var grantEpoch: Epoch
     /// Leased ahead of demand.
     public var predicted: Bool
     /// Taken out of a range that the application held already.
@@ -52,6 +54,7 @@ public struct BlockLease: Hashable, Sendable, Codable {
         self.application = application
         self.host = host
         self.epoch = epoch
+        self.grantEpoch = epoch
         self.predicted = predicted
         self.fromReserved = fromReserved
         self.state = .leased
@@ -85,6 +88,8 @@ public enum BookEvent: Hashable, Sendable, Codable {
     case reservationExtended(ReservationID, lifetime: Duration)
     /// The claim ended: what is not leased is free again, leased blocks stay with their leases.
     case reservationEnded(ReservationID, reason: String)
+    /// A part of what is reserved and not leased is free again, and no longer claimed.
+    case unreserved(SNIBlock, ApplicationID)
     /// Reserved identifiers became a host's.
     case leased(BlockLease)
     case staged(SNIBlock)

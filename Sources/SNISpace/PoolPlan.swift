@@ -74,15 +74,23 @@ public struct PoolPlan: Hashable, Sendable, Codable {
     }
 
     private static func insert(_ run: Range<UInt32>, into index: inout BuddyIndex) {
-        var first = run.lowerBound
-        while first < run.upperBound {
+        let range = SNIRange(unchecked: run.lowerBound, count: run.count)
+        for block in blocks(of: range, orderMax: index.orderMax) { index.insert(block) }
+    }
+
+    /// The fewest aligned blocks that tile a range, ascending.
+    static func blocks(of range: SNIRange, orderMax: Int) -> [SNIBlock] {
+        var blocks: [SNIBlock] = []
+        var first = range.first.rawValue
+        while first < range.end {
             let aligned = first == 0 ? 24 : first.trailingZeroBitCount
-            let fitting = 31 - (run.upperBound - first).leadingZeroBitCount
-            let order = min(aligned, fitting, index.orderMax)
-            guard let block = SNIBlock(first: SessionNetworkID(unchecked: first), size: 1 << order) else { return }
-            index.insert(block)
+            let fitting = 31 - (range.end - first).leadingZeroBitCount
+            let order = min(aligned, fitting, orderMax)
+            guard let block = SNIBlock(first: SessionNetworkID(unchecked: first), size: 1 << order) else { break }
+            blocks.append(block)
             first += 1 << UInt32(order)
         }
+        return blocks
     }
 
     private static func joined(_ ranges: [SNIRange]) -> [SNIRange] {

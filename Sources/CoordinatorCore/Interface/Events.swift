@@ -21,9 +21,9 @@ public enum CoordinatorEvent: Hashable, Sendable, Codable {
     /// A host's bindings changed; `whole` replaces all that was known of it.
     case bindings(HostID, journalSequence: UInt64, records: [BindingRecord], whole: Bool)
     /// Aggregates of a host and boot up to `sequence` are counted.
-    case aggregated(HostID, sequence: UInt64, launches: [LaunchTally])
-    /// The fleet-wide sample of one aggregate interval, folded from all hosts.
-    case sampled([FleetSample])
+    case aggregated(HostID, sequence: UInt64, slot: Int, launches: [LaunchTally])
+    /// The fleet-wide samples of one aggregate interval, folded from all hosts; `slot` counts the intervals.
+    case sampled(slot: Int, [FleetSample])
 }
 
 /// What an installation may never change.
@@ -63,9 +63,11 @@ public struct HostRecord: Hashable, Sendable, Codable {
     public var journalSequence: UInt64
     /// Last aggregate counted in this boot.
     public var aggregateSequence: UInt64
+    /// What leads from an aggregate's sequence to its slot; nil before the first of a boot.
+    public var slotOffset: Int?
     public init(
         id: HostID, vtep: IPv4Address, incarnation: Incarnation, boot: BootID, fingerprint: String, version: String,
-        journalSequence: UInt64, aggregateSequence: UInt64
+        journalSequence: UInt64, aggregateSequence: UInt64, slotOffset: Int? = nil
     ) {
         self.id = id
         self.vtep = vtep
@@ -75,6 +77,7 @@ public struct HostRecord: Hashable, Sendable, Codable {
         self.version = version
         self.journalSequence = journalSequence
         self.aggregateSequence = aggregateSequence
+        self.slotOffset = slotOffset
     }
 }
 
@@ -88,16 +91,28 @@ public struct LaunchTally: Hashable, Sendable, Codable {
     }
 }
 
-/// One application in one interval over all hosts. Nil fields are unknown, not zero.
+/// One application in one interval over all hosts. Unknown is not zero.
 public struct FleetSample: Hashable, Sendable, Codable {
     public var application: ApplicationID
-    public var vms: Int?
-    public var peak: Int?
-    public var launches: Int?
-    public init(application: ApplicationID, vms: Int?, peak: Int?, launches: Int?) {
+    /// Nil when a host that matters did not report.
+    public var demand: Demand?
+
+    /// Sums over the hosts.
+    public struct Demand: Hashable, Sendable, Codable {
+        public var vms: Int
+        public var peak: Int
+        public var launches: Int
+        public var stops: Int
+        public init(vms: Int = 0, peak: Int = 0, launches: Int = 0, stops: Int = 0) {
+            self.vms = vms
+            self.peak = peak
+            self.launches = launches
+            self.stops = stops
+        }
+    }
+
+    public init(application: ApplicationID, demand: Demand?) {
         self.application = application
-        self.vms = vms
-        self.peak = peak
-        self.launches = launches
+        self.demand = demand
     }
 }

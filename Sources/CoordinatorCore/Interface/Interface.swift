@@ -84,6 +84,8 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
     public var unreachableAfter: Duration
     /// A mark without an answer for this long is aborted.
     public var drainTimeout: Duration
+    /// Length of the season that demand repeats with; nil means the longest horizon.
+    public var dayLength: Duration?
     /// Version of the program, for status.
     public var version: String
 
@@ -96,7 +98,7 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
         cooldown: Duration = .seconds(60), quarantine: Duration = .seconds(60),
         reservationLifetime: Duration = .seconds(86_400), standardLifetime: Duration = .seconds(600),
         bindUntil: Duration = .seconds(86_400), unreachableAfter: Duration = .seconds(30),
-        drainTimeout: Duration = .seconds(60), version: String = "dev"
+        drainTimeout: Duration = .seconds(60), dayLength: Duration? = nil, version: String = "dev"
     ) {
         self.pool = pool
         self.excluded = excluded
@@ -116,6 +118,7 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
         self.bindUntil = bindUntil
         self.unreachableAfter = unreachableAfter
         self.drainTimeout = drainTimeout
+        self.dayLength = dayLength
         self.version = version
     }
 }

@@ -1,0 +1,217 @@
+public import NetworkTypes
+import SNISpace
+
+/// The coordinator: a state machine that decides, and leaves every act to its shell.
+///
+/// Durable state changes by events only, which the shell stores before it performs any later effect; replaying them
+/// rebuilds the machine. Deadlines, streams and acknowledgements are of this process: after a recovery all lengths of
+/// time start anew, hosts are asked again, and nothing that waited for an acknowledgement is taken as acknowledged.
+///
+/// Order of a life: `init`, `replay` for every stored event (or `init(restoring:)` first), `recovered`, then `handle`.
+public struct CoordinatorMachine: Sendable {
+    public let configuration: CoordinatorConfiguration
+    var state: FleetState
+    var live = Live()
+    var turn = Turn(now: Instant(nanoseconds: 0))
+    var randomness: Randomness
+
+    /// - Parameter randomSeed: must differ in every process: identifiers and the chunk key come from it.
+    /// - Throws: `invalid` for a configuration that contradicts itself.
+    public init(configuration: CoordinatorConfiguration, randomSeed: UInt64) throws(CoordinatorError) {
+        try configuration.validate()
+        var randomness = Randomness(seed: randomSeed)
+        self.configuration = configuration
+        let foundation = Foundation(
+            chunkOrder: configuration.chunkSize.trailingZeroBitCount, pool: configuration.pool,
+            excluded: configuration.excluded, keyHigh: randomness.next(), keyLow: randomness.next(),
+            overlayIPv4: configuration.overlay.ipv4.description, overlayIPv6: configuration.overlay.ipv6.description)
+        do throws(BookError) {
+            state = try FleetState(configuration, foundation: foundation)
+        } catch {
+            throw CoordinatorError(error)
+        }
+        self.randomness = randomness
+    }
+
+    /// Recovery: applies, decides nothing.
+    public mutating func replay(_ event: CoordinatorEvent) {
+        live.revision += 1
+        state.apply(event)
+    }
+
+    /// What of the configuration contradicts the store, nil when nothing does. Ask after the replay, before
+    /// ``recovered(at:)``.
+    public func contradiction() -> CoordinatorError? {
+        guard state.isFounded else { return nil }
+        let stored = state.foundation
+        func fixed(_ field: String, _ value: String) -> CoordinatorError {
+            .invalid(field: field, why: "the store was founded with \(value), which never changes")
+        }
+        guard 1 << stored.chunkOrder == configuration.chunkSize else {
+            return fixed("chunk-size", "\(1 << stored.chunkOrder)")
+        }
+        guard stored.pool == configuration.pool else { return fixed("pool", "\(stored.pool)") }
+        guard stored.excluded == configuration.excluded else { return fixed("exclude", "\(stored.excluded)") }
+        guard stored.overlayIPv4 == configuration.overlay.ipv4.description else {
+            return fixed("overlay-ipv4", stored.overlayIPv4)
+        }
+        guard stored.overlayIPv6 == configuration.overlay.ipv6.description else {
+            return fixed("overlay-ipv6", stored.overlayIPv6)
+        }
+        return nil
+    }
+
+    /// Ends the recovery: a new term, every length of time from its start, every host expected back.
+    public mutating func recovered(at now: Instant) -> [CoordinatorEffect] {
+        precondition(!live.isRecovered, "recovered twice")
+        turn = Turn(now: now)
+        live.isRecovered = true
+        live.startedAt = now
+        if !state.isFounded { commit(.founded(state.foundation)) }
+        commit(.termStarted(state.term + 1))
+        recoverPresence()
+        recoverHosts()
+        recoverTimers()
+        settle()
+        return finish()
+    }
+
+    /// The earliest moment at which a tick has something to do.
+    public var nextDeadline: Instant? { live.timers.next }
+
+    public mutating func handle(_ input: CoordinatorInput, at now: Instant) -> [CoordinatorEffect] {
+        turn = Turn(now: now)
+        guard live.isRecovered else {
+            if case .command(let request, _) = input { turn.late.append(.reply(request, .failure(.notReady))) }
+            return finish()
+        }
+        expire()
+        switch input {
+        case .command(let request, let command): reply(to: request, perform(command))
+        case .connected(let stream): live.streams[stream] = StreamState()
+        case .message(let stream, let identity, let message): receive(message, from: identity, on: stream)
+        case .disconnected(let stream): disconnect(stream)
+        case .tick: break
+        }
+        settle()
+        return finish()
+    }
+
+    private mutating func finish() -> [CoordinatorEffect] {
+        let effects = turn.effects
+        turn = Turn(now: turn.now)
+        return effects
+    }
+
+    private mutating func reply(to request: RequestID, _ result: Result<Reply, CoordinatorError>) {
+        turn.late.append(.reply(request, result))
+    }
+
+    mutating func notice(_ level: Notice.Level, _ code: String, _ message: String) {
+        turn.late.append(.notice(Notice(level, code, message)))
+    }
+
+    var now: Instant { turn.now }
+
+    /// Where messages stand that are sent now.
+    public var position: Position { Position(generation: 1, term: state.term, revision: live.revision) }
+
+    // MARK: Events
+
+    /// Applies an event, remembers it for the store, and notes what follows from it in this process.
+    mutating func commit(_ event: CoordinatorEvent) {
+        live.revision += 1
+        state.apply(event)
+        turn.events.append(event)
+        if case .book(let event) = event { follow(event) }
+    }
+
+    mutating func commit(_ events: [BookEvent]) {
+        for event in events { commit(.book(event)) }
+    }
+
+    /// Runs a command of the book and commits what it says.
+    mutating func book(_ command: (Book) throws(BookError) -> [BookEvent]) throws(BookError) {
+        commit(try command(state.book))
+    }
+
+    private mutating func follow(_ event: BookEvent) {
+        switch event {
+        case .reserved(let reservation):
+            live.timers.arm(.reservation(reservation.id), at: now + reservation.lifetime)
+        case .reservationExtended(let id, let lifetime): live.timers.arm(.reservation(id), at: now + lifetime)
+        case .reservationEnded(let id, _): live.timers.cancel(.reservation(id))
+        case .leased(let lease):
+            live.dirtyBlocks.insert(lease.block)
+            live.dirtyScopes.insert(lease.application)
+            changePresence(lease, by: 1)
+            awaitStaging(of: lease.block)
+        case .staged(let block): live.dirtyBlocks.insert(block)
+        case .marked(let block, _, _, _):
+            live.dirtyBlocks.insert(block)
+            live.timers.arm(.drain(block), at: now + configuration.drainTimeout)
+        case .markAborted(let block, _):
+            live.dirtyBlocks.insert(block)
+            live.timers.cancel(.drain(block))
+            // Peers may have acknowledged while the mark was out.
+            if live.waits[block.first.rawValue] == nil { complete(block.first.rawValue) }
+        case .drained(let block, _):
+            live.timers.cancel(.drain(block))
+            guard let lease = state.book.lease(of: block) else { return }
+            live.dirtyBlocks.insert(block)
+            live.dirtyScopes.insert(lease.application)
+            changePresence(lease, by: -1)
+            awaitRemoval(of: lease)
+        case .removed(let block): live.timers.arm(.quarantine(block), at: now + configuration.quarantine)
+        case .freed(let block):
+            live.waits[block.first.rawValue] = nil
+            live.idleSince[block.first.rawValue] = nil
+            live.timers.cancel(.quarantine(block))
+        case .chunkOpened, .unreserved, .quotaSet, .applicationForgotten: break
+        }
+    }
+
+    // MARK: Time
+
+    private mutating func expire() {
+        while let key = live.timers.pop(at: now) {
+            switch key {
+            case .reservation(let id): expireReservation(id)
+            case .drain(let block): drainTimedOut(block)
+            case .quarantine(let block): quarantineEnded(block)
+            case .silence(let host): silenceEnded(host)
+            case .decision: decideAll()
+            case .fold: foldSlots()
+            }
+        }
+    }
+
+    private mutating func recoverTimers() {
+        for reservation in state.book.reservations() {
+            live.timers.arm(.reservation(reservation.id), at: now + reservation.lifetime)
+        }
+        for lease in state.book.allLeases {
+            switch lease.state {
+            case .marked: live.timers.arm(.drain(lease.block), at: now + configuration.drainTimeout)
+            case .quarantined: live.timers.arm(.quarantine(lease.block), at: now + configuration.quarantine)
+            case .leased, .staged, .draining: break
+            }
+        }
+        live.timers.arm(.decision, at: now + configuration.decisionInterval)
+    }
+}
+
+/// SplitMix64 (Steele, Lea and Flood, 2014): identifiers need to be distinct, not secret; the chunk key is as secret as
+/// the seed that the shell drew from the kernel.
+struct Randomness: RandomNumberGenerator, Sendable {
+    private var state: UInt64
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}

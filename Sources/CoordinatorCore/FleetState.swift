@@ -1,0 +1,186 @@
+import Allocation
+import DequeModule
+import FleetProtocol
+import Forecasting
+import NetworkTypes
+import SNISpace
+
+struct ApplicationRecord: Hashable, Sendable, Codable {
+    var id: ApplicationID
+    var name: String
+    var policy: ApplicationPolicy
+    /// Of its last change.
+    var revision: UInt64
+    var deleting = false
+}
+
+struct SessionRecord: Hashable, Sendable, Codable {
+    var id: SessionID
+    var application: ApplicationID
+    var label: String
+    var ended = false
+    /// Rises with every session.
+    var number: UInt64
+}
+
+/// One application's history and what was learnt from it.
+struct Series: Sendable {
+    /// A snapshot keeps this many samples, from which the profile is learnt again after a restore.
+    static let samplesMax = 17_280
+
+    struct Sample: Hashable, Sendable, Codable {
+        var slot: Int
+        var demand: FleetSample.Demand?
+    }
+    var samples = Deque<Sample>()
+    var profile: DemandProfile
+    var last: FleetSample.Demand?
+
+    init(_ configuration: ProfileConfiguration) { profile = DemandProfile(configuration: configuration) }
+
+    mutating func add(_ sample: Sample, interval: Duration) {
+        samples.append(sample)
+        if samples.count > Self.samplesMax { samples.removeFirst() }
+        guard let demand = sample.demand else { return profile.gap(at: interval * sample.slot) }
+        last = demand
+        profile.observe(
+            DemandSample(
+                concurrent: demand.vms, peak: demand.peak, launches: demand.launches, stops: demand.stops),
+            at: interval * sample.slot)
+    }
+}
+
+/// All that survives the process. ``apply(_:)`` is the only mutation and decides nothing.
+struct FleetState: Sendable {
+    let interval: Duration
+    let profiling: ProfileConfiguration
+    let launchHalfLife: Duration
+    var isFounded = false
+    var foundation: Foundation
+    var term: UInt64 = 0
+    var book: Book
+    var applications: [ApplicationID: ApplicationRecord] = [:]
+    /// Names of the living.
+    var names: [String: ApplicationID] = [:]
+    var sessions: [SessionID: SessionRecord] = [:]
+    var sessionCount: UInt64 = 0
+    var hosts: [HostID: HostRecord] = [:]
+    var bindings = BindingTable()
+    var launches = LaunchCounts()
+    var series: [ApplicationID: Series] = [:]
+    var recentLaunches: [ApplicationID: [HostID: DecayedCount]] = [:]
+    /// Last aggregate interval that was folded.
+    var slot = 0
+
+    init(_ configuration: CoordinatorConfiguration, foundation: Foundation) throws(BookError) {
+        interval = configuration.aggregateInterval
+        profiling = configuration.profiling
+        launchHalfLife = configuration.seasonLength / 48
+        self.foundation = foundation
+        book = Book(plan: try foundation.plan())
+    }
+
+    mutating func apply(_ event: CoordinatorEvent) {
+        switch event {
+        case .founded(let foundation):
+            // The stored foundation was valid when it was written; a store that says otherwise is not ours.
+            guard let plan = try? foundation.plan() else { preconditionFailure("stored foundation \(foundation)") }
+            isFounded = true
+            self.foundation = foundation
+            book = Book(plan: plan)
+        case .termStarted(let term): self.term = term
+        case .book(let event): book.apply(event)
+        case .applicationCreated(let id, let name, let policy, let revision):
+            applications[id] = ApplicationRecord(id: id, name: name, policy: policy, revision: revision)
+            names[name] = id
+            series[id] = Series(profiling)
+        case .applicationUpdated(let id, let policy, let revision):
+            applications[id]?.policy = policy
+            applications[id]?.revision = revision
+        case .applicationDeleting(let id, let revision):
+            applications[id]?.deleting = true
+            applications[id]?.revision = revision
+        case .applicationDeleted(let id): forget(id)
+        case .sessionCreated(let id, let application, let label):
+            sessionCount += 1
+            sessions[id] = SessionRecord(id: id, application: application, label: label, number: sessionCount)
+        case .sessionEnded(let id): sessions[id]?.ended = true
+        case .hostGranted(let record): hosts[record.id] = record
+        case .bindings(let host, let sequence, let records, let whole):
+            applyBindings(host, sequence, records, whole: whole)
+        case .aggregated(let host, let sequence, let slot, let launches):
+            hosts[host]?.aggregateSequence = sequence
+            hosts[host]?.slotOffset = slot - Int(sequence)
+            for tally in launches where tally.launches > 0 && applications[tally.application] != nil {
+                recentLaunches[tally.application, default: [:]][
+                    host, default: DecayedCount(halfLife: launchHalfLife)
+                ].add(tally.launches, at: time(of: slot))
+            }
+        case .sampled(let slot, let samples):
+            self.slot = max(self.slot, slot)
+            for sample in samples {
+                series[sample.application]?.add(
+                    Series.Sample(slot: slot, demand: sample.demand), interval: interval)
+            }
+        }
+    }
+
+    /// The clock of aggregates: it stands still while the coordinator is down.
+    func time(of slot: Int) -> Instant { Instant(nanoseconds: (interval * slot).inNanoseconds) }
+
+    private mutating func forget(_ id: ApplicationID) {
+        if let record = applications.removeValue(forKey: id), names[record.name] == id { names[record.name] = nil }
+        for session in sessions.values where session.application == id { sessions[session.id] = nil }
+        series[id] = nil
+        recentLaunches[id] = nil
+    }
+
+    private mutating func applyBindings(
+        _ host: HostID, _ sequence: UInt64, _ records: [BindingRecord], whole: Bool
+    ) {
+        let known = bindings.byHost[host] ?? [:]
+        if whole { bindings.removeAll(of: host) }
+        for record in records {
+            let lease = book.lease(around: record.sni)
+            let block = lease.flatMap { $0.host == host ? $0.block.first.rawValue : nil }
+            let earlier = whole ? known[record.sni.rawValue] : bindings.byHost[host]?[record.sni.rawValue]
+            var counted = earlier.map { $0.record.interface == record.interface && $0.counted } ?? false
+            if !whole, !counted, record.state == .bound {
+                count(record.servedFrom)
+                counted = true
+            }
+            bindings.set(record, on: host, block: block, counted: counted)
+        }
+        if !whole, let acknowledged = hosts[host]?.journalSequence {
+            hosts[host]?.journalSequence = max(acknowledged, sequence)
+        }
+    }
+
+    private mutating func count(_ served: ServedFrom) {
+        switch served {
+        case .staged: launches.staged += 1
+        case .leased: launches.leased += 1
+        case .reserved: launches.reserved += 1
+        case .cold: launches.cold += 1
+        }
+    }
+}
+
+extension Foundation {
+    func plan() throws(BookError) -> PoolPlan {
+        try PoolPlan(
+            chunkOrder: chunkOrder, pool: pool, excluded: excluded, key: ShuffleKey(high: keyHigh, low: keyLow))
+    }
+}
+
+extension CoordinatorConfiguration {
+    /// Length of the season that demand repeats with.
+    var seasonLength: Duration { dayLength ?? horizons.max() ?? .seconds(86_400) }
+
+    var profiling: ProfileConfiguration {
+        let step = decisionInterval + leadTime
+        return ProfileConfiguration(
+            sampleInterval: aggregateInterval, horizons: horizons, shortLeads: [aggregateInterval, step, step * 2],
+            dayLength: max(seasonLength, aggregateInterval))
+    }
+}

@@ -1,0 +1,109 @@
+import Allocation
+import DequeModule
+import FleetProtocol
+import NetworkTypes
+import SNISpace
+
+/// What an agent was told: its scopes, leases and remote blocks.
+struct HostView: Hashable, Sendable {
+    var scopes: [ApplicationID: ScopeState] = [:]
+    /// By first identifier.
+    var leases: [UInt32: LeaseOrder] = [:]
+    var remotes: [UInt32: RemoteBlock] = [:]
+}
+
+/// Whether a host takes part in handshakes.
+enum Reach: Hashable, Sendable {
+    /// Its stream lives and holds a boot grant.
+    case connected
+    /// No stream for the moment; handshakes wait for it.
+    case away
+    /// Silent for too long; handshakes go on without it, and a snapshot repays what it missed.
+    case unreachable
+}
+
+/// What this process knows of a host beyond its record.
+struct HostLive: Sendable {
+    var reach = Reach.away
+    var stream: StreamID?
+    var contact: Instant
+    /// Why the last hello was refused; nil after a grant.
+    var refusal: String?
+    /// Nil after a recovery, until the first snapshot: it may carry anything.
+    var sent: HostView?
+    /// Revision of the last update on this stream.
+    var sentRevision: UInt64 = 0
+    var acknowledged = Position.zero
+    /// Changes sent and not yet acknowledged, by revision.
+    var unacknowledged: Deque<Unacknowledged> = []
+    /// Blocks whose removal is not acknowledged, with the revision that will say so.
+    var removing: [UInt32: UInt64] = [:]
+    /// Leases of the last hello.
+    var inventory: [LeaseRecord] = []
+    var report: HostReport?
+    /// Answers to lease requests of this boot.
+    var answered: [UInt64: LeaseAnswer] = [:]
+
+    struct Unacknowledged: Hashable, Sendable {
+        var revision: UInt64
+        var block: UInt32
+    }
+
+    init(contact: Instant) { self.contact = contact }
+}
+
+/// A stream and, once it said hello and was granted, its host.
+struct StreamState: Sendable {
+    var identity: AgentIdentity?
+    var isGranted = false
+}
+
+/// Aggregates of one interval on their way to a fleet-wide sample.
+struct SlotFill: Sendable {
+    var firstArrival: Instant
+    var reports: [HostID: [ApplicationAggregate]] = [:]
+}
+
+/// Everything that dies with the process.
+struct Live: Sendable {
+    var isRecovered = false
+    var startedAt = Instant(nanoseconds: 0)
+    var revision: UInt64 = 0
+    var timers = Timers()
+    var hosts: [HostID: HostLive] = [:]
+    var streams: [StreamID: StreamState] = [:]
+    /// Blocks with leased, staged or marked identifiers by application and host.
+    var presence: [ApplicationID: [HostID: Int]] = [:]
+    var applicationsOf: [HostID: Set<ApplicationID>] = [:]
+    /// Who still has to acknowledge what a block waits for, and the revision that says so.
+    var waits: [UInt32: [HostID: UInt64]] = [:]
+    var dirtyBlocks: Set<SNIBlock> = []
+    var dirtyScopes: Set<ApplicationID> = []
+    /// Hosts whose set of applications changed: their view is compared whole.
+    var dirtyHosts: Set<HostID> = []
+    /// Hosts that just said hello.
+    var snapshots: Set<HostID> = []
+    var slots: [Int: SlotFill] = [:]
+    /// When the last binding of a block ended.
+    var idleSince: [UInt32: Instant] = [:]
+    var memories: [ApplicationID: AllocationMemory] = [:]
+    var decisions: [ApplicationID: AllocationDecision] = [:]
+    var decidedAt: Instant?
+    /// Launches that wait for a lease that could not be given, by application.
+    var refusedLaunches: [ApplicationID: Int] = [:]
+}
+
+/// One call of `handle`: what became of it, in the order in which the shell must perform it.
+struct Turn: Sendable {
+    var now: Instant
+    var events: [CoordinatorEvent] = []
+    /// Grants, refusals and closed streams: before the state that rests on them.
+    var early: [CoordinatorEffect] = []
+    var updates: [CoordinatorEffect] = []
+    /// Answers: after the state that they speak of.
+    var late: [CoordinatorEffect] = []
+
+    var effects: [CoordinatorEffect] {
+        (events.isEmpty ? [] : [.persist(events)]) + early + updates + late
+    }
+}

@@ -1,0 +1,109 @@
+import FleetProtocol
+import NetworkTypes
+import SNISpace
+
+/// Network Manager: reservations.
+extension CoordinatorMachine {
+    mutating func perform(_ command: Command) -> Result<Reply, CoordinatorError> {
+        do throws(CoordinatorError) {
+            return .success(try run(command))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private mutating func run(_ command: Command) throws(CoordinatorError) -> Reply {
+        switch command {
+        case .createApplication(let name, let policy, let id): try createApplication(name, policy, id)
+        case .updateApplication(let reference, let policy, let expected):
+            try updateApplication(reference, policy, expected)
+        case .deleteApplication(let reference): try deleteApplication(reference)
+        case .createSession(let reference, let label): try createSession(reference, label)
+        case .endSession(let id): try endSession(id)
+        case .allocateRange(let reference, let count, let confidence, let key, let lifetime):
+            try allocateRange(reference, count, confidence, key, lifetime)
+        case .extendReservation(let id, let lifetime): try extendReservation(id, lifetime)
+        case .releaseReservation(let id, let reason): try releaseReservation(id, reason)
+        case .reclaim(let target, let dryRun, let reason, let force):
+            try reclaim(target, dryRun: dryRun, reason: reason, force: force)
+        }
+    }
+
+    /// Events of a command of the book, with its errors in the language of the API.
+    func bookCall(
+        _ command: (Book) throws(BookError) -> [BookEvent]
+    ) throws(CoordinatorError) -> [BookEvent] {
+        do throws(BookError) {
+            return try command(state.book)
+        } catch {
+            throw CoordinatorError(error)
+        }
+    }
+
+    func blockSize(of application: ApplicationID) -> Int {
+        state.applications[application]?.policy.blockSize ?? configuration.blockSize
+    }
+
+    private mutating func allocateRange(
+        _ reference: ApplicationReference, _ count: Int, _ confidence: Double, _ key: String, _ lifetime: Duration?
+    ) throws(CoordinatorError) -> Reply {
+        let record = try resolve(reference)
+        guard !record.deleting else { throw .deleting(record.name) }
+        guard confidence >= 0, confidence <= 1 else {
+            throw .invalid(field: "confidence", why: "must be from 0 to 1")
+        }
+        guard key.utf8.count <= 128 else {
+            throw .invalid(field: "idempotency_key", why: "must have at most 128 bytes")
+        }
+        let threshold = record.policy.threshold ?? 1 - record.policy.priority.quantile
+        let predicted = confidence > threshold
+        let life = lifetime ?? (predicted ? configuration.reservationLifetime : configuration.standardLifetime)
+        let order = blockSize(of: record.id).trailingZeroBitCount
+        let id = ReservationID(.random(using: &randomness))
+        let scoped = key.isEmpty ? "" : "\(record.id)/\(key)"
+        let events = try bookCall { (book) throws(BookError) in
+            try book.reserve(
+                id: id, application: record.id, count: count, blockOrder: order, predicted: predicted, lifetime: life,
+                reason: predicted ? "predicted: confidence \(confidence)" : "requested", idempotencyKey: scoped)
+        }
+        commit(events)
+        let made = events.isEmpty ? state.book.answer(to: scoped) : state.book.reservation(id)
+        guard let made else { throw .unknownReservation(id) }
+        return .range(
+            RangeGrant(range: made.block.range, reservation: info(made, at: now), granted: made.block.size))
+    }
+
+    private mutating func extendReservation(
+        _ id: ReservationID, _ lifetime: Duration
+    ) throws(CoordinatorError) -> Reply {
+        commit(try bookCall { (book) throws(BookError) in try book.extend(id, lifetime: lifetime) })
+        guard let reservation = state.book.reservation(id) else { throw .unknownReservation(id) }
+        return .reservation(info(reservation, at: now))
+    }
+
+    private mutating func releaseReservation(_ id: ReservationID, _ reason: String) throws(CoordinatorError) -> Reply {
+        guard var reservation = state.book.reservation(id) else { throw .unknownReservation(id) }
+        let released = reason.isEmpty ? "released" : reason
+        end(id, reason: released)
+        reservation.reason = released
+        return .reservation(info(reservation, at: now))
+    }
+
+    /// The claim ends: what is not leased is free, what is leased and unused goes through reclamation.
+    mutating func end(_ id: ReservationID, reason: String) {
+        guard let reservation = state.book.reservation(id) else { return }
+        let leased = state.book.pieces(of: id).flatMap {
+            state.book.leases(of: reservation.application, touching: $0.range)
+        }
+        try? book { (book) throws(BookError) in try book.end(id, reason: reason) }
+        for lease in leased where lease.state == .leased || lease.state == .staged {
+            guard state.bindings.use(of: lease.block).inUse == 0 else { continue }
+            mark(lease.block, reason: reason, force: false)
+        }
+    }
+
+    mutating func expireReservation(_ id: ReservationID) {
+        guard let reservation = state.book.reservation(id) else { return }
+        end(id, reason: reservation.predicted ? "predicted reservation expired" : "standard reservation expired")
+    }
+}

@@ -1,0 +1,174 @@
+import FleetProtocol
+public import NetworkTypes
+public import SNISpace
+
+/// Read models: plain values, nothing is changed by asking.
+extension CoordinatorMachine {
+    // MARK: Session Manager
+
+    func info(_ record: ApplicationRecord) -> ApplicationInfo {
+        let holdings = state.book.holdings(of: record.id)
+        return ApplicationInfo(
+            id: record.id, name: record.name, policy: record.policy, deleting: record.deleting,
+            revision: record.revision, bound: state.bindings.byApplication[record.id] ?? 0, owned: holdings.owned,
+            leased: holdings.leased + holdings.reclaiming)
+    }
+
+    func info(_ id: ApplicationID) throws(CoordinatorError) -> ApplicationInfo {
+        guard let record = state.applications[id] else { throw .unknownApplication(id.description) }
+        return info(record)
+    }
+
+    public func application(_ reference: ApplicationReference) throws(CoordinatorError) -> ApplicationInfo {
+        info(try resolve(reference))
+    }
+
+    /// By name.
+    public func applications() -> [ApplicationInfo] {
+        state.applications.values.sorted { ($0.name, $0.id) < ($1.name, $1.id) }.map { info($0) }
+    }
+
+    func session(_ id: SessionID) throws(CoordinatorError) -> SessionInfo {
+        guard let record = state.sessions[id] else { throw .unknownSession(id) }
+        return SessionInfo(
+            id: id, application: record.application, label: record.label, ended: record.ended,
+            bound: state.bindings.bySession[id] ?? 0)
+    }
+
+    /// Newest first; an empty reference means all.
+    public func sessions(of reference: ApplicationReference = "") throws(CoordinatorError) -> [SessionInfo] {
+        let chosen = Set(try resolveAll(reference).map(\.id))
+        var infos: [SessionInfo] = []
+        for record in state.sessions.values.sorted(by: { $0.number > $1.number })
+        where chosen.contains(record.application) {
+            infos.append(try session(record.id))
+        }
+        return infos
+    }
+
+    /// By host, then identifier; nil and an empty reference mean all.
+    public func virtualMachines(
+        of reference: ApplicationReference = "", on host: HostID? = nil
+    ) throws(CoordinatorError) -> [VirtualMachineInfo] {
+        let application = reference.isEmpty ? nil : try resolve(reference).id
+        if let host, state.hosts[host] == nil { throw .unknownHost(host) }
+        var infos: [VirtualMachineInfo] = []
+        for (id, entries) in state.bindings.byHost.sorted(by: { $0.key < $1.key }) where host == nil || host == id {
+            for entry in entries.values.sorted(by: { $0.record.sni < $1.record.sni }) {
+                let record = entry.record
+                guard record.state == .bound || record.state == .held,
+                    application == nil || application == record.application
+                else { continue }
+                infos.append(
+                    VirtualMachineInfo(
+                        interface: record.interface, application: record.application, session: record.session,
+                        host: id, sni: record.sni, servedFrom: record.servedFrom))
+            }
+        }
+        return infos
+    }
+
+    // MARK: Network Manager
+
+    public func capabilities() -> Capabilities {
+        Capabilities(
+            chunkSize: 1 << state.foundation.chunkOrder, shuffled: true, blockSizes: (2...8).map { 1 << $0 },
+            pool: state.book.plan.pool, excluded: state.book.plan.excluded, overlay: configuration.overlay,
+            free: state.book.free, position: position)
+    }
+
+    func info(_ reservation: Reservation, at now: Instant) -> ReservationInfo {
+        let left = live.timers.deadline(.reservation(reservation.id)).map { max(.zero, $0 - now) }
+        return ReservationInfo(
+            id: reservation.id, application: reservation.application, range: reservation.block.range,
+            predicted: reservation.predicted,
+            expiresIn: state.book.reservation(reservation.id) == nil ? .zero : left ?? reservation.lifetime,
+            reason: reservation.reason)
+    }
+
+    /// By application, then range; an empty reference means all.
+    public func reservations(
+        of reference: ApplicationReference = "", at now: Instant
+    ) throws(CoordinatorError) -> [ReservationInfo] {
+        let application = reference.isEmpty ? nil : try resolve(reference).id
+        return state.book.reservations(of: application).map { info($0, at: now) }
+    }
+
+    /// By first identifier; an empty reference means all.
+    public func ranges(of reference: ApplicationReference = "") throws(CoordinatorError) -> [RangeInfo] {
+        var infos: [RangeInfo] = []
+        for record in try resolveAll(reference) {
+            for range in state.book.ranges(of: record.id).map(\.range) {
+                var info = RangeInfo(
+                    range: range, application: record.id, reserved: range.count, leased: 0, bound: 0, quarantined: 0)
+                for lease in state.book.leases(of: record.id, touching: range) {
+                    info.reserved -= lease.block.size
+                    info.bound += state.bindings.use(of: lease.block).inUse
+                    if lease.state == .quarantined {
+                        info.quarantined += lease.block.size
+                    } else {
+                        info.leased += lease.block.size
+                    }
+                }
+                infos.append(info)
+            }
+        }
+        return infos.sorted { $0.range < $1.range }
+    }
+
+    /// By block; nil and an empty reference mean all.
+    public func leases(
+        of reference: ApplicationReference = "", on host: HostID? = nil
+    ) throws(CoordinatorError) -> [LeaseInfo] {
+        let application = reference.isEmpty ? nil : try resolve(reference).id
+        if let host, state.hosts[host] == nil { throw .unknownHost(host) }
+        let chosen: [BlockLease]
+        if let host {
+            chosen = state.book.leases(of: host).filter { application == nil || $0.application == application }
+        } else if let application {
+            chosen = state.book.leases(of: application)
+        } else {
+            chosen = state.book.allLeases
+        }
+        return chosen.map { lease in
+            LeaseInfo(
+                block: lease.block, application: lease.application, host: lease.host, epoch: lease.epoch,
+                state: lease.state, bound: state.bindings.use(of: lease.block).inUse, predicted: lease.predicted)
+        }
+    }
+
+    /// In order of reclamation, after the cursor.
+    public func reclaimed(after cursor: UInt64, limit: Int = 1000) -> [ReclaimedBlock] {
+        state.book.reclaimed(after: cursor, limit: limit)
+    }
+
+    // MARK: Fleet
+
+    /// By id.
+    public func hosts(at now: Instant) -> [HostInfo] {
+        state.hosts.values.sorted { $0.id < $1.id }.map { record in
+            let known = live.hosts[record.id]
+            let reported: HostState
+            switch known?.reach {
+            case .connected: reported = .connected
+            case .away, .unreachable, nil: reported = known?.refusal == nil ? .unreachable : .refused
+            }
+            return HostInfo(
+                id: record.id, vtep: record.vtep, state: reported, incarnation: record.incarnation, boot: record.boot,
+                leases: state.book.leaseCount(of: record.id), bound: state.bindings.boundByHost[record.id] ?? 0,
+                acknowledgedRevision: known?.acknowledged.revision ?? 0, version: record.version,
+                report: known?.report, silent: known.map { max(.zero, now - $0.contact) } ?? .zero)
+        }
+    }
+
+    public func status(at now: Instant) -> StatusInfo {
+        let holdings = state.book.holdings
+        return StatusInfo(
+            version: configuration.version, position: position, hosts: state.hosts.count,
+            hostsConnected: live.hosts.values.count { $0.reach == .connected }, applications: state.applications.count,
+            free: state.book.free, reserved: holdings.reserved,
+            leasedIdle: max(0, holdings.leased - state.bindings.total), bound: state.bindings.total,
+            reclaiming: holdings.reclaiming, quarantined: holdings.quarantined, launches: state.launches,
+            uptime: live.isRecovered ? now - live.startedAt : .zero)
+    }
+}

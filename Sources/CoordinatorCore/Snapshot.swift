@@ -1,0 +1,107 @@
+import Allocation
+import FleetProtocol
+import Forecasting
+import NetworkTypes
+import SNISpace
+
+/// The whole durable state in the form that a store keeps. Equal to the replay of all events before it.
+public struct CoordinatorSnapshot: Hashable, Sendable, Codable {
+    var revision: UInt64
+    var isFounded: Bool
+    var foundation: Foundation
+    var term: UInt64
+    var book: BookSnapshot
+    var applications: [ApplicationRecord]
+    var sessions: [SessionRecord]
+    var sessionCount: UInt64
+    var hosts: [HostRecord]
+    var bindings: [HostBindings]
+    var launches: LaunchCounts
+    var histories: [History]
+    var shares: [Share]
+    var slot: Int
+
+    struct HostBindings: Hashable, Sendable, Codable {
+        var host: HostID
+        var entries: [BindingTable.Entry]
+    }
+    struct History: Hashable, Sendable, Codable {
+        var application: ApplicationID
+        var samples: [Series.Sample]
+    }
+    /// Recent launches of an application on a host, faded up to the snapshot's slot.
+    struct Share: Hashable, Sendable, Codable {
+        var application: ApplicationID
+        var host: HostID
+        var launches: Int
+    }
+}
+
+extension CoordinatorMachine {
+    public func snapshot() -> CoordinatorSnapshot { state.snapshot(revision: live.revision) }
+
+    /// Recovery from a snapshot; events after it follow through ``replay(_:)``.
+    ///
+    /// - Throws: `invalid` for a configuration or a snapshot that contradicts itself.
+    public init(
+        restoring snapshot: CoordinatorSnapshot, configuration: CoordinatorConfiguration, randomSeed: UInt64
+    ) throws(CoordinatorError) {
+        try self.init(configuration: configuration, randomSeed: randomSeed)
+        state.restore(snapshot)
+        live.revision = snapshot.revision
+    }
+}
+
+extension FleetState {
+    func snapshot(revision: UInt64) -> CoordinatorSnapshot {
+        CoordinatorSnapshot(
+            revision: revision, isFounded: isFounded, foundation: foundation, term: term, book: book.snapshot,
+            applications: applications.values.sorted { $0.id < $1.id },
+            sessions: sessions.values.sorted { $0.number < $1.number }, sessionCount: sessionCount,
+            hosts: hosts.values.sorted { $0.id < $1.id },
+            bindings: bindings.byHost.sorted { $0.key < $1.key }.map { host, entries in
+                .init(host: host, entries: entries.values.sorted { $0.record.sni < $1.record.sni })
+            },
+            launches: launches,
+            histories: series.sorted { $0.key < $1.key }.map {
+                .init(application: $0.key, samples: Array($0.value.samples))
+            },
+            shares: recentLaunches.sorted { $0.key < $1.key }.flatMap { application, hosts in
+                hosts.sorted { $0.key < $1.key }.map { host, count in
+                    let value = count.value(at: time(of: slot)).rounded()
+                    return .init(application: application, host: host, launches: Int(value))
+                }
+            },
+            slot: slot)
+    }
+
+    mutating func restore(_ snapshot: CoordinatorSnapshot) {
+        isFounded = snapshot.isFounded
+        foundation = snapshot.foundation
+        term = snapshot.term
+        book = Book(restoring: snapshot.book)
+        for record in snapshot.applications {
+            applications[record.id] = record
+            names[record.name] = record.id
+            series[record.id] = Series(profiling)
+        }
+        for record in snapshot.sessions { sessions[record.id] = record }
+        sessionCount = snapshot.sessionCount
+        for record in snapshot.hosts { hosts[record.id] = record }
+        for holder in snapshot.bindings {
+            for entry in holder.entries {
+                bindings.set(entry.record, on: holder.host, block: entry.block, counted: entry.counted)
+            }
+        }
+        launches = snapshot.launches
+        slot = snapshot.slot
+        for history in snapshot.histories {
+            for sample in history.samples { series[history.application]?.add(sample, interval: interval) }
+        }
+        for share in snapshot.shares {
+            recentLaunches[share.application, default: [:]][
+                share.host, default: DecayedCount(halfLife: launchHalfLife)
+            ].add(share.launches, at: time(of: slot))
+        }
+    }
+}

@@ -1,0 +1,233 @@
+import DequeModule
+import FleetProtocol
+import NetworkTypes
+import SNISpace
+
+/// The state of hosts: what each should know, what it was told, and what it acknowledged.
+extension CoordinatorMachine {
+    // MARK: Who needs to know what
+
+    /// The application and those that its policy and theirs both allow.
+    func circle(of application: ApplicationID) -> [ApplicationID] {
+        guard let record = state.applications[application] else { return [application] }
+        return [application]
+            + record.policy.allowed.filter { other in
+                state.applications[other]?.policy.allowed.contains(application) ?? false
+            }.sorted()
+    }
+
+    /// Hosts that carry the application: those that lease for it or for one that it may talk to.
+    func watchers(of application: ApplicationID) -> Set<HostID> {
+        circle(of: application).reduce(into: []) { $0.formUnion((live.presence[$1] ?? [:]).keys) }
+    }
+
+    private func watched(by host: HostID) -> Set<ApplicationID> {
+        (live.applicationsOf[host] ?? []).reduce(into: []) { $0.formUnion(circle(of: $1)) }
+    }
+
+    mutating func changePresence(_ lease: BlockLease, by change: Int) {
+        let before = live.presence[lease.application]?[lease.host] ?? 0
+        let after = before + change
+        live.presence[lease.application, default: [:]][lease.host] = after == 0 ? nil : after
+        if live.presence[lease.application]?.isEmpty ?? false { live.presence[lease.application] = nil }
+        guard (before == 0) != (after == 0) else { return }
+        if after == 0 {
+            live.applicationsOf[lease.host]?.remove(lease.application)
+        } else {
+            live.applicationsOf[lease.host, default: []].insert(lease.application)
+        }
+        live.dirtyHosts.insert(lease.host)
+    }
+
+    func scope(of application: ApplicationID) -> ScopeState? {
+        guard let record = state.applications[application], live.presence[application] != nil else { return nil }
+        return ScopeState(
+            application: application, name: record.name, ranges: state.book.activeRuns(of: application),
+            allowed: Array(circle(of: application).dropFirst()), priority: record.policy.priority)
+    }
+
+    private func order(_ lease: BlockLease) -> LeaseOrder {
+        LeaseOrder(
+            block: lease.block, application: lease.application, epoch: lease.epoch,
+            staged: lease.state == .staged || lease.stagedBeforeMark, marked: lease.state == .marked,
+            force: lease.force, fromReserved: lease.fromReserved)
+    }
+
+    private func remote(_ lease: BlockLease) -> RemoteBlock? {
+        guard let vtep = state.hosts[lease.host]?.vtep else { return nil }
+        return RemoteBlock(
+            block: lease.block, application: lease.application, epoch: lease.grantEpoch, host: lease.host, vtep: vtep)
+    }
+
+    func view(of host: HostID) -> HostView {
+        var view = HostView()
+        for application in watched(by: host) {
+            view.scopes[application] = scope(of: application)
+            for lease in state.book.leases(of: application) where lease.isActive {
+                put(lease, in: &view, of: host)
+            }
+        }
+        return view
+    }
+
+    private func put(_ lease: BlockLease, in view: inout HostView, of host: HostID) {
+        if lease.host == host {
+            view.leases[lease.block.first.rawValue] = order(lease)
+        } else {
+            view.remotes[lease.block.first.rawValue] = remote(lease)
+        }
+    }
+
+    // MARK: Telling
+
+    /// Tells every connected host what changed for it, in one update each.
+    mutating func settle() {
+        let blocks = live.dirtyBlocks.sorted()
+        let scopes = live.dirtyScopes
+        let whole = live.dirtyHosts.union(live.snapshots)
+        let snapshots = live.snapshots
+        live.dirtyBlocks = []
+        live.dirtyScopes = []
+        live.dirtyHosts = []
+        live.snapshots = []
+        var touched: [HostID: (scopes: Set<ApplicationID>, blocks: [SNIBlock])] = [:]
+        for application in scopes {
+            for host in watchers(of: application) { touched[host, default: ([], [])].scopes.insert(application) }
+        }
+        for block in blocks {
+            guard let lease = state.book.lease(of: block) else { continue }
+            for host in watchers(of: lease.application).union([lease.host]) {
+                touched[host, default: ([], [])].blocks.append(block)
+            }
+        }
+        for host in Set(touched.keys).union(whole).sorted() where live.hosts[host]?.reach == .connected {
+            if snapshots.contains(host) {
+                sendSnapshot(to: host)
+            } else if whole.contains(host) {
+                let sent = live.hosts[host]?.sent ?? HostView()
+                let next = view(of: host)
+                live.hosts[host]?.sent = next
+                tell(host, from: sent, to: next)
+            } else if let changes = touched[host] {
+                // Taken out, so that the dictionaries are changed in place and not copied.
+                var view = live.hosts[host]?.sent ?? HostView()
+                live.hosts[host]?.sent = nil
+                let before = view.limited(to: changes)
+                for application in changes.scopes { view.scopes[application] = scope(of: application) }
+                for block in changes.blocks { renew(block, in: &view, of: host) }
+                let after = view.limited(to: changes)
+                live.hosts[host]?.sent = view
+                tell(host, from: before, to: after)
+            }
+        }
+    }
+
+    private func renew(_ block: SNIBlock, in view: inout HostView, of host: HostID) {
+        view.leases[block.first.rawValue] = nil
+        view.remotes[block.first.rawValue] = nil
+        if let lease = state.book.lease(of: block), lease.isActive { put(lease, in: &view, of: host) }
+    }
+
+    private mutating func sendSnapshot(to host: HostID) {
+        let view = view(of: host)
+        live.hosts[host]?.sent = view
+        let operations = Self.difference(from: HostView(), to: view, removalEpoch: { _ in Epoch(0) })
+        send(StateUpdate(isSnapshot: true, baseRevision: 0, operations: operations), to: host)
+        guard let revision = live.hosts[host]?.sentRevision else { return }
+        // The snapshot says all that the host has missed.
+        let missed = (live.hosts[host]?.unacknowledged ?? []).map(\.block)
+        let owed = Set(missed).union(live.waits.filter { $0.value[host] != nil }.keys)
+        live.hosts[host]?.unacknowledged = []
+        live.hosts[host]?.removing = [:]
+        for block in owed.sorted() {
+            live.hosts[host]?.unacknowledged.append(.init(revision: revision, block: block))
+            if live.waits[block]?[host] != nil { live.waits[block]?[host] = revision }
+            if view.remotes[block] == nil, view.leases[block] == nil { live.hosts[host]?.removing[block] = revision }
+        }
+    }
+
+    private mutating func tell(_ host: HostID, from old: HostView, to new: HostView) {
+        let book = state.book
+        let operations = Self.difference(from: old, to: new) { block in
+            // A peer that only loses sight of the application may see the same grant again.
+            guard let lease = book.lease(of: block) else { return book.epoch }
+            return lease.isActive && lease.host != host ? lease.grantEpoch : lease.epoch
+        }
+        guard !operations.isEmpty else { return }
+        let base = live.hosts[host]?.sentRevision ?? 0
+        send(StateUpdate(isSnapshot: false, baseRevision: base, operations: operations), to: host)
+        expectAcknowledgement(of: operations, from: host)
+    }
+
+    private mutating func send(_ update: StateUpdate, to host: HostID) {
+        guard let stream = live.hosts[host]?.stream else { return }
+        live.revision += 1
+        live.hosts[host]?.sentRevision = live.revision
+        turn.updates.append(.send(stream, position, .stateUpdate(update)))
+    }
+
+    private mutating func expectAcknowledgement(of operations: [StateOperation], from host: HostID) {
+        guard let revision = live.hosts[host]?.sentRevision else { return }
+        for operation in operations {
+            let block: SNIBlock
+            switch operation {
+            case .setRemote(let remote):
+                block = remote.block
+                live.hosts[host]?.removing[block.first.rawValue] = nil
+                if let lease = state.book.lease(of: block), lease.awaitsStaging {
+                    live.waits[block.first.rawValue, default: [:]][host] = revision
+                }
+            case .removeRemote(let removed, _), .removeLease(let removed, _):
+                block = removed
+                live.hosts[host]?.removing[block.first.rawValue] = revision
+                if live.waits[block.first.rawValue]?[host] != nil { live.waits[block.first.rawValue]?[host] = revision }
+            case .setScope, .removeScope, .setLease: continue
+            }
+            live.hosts[host]?.unacknowledged.append(.init(revision: revision, block: block.first.rawValue))
+        }
+    }
+
+    /// Additions before removals, scopes around blocks: no moment in which a block has no pairs.
+    static func difference(
+        from old: HostView, to new: HostView, removalEpoch: (SNIBlock) -> Epoch
+    ) -> [StateOperation] {
+        var operations: [StateOperation] = []
+        for (id, scope) in new.scopes.sorted(by: { $0.key < $1.key }) where old.scopes[id] != scope {
+            operations.append(.setScope(scope))
+        }
+        for (first, remote) in new.remotes.sorted(by: { $0.key < $1.key }) where old.remotes[first] != remote {
+            operations.append(.setRemote(remote))
+        }
+        for (first, lease) in new.leases.sorted(by: { $0.key < $1.key }) where old.leases[first] != lease {
+            operations.append(.setLease(lease))
+        }
+        for (first, lease) in old.leases.sorted(by: { $0.key < $1.key }) where new.leases[first] == nil {
+            operations.append(.removeLease(lease.block, removalEpoch(lease.block)))
+        }
+        for (first, remote) in old.remotes.sorted(by: { $0.key < $1.key }) where new.remotes[first] == nil {
+            operations.append(.removeRemote(remote.block, removalEpoch(remote.block)))
+        }
+        for id in old.scopes.keys.sorted() where new.scopes[id] == nil { operations.append(.removeScope(id)) }
+        return operations
+    }
+}
+
+extension HostView {
+    /// The part that the named changes can touch, so that comparing costs what changed and not what is known.
+    func limited(to changes: (scopes: Set<ApplicationID>, blocks: [SNIBlock])) -> HostView {
+        var part = HostView()
+        for application in changes.scopes { part.scopes[application] = scopes[application] }
+        for block in changes.blocks {
+            part.leases[block.first.rawValue] = leases[block.first.rawValue]
+            part.remotes[block.first.rawValue] = remotes[block.first.rawValue]
+        }
+        return part
+    }
+}
+
+extension BlockLease {
+    /// Hosts and peers carry it.
+    var isActive: Bool { state == .leased || state == .staged || state == .marked }
+    /// Not every reachable peer has acknowledged it yet.
+    var awaitsStaging: Bool { state == .leased || state == .marked && !stagedBeforeMark }
+}
