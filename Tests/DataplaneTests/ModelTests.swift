@@ -1,0 +1,163 @@
+import Dataplane
+import NetworkTypes
+import SimulationKit
+import Testing
+
+/// The objects of each change, by hand.
+@Suite struct ModelTests {
+    private let plan = OverlayPlan.standard
+    private let block = Facts.block(0, 1)
+
+    private func touched(_ change: DataplaneChange) throws -> (DataplaneModel, Set<KernelKey>) {
+        var model = DataplaneModel(configuration: Facts.configuration)
+        let keys = try model.apply(change)
+        return (model, keys)
+    }
+
+    @Test func everyHostHasGatewayAndCoverRoutes() {
+        let model = DataplaneModel(configuration: Facts.configuration)
+        #expect(
+            Set(model.keys.compactMap { model.object(for: $0) }) == [
+                .address(device: "lo", prefix: .v4(DataplaneConfiguration.gateway4, length: 32)),
+                .route(plan.ipv4, metric: 4000, .unreachable), .route(plan.ipv6, metric: 4000, .unreachable),
+            ])
+    }
+
+    @Test func remoteBlocksOfOnePeerShareOneNeighbor() throws {
+        let peer = Facts.peers[0]
+        var (model, keys) = try touched(
+            .setRemoteBlock(RemoteRoute(block: block, application: Facts.applications[0], vtep: peer)))
+        let id: UInt32 = 0x4400_1010
+        let gateway = IPv6Address.linkLocal(0xC000_0202)
+        let neighbor = KernelObject.neighbor(
+            device: "outrider", address: .v6(gateway), mac: MACAddress(0x024F_C000_0202))
+        #expect(
+            Set(keys.compactMap { model.object(for: $0) }) == [
+                neighbor,
+                .nexthop(Nexthop(id: id, vni: block.first, vtep: peer, gateway: gateway, device: "outrider")),
+                .route(.v4(IPv4Address(0x0A00_1010), length: 28), metric: 0, .nexthop(id)),
+                .route(plan.ipv6Prefix(of: block), metric: 1024, .nexthop(id)),
+            ])
+        let second = Facts.block(0, 2)
+        let more = try model.apply(
+            .setRemoteBlock(RemoteRoute(block: second, application: Facts.applications[0], vtep: peer)))
+        #expect(more.filter { $0.kind == .nexthop || $0.kind == .route }.count == 3)
+        _ = try model.apply(.removeRemoteBlock(block))
+        #expect(model.object(for: neighbor.key) == neighbor)
+        _ = try model.apply(.removeRemoteBlock(second))
+        #expect(model.object(for: neighbor.key) == nil)
+    }
+
+    @Test func aPortHasRoutesNeighborsAndExactElements() throws {
+        let sni = SessionNetworkID(unchecked: block.first.rawValue + 2)
+        let port = Facts.port(0, sni, in: block)
+        let (model, keys) = try touched(.setPort(port))
+        let address4 = plan.ipv4(of: sni)
+        let address6 = plan.ipv6(of: sni)
+        let network6 = IPv6Address(high: address6.high, low: address6.low & ~0xFF)
+        let linkLocal = try #require(IPv6Address("fe80::44f:52ff:fe00:1012"))
+        #expect(
+            Set(keys.compactMap { model.object(for: $0) }) == [
+                .address(device: "sni001012", prefix: .v6(.linkLocal(1), length: 64)),
+                .route(
+                    .v4(address4, length: 32), metric: 0,
+                    .device("sni001012", source: DataplaneConfiguration.gateway4)),
+                .route(.v6(address6, length: 128), metric: 1024, .device("sni001012", source: nil)),
+                .neighbor(device: "sni001012", address: .v4(address4), mac: port.mac),
+                .neighbor(device: "sni001012", address: .v6(address6), mac: port.mac),
+                .neighbor(device: "sni001012", address: .v6(linkLocal), mac: port.mac),
+                .element(.source4(device: "sni001012", address4)), .element(.source6(device: "sni001012", network6)),
+                .element(.arpSender(device: "sni001012", address4)),
+                .element(.solicitor6(device: "sni001012", address6)),
+                .element(.solicitor6(device: "sni001012", linkLocal)),
+                .element(.ingress4(vni: block.first, address4)), .element(.ingress6(vni: block.first, address6)),
+            ])
+    }
+
+    @Test func pairsNeedBothSidesAndMergedRanges() throws {
+        let (red, blue) = (Facts.applications[0], Facts.applications[1])
+        var model = DataplaneModel(configuration: Facts.configuration)
+        // Adjacent and overlapping ranges are one interval.
+        let ranges = [Facts.block(0, 1).range, Facts.block(0, 0).range, SNIRange(unchecked: 4096, count: 20)]
+        var keys = try model.apply(.setScope(Scope(application: red, ranges: ranges, allowed: [blue])))
+        let first = plan.ipv4Interval(of: SNIRange(unchecked: 4096, count: 32))
+        #expect(keys.count == 2)
+        #expect(keys.contains(.element(.pair4(first, first))))
+        let blueRange = Facts.block(1, 0).range
+        keys = try model.apply(.setScope(Scope(application: blue, ranges: [blueRange])))
+        #expect(keys.count == 2, "blue does not allow red")
+        keys = try model.apply(.setScope(Scope(application: blue, ranges: [blueRange], allowed: [red])))
+        let other = plan.ipv4Interval(of: blueRange)
+        #expect(keys.count == 4)
+        #expect(keys.contains(.element(.pair4(first, other))) && keys.contains(.element(.pair4(other, first))))
+        keys = try model.apply(.removeScope(red))
+        #expect(keys.count == 6 && keys.allSatisfy { model.object(for: $0) == nil })
+    }
+
+    @Test func impossibleChangesLeaveNoTrace() throws {
+        var model = DataplaneModel(configuration: Facts.configuration)
+        let before = Set(model.keys)
+        let own = Facts.configuration.vtep
+        let zero = try #require(SNIBlock(first: SessionNetworkID(unchecked: 0), size: 16))
+        let outside = SessionNetworkID(unchecked: 8)
+        #expect(throws: DataplaneError.ownTunnelEndpoint(block, own)) {
+            try model.apply(
+                .setRemoteBlock(RemoteRoute(block: block, application: Facts.applications[0], vtep: own)))
+        }
+        #expect(throws: DataplaneError.reservedVNI(zero)) {
+            try model.apply(.setLocalBlock(LocalBlock(block: zero, application: Facts.applications[0])))
+        }
+        #expect(throws: DataplaneError.portOutsideBlock(outside, block)) {
+            try model.apply(.setPort(Facts.port(0, outside, in: block)))
+        }
+        var group = Facts.port(0, block.first, in: block)
+        group.mac = MACAddress(0x0100_5E00_0001)
+        #expect(throws: DataplaneError.groupAddress(block.first, group.mac)) { try model.apply(.setPort(group)) }
+        let narrow = try #require(
+            OverlayPlan(ipv4: .v4(IPv4Address(0x6440_0000), length: 20), ipv6: OverlayPlan.standard.ipv6))
+        var small = DataplaneModel(
+            configuration: DataplaneConfiguration(plan: narrow, vtep: IPv4Address(1), mtu: 1450))
+        #expect(throws: DataplaneError.outsidePlan(block.range, capacity: 4096)) {
+            try small.apply(.setLocalBlock(LocalBlock(block: block, application: Facts.applications[0])))
+        }
+        #expect(Set(model.keys) == before)
+    }
+
+    /// A bound identifier beats a route of the same prefix to another host.
+    @Test func whatIsBoundHereWins() throws {
+        let sni = SessionNetworkID(unchecked: block.first.rawValue + 3)
+        let single = try #require(SNIBlock(first: sni, size: 1))
+        let remote = RemoteRoute(block: single, application: Facts.applications[0], vtep: Facts.peers[0])
+        let key = KernelKey.route(.v4(plan.ipv4(of: sni), length: 32), metric: 0)
+        var (model, _) = try touched(.setRemoteBlock(remote))
+        #expect(model.object(for: key) == .route(.v4(plan.ipv4(of: sni), length: 32), metric: 0, .nexthop(0x4000_1013)))
+        let port = Facts.port(0, sni, in: block)
+        _ = try model.apply(.setPort(port))
+        guard case .route(_, _, .device(port.name, _)) = try #require(model.object(for: key)) else {
+            Issue.record("the remote route won")
+            return
+        }
+        _ = try model.apply(.removePort(sni))
+        #expect(model.object(for: key) == .route(.v4(plan.ipv4(of: sni), length: 32), metric: 0, .nexthop(0x4000_1013)))
+    }
+
+    /// History does not matter, only what stands.
+    @Test func incrementalEqualsFromScratch() throws {
+        try property("model equals reference", iterations: 8) { generator in
+            var facts = Facts()
+            var model = DataplaneModel(configuration: Facts.configuration)
+            for _ in 0..<80 {
+                let change = facts.mutate(using: &generator)
+                let before = Dictionary(uniqueKeysWithValues: model.keys.map { ($0, model.object(for: $0)) })
+                let touched = try model.apply(change)
+                for key in Set(before.keys).union(model.keys) where !touched.contains(key) {
+                    try hold(model.object(for: key) == before[key] ?? nil, "untouched \(key) changed by \(change)")
+                }
+            }
+            let wanted = try facts.objects(using: &generator)
+            let have = Dictionary(uniqueKeysWithValues: model.keys.map { ($0, model.object(for: $0)) })
+            try hold(have.count == wanted.count, "\(have.count) objects instead of \(wanted.count)")
+            for (key, object) in wanted { try hold(have[key] == object, "\(key)") }
+        }
+    }
+}
