@@ -97,7 +97,8 @@ private final class MonitorReader: @unchecked Sendable {
         switch answer.type {
         case LinkMessage.new: try Link(answer).map(KernelEvent.link)
         case LinkMessage.delete: try Link(answer).map { .linkGone(index: $0.index, name: $0.name) }
-        case 24, 25: .changed(.route)
+        // The kernel's own routes come and go with every address of a port.
+        case 24, 25: try RouteSocket.route(of: answer) == nil ? nil : .changed(.route)
         case 28, 29: .changed(.neighbor)
         case 104, 105: .changed(.nexthop)
         default: nil

@@ -78,8 +78,10 @@ extension RouteSocket {
         }
     }
 
-    private static func route(of answer: NetlinkAnswer) throws(NetlinkError) -> RouteRow? {
-        guard answer.type == 24 else { return nil }
+    /// Nil for the kernel's own routes and for those of other tables.
+    static func route(of answer: NetlinkAnswer) throws(NetlinkError) -> RouteRow? {
+        // RTM_NEWROUTE, and in notifications RTM_DELROUTE.
+        guard answer.type == 24 || answer.type == 25 else { return nil }
         var raw = outrider_route()
         let result = unsafe answer.bytes.withUnsafeBytes {
             unsafe outrider_nl_route_parse($0.baseAddress, $0.count, &raw)

@@ -231,4 +231,16 @@ import Testing
         #expect(outcome.failed.first?.error.description.contains("sni0000ff") == true)
         #expect(outcome.failed.last?.error.detail == "Nexthop id does not exist")
     }
+
+    @Test func aVNIThatAnotherDeviceHoldsIsNamedWithTheFix() throws {
+        let plane = try Plane()
+        let other = try Bed.otherOverlay(host: plane.bed)
+        defer { try? OverlayNamespace.delete(path: other.path) }
+        try Command.run(["bridge", "-n", other.name, "vni", "add", "vni", "4096", "dev", "second"])
+        let vni = KernelOperation.create(.vni(SessionNetworkID(unchecked: 4096)))
+        let outcome = plane.kernel.execute(ChangePlan(steps: [ChangeStep(stage: .acquireVNIs, operations: [vni])]))
+        #expect(outcome.completed.isEmpty)
+        let text = try #require(outcome.failed.first).error.description
+        #expect(text.contains("VNI 4096") && text.contains("UDP port 4789"), "\(text)")
+    }
 }
