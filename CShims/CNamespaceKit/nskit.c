@@ -170,6 +170,16 @@ int nskit_join_group(int fd, unsigned group) {
     return setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0 ? -errno : 0;
 }
 
+int nskit_wait_readable(const int *fds, size_t count, int64_t timeout_us) {
+    struct pollfd entries[64];
+    if (count > 64) return -EINVAL;
+    for (size_t index = 0; index < count; index++) entries[index] = (struct pollfd){.fd = fds[index], .events = POLLIN};
+    struct timespec wait = {.tv_sec = timeout_us / 1000000, .tv_nsec = timeout_us % 1000000 * 1000};
+    int ready = ppoll(entries, count, &wait, NULL);
+    if (ready < 0 && errno != EINTR) return -errno;
+    return ready > 0 ? 0 : -EAGAIN;
+}
+
 int nskit_close(int fd) { return close(fd) < 0 ? -errno : 0; }
 
 int nskit_spawn(const char *arguments, size_t length, const char *output) {

@@ -9,6 +9,8 @@ public final class ChildProcess: Sendable {
     public let output: String
     private let line: String
     private let status = Mutex<Int32?>(nil)
+    /// Children that were not seen to end, for the case that this process is interrupted.
+    private static let running = Mutex<Set<Int32>>([])
 
     /// Starts `arguments` (found by PATH) in a process group of its own.
     ///
@@ -22,6 +24,7 @@ public final class ChildProcess: Sendable {
         let result = unsafe nskit_spawn(packed, length, output)
         guard result > 0 else { throw .system(operation: "start \(all.joined(separator: " "))", errno: -result) }
         processID = result
+        Self.running.withLock { _ = $0.insert(result) }
         self.output = output
         line = all.joined(separator: " ")
     }
@@ -31,7 +34,10 @@ public final class ChildProcess: Sendable {
         status.withLock { status in
             if status == nil {
                 let code = nskit_wait(processID, 0)
-                if code >= 0 { status = code }
+                if code >= 0 {
+                    status = code
+                    Self.running.withLock { _ = $0.remove(processID) }
+                }
             }
             return status
         }
@@ -68,6 +74,11 @@ public final class ChildProcess: Sendable {
     public func kill() -> Int32 {
         signal(SIGKILL)
         return (try? wait(timeout: .seconds(10))) ?? -1
+    }
+
+    /// SIGKILL for every child of this process that still runs.
+    public static func killAll() {
+        for processID in running.withLock({ $0 }) { _ = nskit_kill(processID, SIGKILL) }
     }
 
     /// The whole output so far.

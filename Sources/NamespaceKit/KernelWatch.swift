@@ -61,41 +61,47 @@ public final class KernelWatch: Sendable {
         }
         let opened = sockets
         Thread.detachNewThread { [self] in
+            let descriptors = opened.map(\.descriptor)
+            var buffer = [UInt8](repeating: 0, count: 65_536)
             while !stop.isRaised {
-                var any = false
-                for (name, descriptor) in opened { any = read(name, descriptor) || any }
-                if !any { usleep(500) }
+                guard unsafe nskit_wait_readable(descriptors, descriptors.count, 50_000) == 0 else { continue }
+                for (name, descriptor) in opened { while read(name, descriptor, &buffer) {} }
             }
-            for (_, descriptor) in opened { _ = nskit_close(descriptor) }
+            for descriptor in descriptors { _ = nskit_close(descriptor) }
             finished.signal()
         }
     }
 
-    private func read(_ name: String, _ descriptor: Int32) -> Bool {
-        var buffer = [UInt8](repeating: 0, count: 65_536)
+    /// One datagram; false when none is queued.
+    private func read(_ name: String, _ descriptor: Int32, _ buffer: inout [UInt8]) -> Bool {
         let count = unsafe nskit_receive(descriptor, &buffer, buffer.count, 0, nil, nil)
         guard count > 0 else {
             if count == -ENOBUFS { lost.add(1, ordering: .relaxed) }
             return false
         }
-        let now = ContinuousClock.now
+        let batch = Self.split(buffer[..<Int(count)], at: .now, in: name)
+        events.withLock { $0.append(contentsOf: batch) }
+        return true
+    }
+
+    /// The messages of one datagram (struct nlmsghdr, native byte order).
+    private static func split(
+        _ bytes: ArraySlice<UInt8>, at moment: ContinuousClock.Instant, in name: String
+    ) -> [KernelEvent] {
+        func word(_ at: Int) -> UInt32 { (0..<4).reduce(0) { $0 | UInt32(bytes[at + $1]) << UInt32(8 * $1) } }
+        var found: [KernelEvent] = []
         var offset = 0
-        var batch: [KernelEvent] = []
-        func word(_ at: Int) -> UInt32 {
-            (0..<4).reduce(0) { $0 | UInt32(buffer[at + $1]) << UInt32(8 * $1) }
-        }
-        while offset + 16 <= Int(count) {
+        while offset + 16 <= bytes.count {
             let length = Int(word(offset))
-            guard length >= 16, offset + length <= Int(count) else { break }
-            let type = UInt16(buffer[offset + 4]) | UInt16(buffer[offset + 5]) << 8
-            batch.append(
+            guard length >= 16, offset + length <= bytes.count else { break }
+            let type = UInt16(bytes[offset + 4]) | UInt16(bytes[offset + 5]) << 8
+            found.append(
                 KernelEvent(
-                    at: now, namespace: name, type: type, body: Array(buffer[(offset + 16)..<(offset + length)]),
+                    at: moment, namespace: name, type: type, body: Array(bytes[(offset + 16)..<(offset + length)]),
                     writer: word(offset + 12)))
             offset += (length + 3) & ~3
         }
-        events.withLock { $0.append(contentsOf: batch) }
-        return true
+        return found
     }
 
     /// Everything seen so far, in order of arrival.
@@ -117,7 +123,10 @@ extension KernelEvent {
     public var isTableChange: Bool {
         switch type {
         case 24, 25, 28, 29, 104, 105, 120, 121: true
-        default: type >> 8 == 10
+        default: isFilterChange
         }
     }
+
+    /// NFNL_SUBSYS_NFTABLES: a change of nf_tables.
+    public var isFilterChange: Bool { type >> 8 == 10 }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Netlink
 
 /// UDP listeners that remember what arrived: the receiving end of forbidden and allowed packets.
 public final class DatagramTrap: Sendable {
@@ -37,8 +38,8 @@ public func connects(
     return socket.connect(to: address, port: port, within: timeout)
 }
 
-/// Byte and packet counters of a link, as `ip -s -j link` tells them (from the namespace's own side).
-public struct LinkCounters: Hashable, Sendable {
+/// Byte and packet counters of a link, seen from the namespace that it is in.
+public struct PortCounters: Hashable, Sendable {
     public var receivedBytes: UInt64
     public var receivedPackets: UInt64
     public var sentBytes: UInt64
@@ -56,7 +57,24 @@ public struct LinkCounters: Hashable, Sendable {
         var stats64: Both
     }
 
-    /// Reads the counters of one link.
+    /// Reads the counters the way the agent's sampler does (RTM_GETSTATS, all devices in one dump).
+    public init(sampled link: String, in namespace: String) throws(KitError) {
+        do throws(NetlinkError) {
+            let route = try RouteSocket(in: NamespaceSockets(path: NetworkNamespace.path(namespace)))
+            let index = try route.link(named: link)?.index
+            guard let row = try route.counters().first(where: { $0.index == index }) else {
+                throw NetlinkError(operation: "read counters", object: link, code: ENODEV)
+            }
+            receivedBytes = row.receivedBytes
+            receivedPackets = row.receivedPackets
+            sentBytes = row.sentBytes
+            sentPackets = row.sentPackets
+        } catch {
+            throw .unexpected("\(error)")
+        }
+    }
+
+    /// Reads the counters with `ip -s -j link`.
     public init(link: String, in namespace: String) throws(KitError) {
         let text = try Command.run(["ip", "-n", namespace, "-s", "-j", "link", "show", "dev", link])
         guard let rows = try? JSONDecoder().decode([Row].self, from: Data(text.utf8)), let row = rows.first else {

@@ -40,6 +40,8 @@ public enum SocketFamily: Sendable {
 public final class NamespaceSocket: Sendable {
     let descriptor: Int32
     let family: SocketFamily
+    /// No test sends more than an Ethernet frame.
+    private static let datagramMax = 2_048
 
     init(descriptor: Int32, family: SocketFamily) {
         self.descriptor = descriptor
@@ -54,23 +56,27 @@ public final class NamespaceSocket: Sendable {
         case echo
         /// The caller writes the IP header.
         case header
+        /// rtnetlink.
+        case route
 
-        func numbers(_ family: SocketFamily) -> (type: Int32, transport: Int32) {
+        /// Socket family, type (SOCK_STREAM 1, SOCK_DGRAM 2, SOCK_RAW 3) and protocol.
+        func numbers(_ family: SocketFamily) -> (family: Int32, type: Int32, transport: Int32) {
             switch self {
-            case .datagram: (2, 0)
-            case .stream: (1, 0)
-            case .echo: (3, family == .ipv4 ? 1 : 58)
-            case .header: (3, 255)
+            case .datagram: (family.number, 2, 0)
+            case .stream: (family.number, 1, 0)
+            case .echo: (family.number, 3, family == .ipv4 ? 1 : 58)
+            case .header: (family.number, 3, 255)
+            case .route: (AF_NETLINK, 3, 0)
             }
         }
     }
 
     /// Opens a socket in the named namespace.
     public convenience init(_ kind: Kind, _ family: SocketFamily, in namespace: String) throws(KitError) {
-        let (type, transport) = kind.numbers(family)
+        let (domain, type, transport) = kind.numbers(family)
         let path = NetworkNamespace.path(namespace)
         let descriptor = try onThreadOfItsOwn { () throws(KitError) in
-            let result = unsafe nskit_socket(path, family.number, type, transport)
+            let result = unsafe nskit_socket(path, domain, type, transport)
             guard result >= 0 else { throw KitError.system(operation: "socket in \(namespace)", errno: -result) }
             return result
         }
@@ -92,7 +98,7 @@ public final class NamespaceSocket: Sendable {
 
     /// One datagram within the time, or nil.
     public func receive(within timeout: Duration) -> (data: [UInt8], from: [UInt8])? {
-        var buffer = [UInt8](repeating: 0, count: 65_536)
+        var buffer = [UInt8](repeating: 0, count: Self.datagramMax)
         var sender = [UInt8](repeating: 0, count: 16)
         var senderLength = 0
         let microseconds = timeout.inNanoseconds / 1_000

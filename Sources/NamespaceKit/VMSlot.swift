@@ -1,4 +1,4 @@
-import Foundation
+import CNamespaceKit
 public import NetworkTypes
 
 /// What a VM learns when it is attached, and how it addresses itself.
@@ -26,6 +26,7 @@ public final class VMSlot: Sendable {
     public let name: String
     /// Path for the attach call: where the port's peer goes.
     public var path: String { NetworkNamespace.path(name) }
+    private let route: NamespaceSocket
     public let echoIPv4: EchoSocket
     public let echoIPv6: EchoSocket
 
@@ -46,6 +47,7 @@ public final class VMSlot: Sendable {
                 ("net/ipv6/conf/default/accept_dad", "0"), ("net/ipv6/conf/all/accept_dad", "0"),
                 ("net/ipv6/conf/default/accept_ra", "0"),
             ], in: name)
+        route = try NamespaceSocket(.route, .ipv4, in: name)
         echoIPv4 = try EchoSocket(.ipv4, in: name)
         echoIPv6 = try EchoSocket(.ipv6, in: name)
     }
@@ -54,14 +56,10 @@ public final class VMSlot: Sendable {
     ///
     /// Host addresses, and default routes through gateways that are on the link though no prefix says so.
     public func configure(_ addressing: VMAddressing) throws(KitError) {
-        try Command.ipBatch(
-            [
-                "link set eth0 mtu \(addressing.mtu) up",
-                "addr add \(addressing.ipv4)/32 dev eth0",
-                "addr add \(addressing.ipv6)/128 dev eth0 nodad",
-                "route add default via \(addressing.gatewayIPv4) dev eth0 onlink src \(addressing.ipv4)",
-                "route add ::/0 via \(addressing.gatewayIPv6) dev eth0",
-            ], namespace: name)
+        let result = unsafe nskit_configure(
+            route.descriptor, "eth0", UInt32(addressing.mtu), addressing.ipv4.bytes, addressing.gatewayIPv4.bytes,
+            addressing.ipv6.bytes, addressing.gatewayIPv6.bytes)
+        guard result == 0 else { throw .system(operation: "address eth0 of \(name)", errno: -result) }
     }
 
     /// Echo socket of the address' family.

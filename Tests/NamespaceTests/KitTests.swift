@@ -114,7 +114,7 @@ struct KitTests {
             #expect(slot.echoIPv4.firstReply(from: .v4(IPv4Address(0xA9FE_0101)), timeout: .seconds(2)) != nil)
             let host = try EchoSocket(.ipv6, in: machine)
             #expect(host.firstReply(from: .v6(ipv6), timeout: .seconds(2)) != nil)
-            let before = try LinkCounters(link: "port", in: machine)
+            let before = try PortCounters(link: "port", in: machine)
             #expect(before.receivedBytes > 0)
 
             // The port goes and another tenant comes: the same sockets serve it.

@@ -32,7 +32,14 @@ int nskit_connect(int fd, const uint8_t *address, size_t address_length, uint16_
 int nskit_include_header(int fd, int family);
 /* Joins one netlink multicast group and makes the receive buffer large. */
 int nskit_join_group(int fd, unsigned group);
+/* Waits until one of the descriptors is readable: 0, or -EAGAIN after the time. At most 64 descriptors. */
+int nskit_wait_readable(const int *fds, size_t count, int64_t timeout_us);
 int nskit_close(int fd);
+
+/* Brings interface `name` up with its MTU, host addresses and default routes through gateways that are on the link.
+ * `fd` is a NETLINK_ROUTE socket of the namespace. Addresses are in network order. */
+int nskit_configure(int fd, const char *name, uint32_t mtu, const uint8_t *ipv4, const uint8_t *gateway4,
+                    const uint8_t *ipv6, const uint8_t *gateway6);
 
 /* Starts a program in a process group of its own. `arguments` holds NUL-terminated strings one after the other;
  * standard output and error are appended to `output`, standard input is empty. Returns the process id. */

@@ -1,0 +1,109 @@
+import NamespaceKit
+
+/// The compressed days: traffic, and the samples taken beside it.
+struct Days {
+    let options: DemoOptions
+    let traffic: Traffic
+    let applications: [DemoApplication]
+    let progress: Progress
+
+    func run(_ launcher: Launcher, _ measures: Measures) async throws {
+        let stop = StopFlag()
+        let workload = Workload(
+            traffic: traffic, applications: applications, launcher: launcher, progress: progress)
+        async let sampling: Void = measures.watch(until: stop)
+        for day in 0..<options.days {
+            await launcher.beginDay(day)
+            await workload.play(
+                options.dayLength * day..<options.dayLength * (day + 1), label: "day \(day + 1)/\(options.days)")
+            let today = await launcher.records.filter { $0.day == day }
+            let ahead = today.count { $0.servedFrom == "staged" || $0.servedFrom == "leased" }
+            progress.step(
+                "day \(day + 1): \(today.count) launches, \(ahead) from staged or leased blocks")
+        }
+        stop.raise()
+        await sampling
+    }
+}
+
+/// Turns what the days left behind into figures and checks.
+struct DayFindings {
+    let launcher: Launcher
+    let measures: Measures
+    let watch: KernelWatch
+    let topology: Topology
+
+    private static let shareMin = 0.90
+    private static let attachMax = 10.0
+    private static let replyMax = 30.0
+
+    func summarise(
+        secondDay: Duration, into report: inout Report, _ checks: Checks, _ notes: inout [String]
+    ) async {
+        let records = await launcher.records
+        for record in records {
+            switch record.servedFrom {
+            case "staged": report.launches.staged += 1
+            case "leased": report.launches.leased += 1
+            case "reserved": report.launches.reserved += 1
+            default: report.launches.cold += 1
+            }
+        }
+        let staged = records.filter { $0.servedFrom == "staged" }
+        let cold = records.filter { $0.servedFrom == "cold" }
+        report.attach = ByService(
+            staged: Percentiles(staged.map(\.attachTime)), cold: Percentiles(cold.map(\.attachTime)))
+        report.firstReply = ByService(
+            staged: Percentiles(staged.compactMap(\.firstReplyTime)),
+            cold: Percentiles(cold.compactMap(\.firstReplyTime)))
+        report.idleIdentifiersMean = await measures.idleMean
+        report.tables = await measures.tables
+
+        let failures = await launcher.failures + measures.problems
+        checks.record(
+            "every launch is served", failures.isEmpty,
+            failures.isEmpty
+                ? "\(records.count) launches" : "\(failures.count): \(failures.prefix(3).joined(separator: "; "))")
+        let silent = await launcher.silent
+        checks.record(
+            "every launched VM gets a reply", silent.isEmpty,
+            silent.isEmpty
+                ? "\(records.count { $0.replied != nil }) VMs reached one on another host"
+                : "\(silent.count) did not: \(silent.prefix(3).joined(separator: "; "))")
+        ratios(records, report, checks)
+        peers(records, &report, checks, &notes)
+        let predicted = await measures.predictedReservationsMost
+        checks.record(
+            "ranges are reserved ahead of demand", predicted > 0, "at most \(predicted) predicted reservations at once")
+    }
+
+    private func ratios(_ records: [LaunchRecord], _ report: Report, _ checks: Checks) {
+        let later = records.filter { $0.day > 0 }
+        let ahead = later.count { $0.servedFrom == "staged" || $0.servedFrom == "leased" }
+        checks.record(
+            "at least 90 % of launches after day one come from staged or leased blocks",
+            !later.isEmpty && Double(ahead) >= Self.shareMin * Double(later.count), "\(ahead) of \(later.count)")
+        checks.record(
+            "attach from a staged block p99 at most 10 ms", (report.attach.staged.p99 ?? .infinity) <= Self.attachMax,
+            report.attach.staged.text)
+        checks.record(
+            "first reply after a staged launch p50 at most 30 ms",
+            (report.firstReply.staged.p50 ?? .infinity) <= Self.replyMax, report.firstReply.staged.text)
+    }
+
+    private func peers(
+        _ records: [LaunchRecord], _ report: inout Report, _ checks: Checks, _ notes: inout [String]
+    ) {
+        let peers = PeerMessages(launches: records, events: watch.snapshot(), topology: topology)
+        report.peerMessagesPerStagedLaunch = peers.perStagedLaunch
+        checks.record(
+            "a staged launch sends nothing to peers", peers.perStagedLaunch == 0 && watch.overruns == 0,
+            peers.perStagedLaunch == 0
+                ? "0 messages; staging \(peers.stagedBlocks) blocks took \(peers.staging) messages beforehand"
+                : "\(peers.perStagedLaunch.map { "\($0)" } ?? "no samples"), \(watch.overruns) overruns: "
+                    + peers.examples.joined(separator: "; "))
+        notes.append(
+            "staging, apart from launches            \(peers.stagedBlocks) blocks learned by hosts, \(peers.staging) messages"
+        )
+    }
+}

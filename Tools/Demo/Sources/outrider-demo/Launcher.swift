@@ -1,0 +1,230 @@
+import Foundation
+import LocalAPI
+import NamespaceKit
+import NetworkTypes
+import SimulationKit
+
+/// A VM of the demo: a namespace with a port of its host's agent.
+struct VirtualMachine: Sendable {
+    let name: String
+    let application: DemoApplication
+    /// Index of its host.
+    let host: Int
+    let slot: VMSlot
+    let attachment: Attachment
+
+    var ipv4: PeerAddress { .v4(attachment.addressing.ipv4) }
+    var ipv6: PeerAddress { .v6(attachment.addressing.ipv6) }
+}
+
+/// What one launch came to.
+struct LaunchRecord: Sendable {
+    /// 0 is the first compressed day.
+    let day: Int
+    let application: String
+    let host: Int
+    let sni: SessionNetworkID
+    let servedFrom: String
+    let started: ContinuousClock.Instant
+    let attached: ContinuousClock.Instant
+    /// Nil when no VM of the application ran on another host that could answer.
+    let replied: ContinuousClock.Instant?
+
+    var attachTime: Double { (attached - started).milliseconds }
+    var firstReplyTime: Double? { replied.map { ($0 - started).milliseconds } }
+}
+
+/// Launches and stops VMs through the agents' sockets, exactly as a hypervisor's hook would.
+actor Launcher {
+    let topology: Topology
+    private var free: [VMSlot]
+    private(set) var live: [String: VirtualMachine] = [:]
+    /// VMs that an experiment or a probe needs: they are not stopped.
+    private var pins: [String: Int] = [:]
+    /// Names of VMs whose launch is under way.
+    private var launching: Set<String> = []
+    private var stopping: Set<String> = []
+    private var deferred: Set<String> = []
+    private var generator: SeededGenerator
+    private var number = 0
+    private var extra = 0
+
+    private var day = 0
+    private(set) var records: [LaunchRecord] = []
+    /// Launches that an agent refused, with its words.
+    private(set) var failures: [String] = []
+    /// Launches whose first reply never came.
+    private(set) var silent: [String] = []
+
+    private static let replyTimeout = Duration.seconds(3)
+
+    init(_ topology: Topology, seed: UInt64) {
+        self.topology = topology
+        free = topology.slots
+        generator = SeededGenerator(seed: seed)
+    }
+
+    // MARK: Counting
+
+    /// Launches from now on count for this day.
+    func beginDay(_ number: Int) { day = number }
+
+    var liveCount: Int { live.count }
+    func countsByApplication() -> [ApplicationID: Int] {
+        live.values.reduce(into: [:]) { $0[$1.application.id, default: 0] += 1 }
+    }
+
+    // MARK: Launch
+
+    /// Launches one VM and probes a VM of the same application on another host until the first reply.
+    @discardableResult
+    func launch(
+        _ application: DemoApplication, name: String, on chosen: Int? = nil, timeout: Duration = .seconds(5)
+    ) async -> VirtualMachine? {
+        guard let slot = free.popLast() else {
+            failures.append("no namespace left for \(name)")
+            return nil
+        }
+        let host = chosen ?? pickHost(application)
+        number += 1
+        launching.insert(name)
+        let peer = pinPeer(of: application, notOn: host)
+        // Both families take their turn.
+        let peerAddress = number.isMultiple(of: 2) ? peer?.ipv6 : peer?.ipv4
+        let socket = AgentSocket(path: topology.cluster.hosts[host].socket)
+        defer {
+            launching.remove(name)
+            if let peer { unpin(peer) }
+        }
+        do {
+            let outcome = try await offload { () throws(KitError) in
+                let started = ContinuousClock.now
+                let attachment = try socket.attach(
+                    application: application.id, vm: name, into: slot, timeout: timeout)
+                let attached = ContinuousClock.now
+                try slot.configure(attachment.addressing)
+                let replied = peerAddress.flatMap {
+                    slot.echo(for: $0).firstReply(from: $0, timeout: Self.replyTimeout)
+                }
+                return Outcome(attachment: attachment, started: started, attached: attached, replied: replied)
+            }
+            let machine = VirtualMachine(
+                name: name, application: application, host: host, slot: slot, attachment: outcome.attachment)
+            live[name] = machine
+            records.append(
+                LaunchRecord(
+                    day: day, application: application.name, host: host, sni: outcome.attachment.sni,
+                    servedFrom: outcome.attachment.servedFrom, started: outcome.started, attached: outcome.attached,
+                    replied: outcome.replied))
+            if let peerAddress, outcome.replied == nil {
+                silent.append("\(name) on h\(host + 1) (\(outcome.attachment.servedFrom)) from \(peerAddress)")
+            }
+            return machine
+        } catch {
+            failures.append("\(name) on h\(host + 1): \(error)")
+            await release(name: name, slot: slot, socket: socket)
+            return nil
+        }
+    }
+
+    /// A host by the application's weights.
+    func pickHost(_ application: DemoApplication) -> Int {
+        var left = generator.unit() * application.weights.reduce(0, +)
+        for (index, weight) in application.weights.enumerated() {
+            left -= weight
+            if left < 0 { return index }
+        }
+        return application.weights.count - 1
+    }
+
+    private struct Outcome: Sendable {
+        let attachment: Attachment
+        let started: ContinuousClock.Instant
+        let attached: ContinuousClock.Instant
+        let replied: ContinuousClock.Instant?
+    }
+
+    private func release(name: String, slot: VMSlot, socket: AgentSocket) async {
+        // Detach of an unknown VM is harmless; a launch that failed half way must not keep its namespace busy.
+        try? await offload { () throws(KitError) in try socket.detach(vm: name) }
+        free.insert(slot, at: 0)
+    }
+
+    // MARK: Stop
+
+    /// Stops a VM, or notes that it is to stop as soon as its launch is over and no experiment needs it.
+    func stop(name: String) async {
+        if let machine = live[name], pins[name] == nil {
+            await stop(machine)
+        } else if live[name] != nil || launching.contains(name) {
+            deferred.insert(name)
+        }
+    }
+
+    /// Stops those whose stop had to wait.
+    func stopDeferred() async {
+        for name in deferred.sorted() {
+            guard let machine = live[name] else {
+                // Its launch is still under way, or failed.
+                if !launching.contains(name) { deferred.remove(name) }
+                continue
+            }
+            guard pins[name] == nil else { continue }
+            deferred.remove(name)
+            await stop(machine)
+        }
+    }
+
+    /// Detaches one VM; its namespace is free again.
+    func stop(_ machine: VirtualMachine) async {
+        guard live[machine.name] != nil, stopping.insert(machine.name).inserted else { return }
+        let socket = AgentSocket(path: topology.cluster.hosts[machine.host].socket)
+        do {
+            try await offload { () throws(KitError) in try socket.detach(vm: machine.name) }
+        } catch {
+            failures.append("detach of \(machine.name): \(error)")
+        }
+        live[machine.name] = nil
+        stopping.remove(machine.name)
+        free.insert(machine.slot, at: 0)
+    }
+
+    func stopAll() async {
+        for machine in live.values.sorted(by: { $0.name < $1.name }) { await stop(machine) }
+    }
+
+    // MARK: VMs for experiments
+
+    private func pinPeer(of application: DemoApplication, notOn host: Int) -> VirtualMachine? {
+        let peers = live.values.filter {
+            $0.application == application && $0.host != host && !stopping.contains($0.name)
+        }.sorted { $0.name < $1.name }
+        guard !peers.isEmpty else { return nil }
+        let peer = peers[generator.integer(in: 0...peers.count - 1)]
+        pin(peer)
+        return peer
+    }
+
+    func pin(_ machine: VirtualMachine) { pins[machine.name, default: 0] += 1 }
+    func unpin(_ machine: VirtualMachine) {
+        guard let count = pins[machine.name] else { return }
+        pins[machine.name] = count > 1 ? count - 1 : nil
+    }
+
+    /// A running VM of the application on the host, pinned; launched when there is none.
+    func machine(of application: DemoApplication, on host: Int) async throws(KitError) -> VirtualMachine {
+        let present = live.values.filter {
+            $0.application == application && $0.host == host && !stopping.contains($0.name)
+        }.min { $0.name < $1.name }
+        if let present {
+            pin(present)
+            return present
+        }
+        extra += 1
+        guard let launched = await launch(application, name: "\(application.name)-x\(extra)", on: host) else {
+            throw .unexpected("no VM of \(application.name) on h\(host + 1): \(failures.last ?? "")")
+        }
+        pin(launched)
+        return launched
+    }
+}
