@@ -31,14 +31,22 @@ import Testing
             "reservation release 1 --reason done", "lease list --host a", "forecast list", "forecast show web",
             "forecast decisions", "forecast schedule", "reclaim sni 5 --reason x --dry-run",
             "reclaim range 16-31 --reason x", "reclaim app web --reason x --force", "reclaim host a --reason x",
-            "reclaimed --after 7", "vm list --output json",
+            "reclaimed --after 7", "vm list --output json", "agent",
+            "vm attach --app web --vm a --veth /run/netns/a --mac 06:4f:52:00:10:1a",
+            "vm attach --app web --vm a --tap --uid 5",
+            "vm attach --app web --vm a --nic 3 --later", "vm plug --vm a --port tap0", "vm detach --vm a --nic 3",
         ]
         for line in lines {
             _ = try Outriderctl.parseAsRoot(line.split(separator: " ").map(String.init))
         }
     }
 
-    @Test(arguments: ["reclaim sni 5", "reclaim sni 5 --reason  ", "app create", "range allocate web", "nonsense"])
+    @Test(arguments: [
+        "reclaim sni 5", "reclaim sni 5 --reason  ", "app create", "range allocate web", "nonsense",
+        "vm attach --app web --vm a", "vm attach --app web --vm a --tap --later",
+        "vm attach --app web --vm a --veth here",
+        "vm attach --app web --vm a --later --uid 5", "vm detach --vm a --nic 256",
+    ])
     func incompleteLinesAreUsageErrors(line: String) {
         let words = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
         let error = #expect(throws: (any Error).self) { try Outriderctl.parseAsRoot(words) }
