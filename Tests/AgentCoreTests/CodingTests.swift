@@ -1,0 +1,87 @@
+import AgentCore
+import FleetProtocol
+import NetworkTypes
+import SimulationKit
+import Testing
+
+@Suite struct CodingTests {
+    static let bound = BoundInterface(
+        binding: BindingRecord(
+            sni: SessionNetworkID(unchecked: 0xFF_FFFF), interface: Rig.vm(1, nic: 255), application: Rig.appA,
+            session: SessionID(UUID128(high: 5, low: 6)), state: .held, servedFrom: .cold, epoch: Epoch(.max)),
+        mac: MACAddress(0x064f_52ff_ffff), port: .veth(namespace: "/run/netns/ä", name: "eth0"), plugged: true)
+
+    static let records: [JournalRecord] = {
+        var tap = bound
+        tap.port = .tap(owner: 0, group: .max)
+        tap.binding.session = nil
+        var checkpoint = Checkpoint()
+        checkpoint.position = Position(generation: 1, term: 2, revision: .max)
+        checkpoint.grant = Rig.grant()
+        checkpoint.refusal = Refusal(code: "c", reason: "r")
+        checkpoint.contact = Contact(boot: Rig.identity.boot, at: Instant(nanoseconds: -1))
+        checkpoint.recovering = true
+        checkpoint.bindings = [bound, tap]
+        checkpoint.used = [IdentifierUse(sni: SessionNetworkID(unchecked: 3), sequence: 9)]
+        checkpoint.unreported = [BindingEvent(sequence: 7, binding: bound.binding)]
+        let order = LeaseOrder(
+            block: Rig.block(0x1000, 256), application: Rig.appA, epoch: Epoch(3), staged: true, marked: true,
+            force: true, fromReserved: false)
+        checkpoint.leases = [order]
+        checkpoint.drained = [LeaseRecord(block: order.block, application: Rig.appA, epoch: Epoch(3), drained: true)]
+        let scope = ScopeState(
+            application: Rig.appA, name: "Überraschung", ranges: [SNIRange(unchecked: 0, count: 1 << 24)],
+            allowed: [Rig.appB], priority: .critical)
+        let remote = RemoteBlock(
+            block: Rig.block(8, 1), application: Rig.appB, epoch: Epoch(1), host: HostID("h2").unsafelyKnown,
+            vtep: IPv4Address(.max))
+        checkpoint.scopes = [scope]
+        checkpoint.remotes = [remote]
+        return [
+            .grant(Rig.position(3), Rig.grant(), contact: Instant(nanoseconds: .min)),
+            .refused(code: "duplicate", reason: ""), .contact(Rig.identity.boot, Instant(nanoseconds: .max)),
+            .update(
+                Rig.position(9),
+                StateUpdate(
+                    isSnapshot: true, baseRevision: 0,
+                    operations: [
+                        .setScope(scope), .removeScope(Rig.appB), .setLease(order),
+                        .removeLease(order.block, Epoch(1)), .setRemote(remote), .removeRemote(remote.block, Epoch(2)),
+                    ])), .bound(bound), .bound(tap), .unbound(bound.binding.sni), .ended(bound.binding.sni),
+            .plugged(bound.binding.sni), .drained(order.block, Epoch(4)), .reported(journalSequence: .max),
+            .recovering(true), .checkpoint(checkpoint),
+        ]
+    }()
+
+    @Test(arguments: records) func roundTrip(record: JournalRecord) throws {
+        #expect(try JournalRecord(decoding: record.encoded()) == record)
+    }
+
+    @Test(arguments: records) func everyPrefixIsAnError(record: JournalRecord) {
+        let bytes = record.encoded()
+        for length in 0..<bytes.count {
+            #expect(throws: JournalRecordError.self) { try JournalRecord(decoding: Array(bytes.prefix(length))) }
+        }
+        #expect(throws: JournalRecordError.self) { try JournalRecord(decoding: bytes + [0]) }
+    }
+
+    @Test func goldenBytes() throws {
+        #expect(JournalRecord.drained(Rig.block(0x1000, 16), Epoch(300)).encoded() == [1, 9, 0x80, 0x20, 4, 0xAC, 0x02])
+        #expect(throws: JournalRecordError.unknownVersion(2)) { try JournalRecord(decoding: [2, 9]) }
+        #expect(throws: JournalRecordError.unknownKind(99)) { try JournalRecord(decoding: [1, 99]) }
+    }
+
+    @Test func damagedBytesNeverTrap() {
+        var state: UInt64 = 42
+        print("seed \(state)")
+        for record in Self.records {
+            let bytes = record.encoded()
+            for _ in 0..<200 {
+                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                var damaged = bytes
+                damaged[Int(state >> 33) % damaged.count] ^= UInt8(truncatingIfNeeded: state >> 20) | 1
+                _ = try? JournalRecord(decoding: damaged)
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+import AgentCore
+import FleetProtocol
+import NetworkTypes
+import Testing
+
+@Suite struct RecoveryTests {
+    @Test func restartBindsWithoutTheCoordinator() throws {
+        var rig = Rig.ready()
+        let before = try #require(rig.attach(Rig.vm(1))?.attachment)
+        rig.crash()
+        rig.settle()
+        #expect(rig.overlays.last == false)
+        #expect(rig.openPorts == [before.sni])
+        #expect(rig.attach(Rig.vm(1))?.attachment == before)
+        let next = try #require(rig.attach(Rig.vm(2))?.attachment)
+        #expect(next.servedFrom == .staged && next.sni != before.sni)
+        #expect(rig.hellos.count == 1 && rig.problems.isEmpty)
+    }
+
+    @Test func anotherBootWaitsAndGivesBackWhatTheDeadVMsHeld() throws {
+        var rig = Rig.ready()
+        _ = rig.attach(Rig.vm(1))
+        rig.ports = [:]
+        rig.identity.boot = BootID(UUID128(high: 3, low: 3))
+        rig.crash()
+        rig.settle()
+        guard case .notGranted? = rig.attach(Rig.vm(2))?.error else {
+            Issue.record("bound in a boot that nobody confirmed")
+            return
+        }
+        rig.connect()
+        #expect(rig.status?.leases.first?.cooling == 1)
+        #expect(rig.attach(Rig.vm(1))?.attachment?.sni.rawValue == 0x1001)
+        rig.snapshot(2, [Rig.lease(0x1000)])
+        #expect(rig.acknowledgements.last == Rig.position(2))
+    }
+
+    @Test func lostJournalAdoptsAndBindsNothing() throws {
+        var rig = Rig.ready()
+        let answer = try #require(rig.attach(Rig.vm(1))?.attachment)
+        _ = rig.attach(Rig.vm(2))
+        rig.crash(journalLost: true)
+        rig.settle()
+        #expect(rig.ports.count == 2 && rig.overlays.isEmpty == false)
+        #expect(rig.attach(Rig.vm(3))?.error == .recovering)
+        rig.connect()
+        let hello = try #require(rig.hellos.last)
+        #expect(hello.recovering && hello.bindings.map(\.interface) == [Rig.vm(1), Rig.vm(2)])
+        #expect(rig.overlays.last == true)
+        rig.snapshot(2, [Rig.lease(0x1000)])
+        #expect(rig.openPorts.count == 2)
+        #expect(rig.attach(Rig.vm(3))?.error == .recovering)
+        #expect(rig.attach(Rig.vm(1), port: .later)?.attachment?.sni == answer.sni)
+        rig.crash()
+        rig.settle()
+        #expect(rig.attach(Rig.vm(3))?.error == .recovering)
+        rig.connect()
+        rig.snapshot(2, [Rig.lease(0x1000)])
+        let resolve = rig.request()
+        rig.feed(.resolveRecovery(resolve))
+        rig.settle()
+        #expect(rig.replies[resolve]?.error == nil)
+        let waiting = rig.submitAttach(Rig.vm(3), timeout: .seconds(100))
+        rig.settle()
+        #expect(rig.replies[waiting] == nil)
+        rig.advance(.seconds(60))
+        rig.settle()
+        #expect(rig.replies[waiting]?.attachment != nil)
+        #expect(rig.ports.count == 3 && rig.problems.isEmpty)
+    }
+
+    @Test func recoveryDoesNotEndWhilePortsHaveNoLease() throws {
+        var rig = Rig.ready()
+        _ = rig.attach(Rig.vm(1))
+        rig.crash(journalLost: true)
+        rig.connect()
+        rig.snapshot(2, [])
+        let resolve = rig.request()
+        rig.feed(.resolveRecovery(resolve))
+        guard case .invalid(parameter: "ports", _)? = rig.replies[resolve]?.error else {
+            Issue.record("recovery ended over a port without a lease")
+            return
+        }
+        _ = rig.detach(Rig.vm(1))
+        let again = rig.request()
+        rig.feed(.resolveRecovery(again))
+        #expect(rig.replies[again]?.error == nil)
+    }
+
+    @Test func unknownPortsAreLeftUntilTheCoordinatorConfirms() {
+        var rig = Rig.ready()
+        let stranger = SessionNetworkID(unchecked: 0x1000)
+        rig.ports[stranger] = AdoptedPort(
+            sni: stranger, index: 99, interface: Rig.vm(77), application: nil, mac: nil)
+        rig.crash()
+        rig.settle()
+        #expect(rig.ports.count == 1)
+        #expect(rig.attach(Rig.vm(1))?.attachment?.sni.rawValue == 0x1001)
+        rig.connect()
+        #expect(rig.ports.keys.map(\.rawValue) == [0x1001])
+    }
+
+    @Test func cooldownStartsAnewInFull() {
+        var rig = Rig.ready()
+        _ = rig.attach(Rig.vm(1))
+        _ = rig.detach(Rig.vm(1))
+        rig.advance(.seconds(59))
+        rig.crash()
+        rig.settle()
+        rig.advance(.seconds(59))
+        #expect(rig.status?.leases.first?.cooling == 1)
+        rig.advance(.seconds(1))
+        rig.settle()
+        #expect(rig.status?.leases.first?.cooling == 0)
+    }
+
+    /// Dies after every prefix of the steps of a whole life, then comes back from its own journal.
+    @Test(arguments: [8192, 3])
+    func crashAfterEveryStep(recordsPerCheckpoint: Int) {
+        for steps in 0..<60 {
+            var rig = Rig.ready(recordsPerCheckpoint: recordsPerCheckpoint)
+            var answered: [VMInterface: SessionNetworkID] = [:]
+            var left = steps
+            let run = { (rig: inout Rig) in
+                while left > 0, !(rig.journalQueue.isEmpty && rig.kernelQueue.isEmpty) {
+                    left -= 1
+                    if !rig.journalQueue.isEmpty, left % 3 != 0 || rig.kernelQueue.isEmpty {
+                        rig.stepJournal()
+                    } else {
+                        rig.stepKernel()
+                    }
+                }
+            }
+            var calls: [(VMInterface, RequestID)] = []
+            for number in 0..<3 {
+                calls.append((Rig.vm(number), rig.submitAttach(Rig.vm(number))))
+                run(&rig)
+            }
+            var gone: Set<VMInterface> = []
+            if left > 0 {
+                _ = rig.submitDetach(Rig.vm(0))
+                gone.insert(Rig.vm(0))
+                run(&rig)
+            }
+            rig.submitDelta(2, [Rig.lease(0x1004, epoch: 1), Rig.lease(0x1000, epoch: 2, marked: true)])
+            run(&rig)
+            for (interface, id) in calls where !gone.contains(interface) {
+                answered[interface] = rig.replies[id]?.attachment?.sni
+            }
+            rig.crash()
+            rig.settle()
+            for (interface, sni) in answered {
+                #expect(rig.attach(interface)?.attachment?.sni == sni, "\(interface) after \(steps) steps")
+            }
+            let bound = rig.status?.bindings.filter { $0.binding.state == .bound }.map(\.binding.interface) ?? []
+            #expect(Set(bound).count == bound.count)
+            #expect(rig.problems.isEmpty, "after \(steps) steps: \(rig.problems)")
+        }
+    }
+}
