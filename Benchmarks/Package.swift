@@ -1,0 +1,26 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .treatWarning("StrictMemorySafety", as: .warning),
+]
+
+// A package of its own: it links the product's modules without gRPC, so that a release build of it takes a minute.
+let package = Package(
+    name: "outrider-bench",
+    dependencies: [.package(name: "outrider", path: "..")],
+    targets: [
+        .executableTarget(
+            name: "outrider-bench",
+            dependencies: ["NetworkTypes", "Forecasting", "SimulationKit", "LocalAPI", "Netlink", "NamespaceKit"].map {
+                .product(name: $0, package: "outrider")
+            }, swiftSettings: strict)
+    ]
+)

@@ -1,0 +1,26 @@
+import Forecasting
+import SimulationKit
+
+/// Work of the profiler: one sample in, one profile out, for an application with a week of history.
+enum ForecastBenchmark {
+    @Sendable static func run() async {
+        let shape = TraceShape(mean: 200, bursts: 4, burstSize: 40)
+        let trace = SyntheticTrace(seed: 7, shapes: [shape], days: 7)
+        let samples = trace.samples(application: 0, every: .seconds(10))
+        var profile = DemandProfile(configuration: ProfileConfiguration())
+        await Report.each("forecast: one sample, 7 days", operations: samples.count, warmup: 0) { index in
+            let sample = samples[index]
+            profile.observe(
+                DemandSample(
+                    concurrent: sample.concurrent, peak: sample.peak, launches: sample.launches, stops: sample.stops),
+                at: sample.time)
+        }
+        let learned = profile
+        await Report.each("forecast: one scaling profile", operations: 1000) { _ in
+            precondition(learned.profile().samples > 0)
+        }
+        await Report.each("forecast: one peak quantile", operations: 10_000) { _ in
+            precondition(learned.peakQuantile(0.95, lead: .seconds(120)) != nil)
+        }
+    }
+}
