@@ -46,13 +46,13 @@ struct LeadTracker: Sendable {
     private let growth: Double
     private let scoreDecay: Double
     private(set) var origins: OriginRing
-    private var histograms: [ResidualHistogram]
+    private var residuals: ResidualTable
     /// Weight of a new observation; grows, rescaled when large.
     private var weight = 1.0
-    private var scaleSum: [Double] = [0, 0, 0]
-    private var scaleCount: [Double] = [0, 0, 0]
-    /// Decayed relative loss by quantity and expert, and its weight.
-    private var losses: [Float] = Array(repeating: 0, count: Quantity.allCases.count * experts)
+    private var scaleSum = SIMD4<Double>()
+    private var scaleCount = SIMD4<Double>()
+    /// Decayed relative loss by quantity and expert (see ``row(_:_:)``), and its weight.
+    private var losses = SIMD8<Float>()
     private var lossWeight = 0.0
     private var persistence: Persistence
     private(set) var score = LeadScore()
@@ -62,16 +62,14 @@ struct LeadTracker: Sendable {
         growth = configuration.growth(ticks: shape.stride)
         scoreDecay = 1 / configuration.growth(ticks: shape.stride, halfLife: configuration.dayLength * 3)
         origins = OriginRing(slots: shape.slots)
-        histograms = Array(repeating: ResidualHistogram(), count: Quantity.allCases.count * Self.experts)
+        residuals = ResidualTable(rows: Quantity.allCases.count * Self.experts)
         persistence = Persistence(lead: Double(shape.ticks) / Double(configuration.ticksPerDay))
     }
 
     /// Decayed number of matured origins.
-    var matured: Double { histogram(.concurrent, 0).count(weight: weight) }
+    var matured: Double { residuals.count(Self.row(.concurrent, 0), weight: weight) }
 
-    private func histogram(_ quantity: Quantity, _ expert: Int) -> ResidualHistogram {
-        histograms[quantity.rawValue * Self.experts + expert]
-    }
+    private static func row(_ quantity: Quantity, _ expert: Int) -> Int { quantity.rawValue * experts + expert }
 
     // MARK: Learning
 
@@ -85,12 +83,10 @@ struct LeadTracker: Sendable {
             learn(from: origin, outcome: outcome(of: origin, now: now))
         }
         let base = seasonalBase(now, season: season)
-        var next = Origin(level: Float(now.level), launches: now.launches, base: base)
-        if let base { next.season = seasonalCentres(now, base: base) }
-        if matured >= 1 {
-            let centres = Self.lastValue(now)
-            next.forecast = forecastToScore(now, last: centres, season: next.season)
-        }
+        let centres = base.map { seasonalCentres(now, base: $0) }
+        let next = Origin(
+            level: Float(now.level), launches: now.launches, base: base, season: centres,
+            forecast: matured >= 1 ? forecastToScore(now, last: Self.lastValue(now), season: centres) : nil)
         origins.begin(next, segment: segment, stride: shape.stride)
     }
 
@@ -120,17 +116,17 @@ struct LeadTracker: Sendable {
         lossWeight = lossWeight * scoreDecay + (origin.season == nil ? 0 : 1)
         if let base = origin.base {
             persistence.learn(
-                deviation: level - Double(base.now), later: outcome.concurrent - Double(base.later),
+                deviation: level - base.now, later: outcome.concurrent - base.later,
                 scale: scale(.concurrent), decay: scoreDecay)
         }
         if weight > 0x1p20 {
-            for index in histograms.indices { histograms[index].rescale(by: 0x1p-20) }
+            residuals.rescale(by: 0x1p-20)
             weight *= 0x1p-20
         }
     }
 
     private mutating func add(_ residual: Double, scale: Double, quantity: Quantity, expert: Int) {
-        histograms[quantity.rawValue * Self.experts + expert].add(residual / scale, weight: weight)
+        residuals.add(residual / scale, row: Self.row(quantity, expert), weight: weight)
     }
 
     /// A mean of power .8 with clipped errors: one level shift must not widen every interval for weeks.
@@ -152,21 +148,27 @@ struct LeadTracker: Sendable {
     private mutating func compare(
         _ quantity: Quantity, actual: Double, scale: Double, last: Centres, season: Centres?
     ) {
-        guard let season else { return }
-        var pair = [0.0, 0.0]
-        for expert in 0..<Self.experts {
-            let centre = (expert == 0 ? last : season)[quantity]
-            for level in Quantile.levels {
-                guard let z = histogram(quantity, expert).quantile(level, weight: weight) else { return }
-                pair[expert] += pinball(actual, quantile: max(0, centre + scale * z), level: level)
-            }
-        }
-        let mean = (pair[0] + pair[1]) / 2
+        guard let season,
+            let lastLoss = loss(actual, row: Self.row(quantity, 0), centre: last[quantity], scale: scale),
+            let seasonLoss = loss(actual, row: Self.row(quantity, 1), centre: season[quantity], scale: scale)
+        else { return }
+        let mean = (lastLoss + seasonLoss) / 2
         guard mean > 0 else { return }
-        for expert in 0..<Self.experts {
-            let index = quantity.rawValue * Self.experts + expert
-            losses[index] = losses[index] * Float(scoreDecay) + Float(pair[expert] / mean)
+        for (expert, loss) in [lastLoss, seasonLoss].enumerated() {
+            let row = Self.row(quantity, expert)
+            losses[row] = losses[row] * Float(scoreDecay) + Float(loss / mean)
         }
+    }
+
+    /// Sum of the pinball losses of one expert's quantiles; nil before it has any.
+    private func loss(_ actual: Double, row: Int, centre: Double, scale: Double) -> Double? {
+        guard var cursor = residuals.cursor(row, weight: weight) else { return nil }
+        var sum = 0.0
+        for level in Quantile.levels {
+            let quantile = max(0, centre + scale * cursor.advance(to: level))
+            sum += pinball(actual, quantile: quantile, level: level)
+        }
+        return sum
     }
 
     // MARK: Forecasting
@@ -199,8 +201,8 @@ struct LeadTracker: Sendable {
     /// Share of the seasonal expert: the eighth power of the relative losses lets the clearly better one win.
     private func seasonalShare(_ quantity: Quantity) -> Double {
         guard lossWeight >= Self.trialCount else { return 0 }
-        let last = Double(losses[quantity.rawValue * Self.experts]) + 1e-4
-        let season = Double(losses[quantity.rawValue * Self.experts + 1]) + 1e-4
+        let last = Double(losses[Self.row(quantity, 0)]) + 1e-4
+        let season = Double(losses[Self.row(quantity, 1)]) + 1e-4
         let ratio = min(last / season, 1e3)
         let square = ratio * ratio
         let eighth = square * square * square * square
@@ -218,12 +220,12 @@ struct LeadTracker: Sendable {
     ) -> Double? {
         let scale = scale(quantity)
         let overlap = overlap(quantity)
-        guard let plain = histogram(quantity, 0).quantile(level, weight: weight, overlap: overlap)
+        guard let plain = residuals.quantile(level, row: Self.row(quantity, 0), weight: weight, overlap: overlap)
         else { return nil }
         var value = max(0, centres.last[quantity] + scale * plain)
         let share = seasonalShare(quantity)
         if share > 0, let season = centres.season,
-            let z = histogram(quantity, 1).quantile(level, weight: weight, overlap: overlap)
+            let z = residuals.quantile(level, row: Self.row(quantity, 1), weight: weight, overlap: overlap)
         {
             value += share * (max(0, season[quantity] + scale * z) - value)
         }
@@ -232,7 +234,7 @@ struct LeadTracker: Sendable {
 
     /// The same by the baseline alone.
     private func baseline(_ level: Double, last: Centres) -> Double {
-        let z = histogram(.concurrent, 0).quantile(level, weight: weight) ?? 0
+        let z = residuals.quantile(level, row: Self.row(.concurrent, 0), weight: weight) ?? 0
         return max(0, last[.concurrent] + scale(.concurrent) * z)
     }
 

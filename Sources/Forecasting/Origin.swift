@@ -24,25 +24,40 @@ struct ScoredForecast: Sendable {
     var baseHigh: Float
 }
 
-/// The start of one forecast, with all that was known then: nothing that came later may enter its judgement.
+/// The start of one forecast, with all that was known then: nothing that came later may enter its judgement. What was
+/// not known is not a number: a ring of optionals would be twice as large.
 struct Origin: Sendable {
     var level: Float
     var launches: UInt32
-    var base: SeasonalBase?
-    var season: Centres?
-    var forecast: ScoredForecast?
+    private var baseNow = Float.nan
+    private var baseLater = Float.nan
+    private var centres = Centres(concurrent: .nan, peak: .nan, launches: .nan)
+    private var scored = ScoredForecast(
+        low: .nan, middle: .nan, high: .nan, baseLow: .nan, baseMiddle: .nan, baseHigh: .nan)
 
-    init(level: Float, launches: UInt32, base: SeasonalBase?) {
+    /// A segment that began in the middle of something unknown.
+    static let none = Origin(level: .nan, launches: 0, base: nil, season: nil, forecast: nil)
+    var isKnown: Bool { !level.isNaN }
+
+    init(level: Float, launches: UInt32, base: SeasonalBase?, season: Centres?, forecast: ScoredForecast?) {
         self.level = level
         self.launches = launches
-        self.base = base
+        if let base { (baseNow, baseLater) = (base.now, base.later) }
+        if let season { centres = season }
+        if let forecast { scored = forecast }
     }
+
+    /// The daily profile at the origin and, as seen from there, at its maturity.
+    var base: (now: Double, later: Double)? { baseNow.isNaN ? nil : (Double(baseNow), Double(baseLater)) }
+    /// Where the seasonal expert centred.
+    var season: Centres? { centres.concurrent.isNaN ? nil : centres }
+    var forecast: ScoredForecast? { scored.low.isNaN ? nil : scored }
 }
 
 /// The origins under way of one lead, one per segment, and the running peak of each segment.
 struct OriginRing: Sendable {
     private struct Segment {
-        var origin: Origin?
+        var origin = Origin.none
         var peak: Float = 0
         var unknown: Int32 = 0
     }
@@ -61,7 +76,8 @@ struct OriginRing: Sendable {
 
     /// The origin whose lead ends where `segment` begins.
     func origin(maturingAt segment: Int) -> Origin? {
-        self.segment >= 0 ? segments[segment % segments.count].origin : nil
+        let origin = segments[segment % segments.count].origin
+        return self.segment >= 0 && origin.isKnown ? origin : nil
     }
 
     /// Largest peak and unknown samples over all segments under way.
@@ -76,11 +92,11 @@ struct OriginRing: Sendable {
     mutating func begin(_ origin: Origin, segment next: Int, stride: Int) {
         if segment >= 0 {
             for skipped in (segment + 1)..<max(segment + 1, min(next, segment + 1 + segments.count)) {
-                segments[skipped % segments.count] = Segment(origin: nil, peak: 0, unknown: Int32(clamping: stride))
+                segments[skipped % segments.count] = Segment(origin: .none, peak: 0, unknown: Int32(clamping: stride))
             }
             // A long gap may end inside another turn of the ring: whatever is older than one lead is no origin.
             if next - segment > segments.count {
-                for slot in segments.indices { segments[slot].origin = nil }
+                for slot in segments.indices { segments[slot].origin = .none }
             }
         }
         segments[next % segments.count] = Segment(origin: origin, peak: origin.level, unknown: 0)

@@ -50,19 +50,20 @@ struct PartsTests {
 
     @Test func histogramQuantilesRiseWithTheLevelAndFollowTheData() throws {
         try property("histogram quantiles", iterations: 50) { generator in
-            var histogram = ResidualHistogram()
+            var histogram = ResidualTable(rows: 2)
             var values: [Double] = []
             for _ in 0..<400 {
                 let value = generator.normal()
                 values.append(value)
-                histogram.add(value, weight: 1)
+                histogram.add(value, row: 1, weight: 1)
             }
             values.sort()
             var last = -Double.infinity
             for level in Quantile.levels {
-                let quantile = try #require(histogram.quantile(level, weight: 1))
+                let quantile = try #require(histogram.quantile(level, row: 1, weight: 1))
                 try hold(quantile >= last, "crossing at \(level)")
                 last = quantile
+                try hold(histogram.quantile(level, row: 0, weight: 1) == nil, "rows mix")
                 // At most one bin away, and a bin spans a factor of 1.91.
                 let exact = values[Int(level * 400)]
                 try hold(abs(quantile - exact) <= 0.1 + 0.91 * abs(exact), "\(quantile) for \(exact) at \(level)")
@@ -71,15 +72,15 @@ struct PartsTests {
     }
 
     @Test func fewObservationsGiveWideQuantiles() {
-        var histogram = ResidualHistogram()
-        #expect(histogram.quantile(0.5, weight: 1) == nil)
-        for _ in 0..<9 { histogram.add(0, weight: 1) }
-        histogram.add(3, weight: 1)
+        var histogram = ResidualTable(rows: 2)
+        #expect(histogram.quantile(0.5, row: 0, weight: 1) == nil)
+        for _ in 0..<9 { histogram.add(0, row: 0, weight: 1) }
+        histogram.add(3, row: 0, weight: 1)
         // Of ten observations, the .95 quantile of a new one is at least the largest; of a thousand such it is not.
-        #expect(histogram.quantile(0.95, weight: 1) ?? 0 >= 3)
-        #expect(histogram.quantile(0.5, weight: 1) == 0)
-        for _ in 0..<990 { histogram.add(0, weight: 1) }
-        #expect(histogram.quantile(0.95, weight: 1) == 0)
+        #expect(histogram.quantile(0.95, row: 0, weight: 1) ?? 0 >= 3)
+        #expect(histogram.quantile(0.5, row: 0, weight: 1) == 0)
+        for _ in 0..<990 { histogram.add(0, row: 0, weight: 1) }
+        #expect(histogram.quantile(0.95, row: 0, weight: 1) == 0)
     }
 
     @Test func theSeasonIsLearnedOnceEverySlotWasSeen() {
