@@ -9,7 +9,7 @@ extension KernelDataplane {
         let links = try route.links()
         let names = Dictionary(links.map { ($0.index, $0.name) }, uniquingKeysWith: { first, _ in first })
         var objects: [ObservedObject] = []
-        for kind in kinds {
+        for kind in Set(kinds).sorted() {
             switch kind {
             case .vni: objects += try observedVNIs(links)
             case .neighbor: objects += try observedNeighbors(names)
