@@ -91,10 +91,11 @@ let package = Package(
         library("Journal", ["NetworkTypes", "CSystemShim"]),
         library("Store", ["SNISpace", "CoordinatorCore", "CSystemShim", grdb]),
         library("ControlAPI", [grpcCore, grpcProtobuf, protobuf], settings: generated),
+        library("FleetMapping", ["ControlAPI", "NetworkTypes", "FleetProtocol", protobuf]),
         library(
             "ControlAPIMapping",
             [
-                "ControlAPI", "NetworkTypes", "FleetProtocol", "SNISpace", "Allocation", "Forecasting", "CoordinatorCore",
+                "ControlAPI", "FleetMapping", "NetworkTypes", "FleetProtocol", "SNISpace", "Allocation", "Forecasting", "CoordinatorCore",
                 grpcCore, protobuf,
             ]),
         library(
@@ -106,14 +107,13 @@ let package = Package(
             "Agent",
             [
                 "AgentCore", "FleetProtocol", "Dataplane", "Netlink", "Journal", "LocalAPI", "NetworkTypes", "ControlAPI",
-                "ControlAPIMapping", "DaemonSupport", "CSystemShim", grpcCore, grpcTransport, logging, lifecycle,
+                "FleetMapping", "DaemonSupport", "CSystemShim", grpcCore, grpcTransport, logging, lifecycle,
             ]),
         library(
             "Coordinator",
             [
                 "CoordinatorCore", "FleetProtocol", "SNISpace", "Forecasting", "Allocation", "Store", "NetworkTypes",
-                "ControlAPI",
-                "ControlAPIMapping", "DaemonSupport", grpcCore, grpcTransport, logging, lifecycle,
+                "ControlAPI", "ControlAPIMapping", "FleetMapping", "DaemonSupport", grpcCore, grpcTransport, logging, lifecycle,
             ]),
 
         // Programs.
@@ -141,7 +141,7 @@ let package = Package(
         tests("DataplaneTests", ["Dataplane", "NetworkTypes", "SimulationKit"]),
         tests(
             "NetlinkTests", ["Netlink", "Dataplane", "NetworkTypes", "NamespaceKit", "CNetlinkShim", "CSystemShim"]),
-        tests("NFTablesTests", ["Netlink", "Dataplane", "NetworkTypes", "NamespaceKit"]),
+        tests("NFTablesTests", ["CNetlinkShim", "Netlink", "Dataplane", "NetworkTypes", "NamespaceKit"]),
         tests("SimulationKitTests", ["NetworkTypes", "SimulationKit"]),
         tests("ForecastingTests", ["Forecasting", "SimulationKit"]),
         tests(

@@ -9,7 +9,7 @@ public import NetworkTypes
 /// |---|---|
 /// | (always) | gateway address on `lo`, unreachable cover routes of both overlay prefixes |
 /// | local block | its VNI in the filter |
-/// | remote block | nexthop object, an IPv4 and an IPv6 route on it; one neighbor per tunnel endpoint |
+/// | remote block | nexthop object, a route of each family; neighbor and admitted sender per tunnel endpoint |
 /// | scope | pairs of ranges within the application, and with each application when both allow each other |
 /// | port | gateway address, host routes, neighbors, anti-spoof elements, ingress elements |
 public struct DataplaneModel: Sendable {
@@ -123,9 +123,10 @@ extension DataplaneModel {
         let former = remoteBlocks.updateValue(route, forKey: route.block)
         if former?.vtep != route.vtep {
             blocksOfEndpoint[route.vtep, default: 0] += 1
-            want([builder.endpoint(route.vtep)], for: .tunnelEndpoint(route.vtep), touched: &touched)
             if let former { releaseEndpoint(former.vtep, touched: &touched) }
         }
+        // Touched for every block, because none is staged before its endpoint is.
+        want(builder.endpoint(route.vtep), for: .tunnelEndpoint(route.vtep), touched: &touched)
         want(builder.remote(route), for: .remote(route.block), touched: &touched)
     }
 
@@ -139,7 +140,7 @@ extension DataplaneModel {
         let left = (blocksOfEndpoint[vtep] ?? 1) - 1
         blocksOfEndpoint[vtep] = left > 0 ? left : nil
         guard left <= 0 else { return }
-        unwant([builder.endpoint(vtep).key], for: .tunnelEndpoint(vtep), touched: &touched)
+        unwant(builder.endpoint(vtep).map(\.key), for: .tunnelEndpoint(vtep), touched: &touched)
     }
 
     private mutating func setPort(_ port: Port, touched: inout Set<KernelKey>) {

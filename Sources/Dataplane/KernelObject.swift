@@ -29,10 +29,9 @@ public enum KernelKind: Hashable, Comparable, Sendable {
     case vni, neighbor, nexthop, route, address
     case element(FilterSet)
 
-    /// All kinds inside the overlay's namespace.
+    /// All kinds of one host: the overlay's namespace, and the set of tunnel endpoints in the host's own.
     public static let all: [KernelKind] =
-        [.vni, .neighbor, .nexthop, .route, .address]
-        + FilterSet.allCases.filter { $0 != .vtep }.map(KernelKind.element)
+        [.vni, .neighbor, .nexthop, .route, .address] + FilterSet.allCases.map(KernelKind.element)
 }
 
 extension KernelKey: Comparable {

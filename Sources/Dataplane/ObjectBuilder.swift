@@ -17,11 +17,14 @@ struct ObjectBuilder {
         ]
     }
 
-    /// One neighbor answers for all blocks of a tunnel endpoint.
-    func endpoint(_ vtep: IPv4Address) -> KernelObject {
-        .neighbor(
-            device: configuration.device, address: .v6(DataplaneConfiguration.gateway(of: vtep)),
-            mac: DataplaneConfiguration.deviceMAC(of: vtep))
+    /// One neighbor answers for all blocks of a tunnel endpoint, and the host's table lets its packets in.
+    func endpoint(_ vtep: IPv4Address) -> [KernelObject] {
+        [
+            .neighbor(
+                device: configuration.device, address: .v6(DataplaneConfiguration.gateway(of: vtep)),
+                mac: DataplaneConfiguration.deviceMAC(of: vtep)),
+            .element(.vtep(vtep)),
+        ]
     }
 
     func remote(_ route: RemoteRoute) -> [KernelObject] {

@@ -10,6 +10,8 @@ import Glibc
         // Messages are far smaller than the limit that the shim keeps free; a table's structure fits the fixed part.
         let capacity = 128 << 10 + messages * 256
         unsafe raw.data = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
+        // Padding between attributes is skipped, not written: it must not carry what the memory held before.
+        unsafe raw.data.initialize(repeating: 0, count: capacity)
         unsafe raw.capacity = capacity
         unsafe raw.sequence = firstSequence
         unsafe outrider_nft_begin(&raw)

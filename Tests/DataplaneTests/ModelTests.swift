@@ -33,7 +33,7 @@ import Testing
             device: "outrider", address: .v6(gateway), mac: MACAddress(0x024F_C000_0202))
         #expect(
             Set(keys.compactMap { model.object(for: $0) }) == [
-                neighbor,
+                neighbor, .element(.vtep(peer)),
                 .nexthop(Nexthop(id: id, vni: block.first, vtep: peer, gateway: gateway, device: "outrider")),
                 .route(.v4(IPv4Address(0x0A00_1010), length: 28), metric: 0, .nexthop(id)),
                 .route(plan.ipv6Prefix(of: block), metric: 1024, .nexthop(id)),
@@ -41,11 +41,12 @@ import Testing
         let second = Facts.block(0, 2)
         let more = try model.apply(
             .setRemoteBlock(RemoteRoute(block: second, application: Facts.applications[0], vtep: peer)))
-        #expect(more.filter { $0.kind == .nexthop || $0.kind == .route }.count == 3)
+        #expect(more.count == 5 && more.contains(neighbor.key), "a block waits for its endpoint")
         _ = try model.apply(.removeRemoteBlock(block))
         #expect(model.object(for: neighbor.key) == neighbor)
         _ = try model.apply(.removeRemoteBlock(second))
         #expect(model.object(for: neighbor.key) == nil)
+        #expect(model.object(for: .element(.vtep(peer))) == nil)
     }
 
     @Test func aPortHasRoutesNeighborsAndExactElements() throws {

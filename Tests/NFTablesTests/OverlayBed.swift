@@ -56,6 +56,7 @@ final class OverlayHost {
     let configuration: DataplaneConfiguration
     let sockets: NamespaceSockets
     let tables: NFTables
+    let underlay: NFTables
     var state: DataplaneState
 
     init(name: String, vtep: IPv4Address) throws {
@@ -65,6 +66,8 @@ final class OverlayHost {
         configuration = DataplaneConfiguration(vtep: vtep, mtu: 1450)
         sockets = try NamespaceSockets(path: NetworkNamespace.path(overlay))
         tables = try NFTables(.overlay(device: configuration.device), in: sockets)
+        underlay = try NFTables(
+            .underlay(vxlanPort: configuration.vxlanPort), in: NamespaceSockets(path: NetworkNamespace.path(name)))
         state = DataplaneState(configuration: configuration, mayDelete: true)
     }
 
@@ -106,8 +109,10 @@ final class OverlayHost {
     func apply() throws {
         for step in state.plan().steps {
             let filtering = step.operations.filter { if case .element = $0.key.kind { true } else { false } }
-            if !filtering.isEmpty {
-                let outcome = try tables.apply(filtering)
+            let endpoints = filtering.filter { $0.key.kind == .element(.vtep) }
+            for (tables, operations) in [(underlay, endpoints), (tables, filtering.filter { !endpoints.contains($0) })]
+            where !operations.isEmpty {
+                let outcome = try tables.apply(operations)
                 #expect(outcome.failed.isEmpty, "\(outcome.failed)")
                 outcome.completed.forEach { state.completed($0) }
             }
@@ -214,6 +219,7 @@ final class OverlayBed {
             try host.declare(index: index, peer: hosts[1 - index].vtep, red: red, blue: blue)
             // The order of design: chain and elements before the device is up.
             #expect(try host.tables.ensureStructure { [] } == ["inet outrider", "arp outrider", "netdev outrider"])
+            #expect(try host.underlay.ensureStructure { [] } == ["inet outrider_underlay"])
             try host.setDeviceUp()
             try host.apply()
         }
