@@ -1,4 +1,5 @@
 public import CoordinatorCore
+public import FleetMapping
 public import GRPCCore
 import NetworkTypes
 

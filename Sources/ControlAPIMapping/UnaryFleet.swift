@@ -1,5 +1,6 @@
 public import ControlAPI
 public import CoordinatorCore
+import FleetMapping
 import FleetProtocol
 import NetworkTypes
 import SwiftProtobuf

@@ -1,5 +1,6 @@
 public import ControlAPI
 public import CoordinatorCore
+import FleetMapping
 public import Forecasting
 import NetworkTypes
 

@@ -1,5 +1,6 @@
 public import ControlAPI
 public import CoordinatorCore
+public import FleetMapping
 public import NetworkTypes
 public import SNISpace
 import SwiftProtobuf

@@ -1,6 +1,7 @@
+public import Allocation
 public import ControlAPI
 public import CoordinatorCore
-import Allocation
+public import FleetMapping
 import FleetProtocol
 public import NetworkTypes
 

@@ -7,12 +7,12 @@ import ServiceLifecycle
 
 /// Serves the gRPC services at one configured address.
 struct Server: Service {
-    let endpoint: Endpoint
+    let endpoint: DaemonSupport.Endpoint
     let shell: CoordinatorShell
     private let server: GRPCServer<HTTP2ServerTransport.Posix>
     private let transport: HTTP2ServerTransport.Posix
 
-    init(endpoint: Endpoint, shell: CoordinatorShell) {
+    init(endpoint: DaemonSupport.Endpoint, shell: CoordinatorShell) {
         self.endpoint = endpoint
         self.shell = shell
         transport = HTTP2ServerTransport.Posix(address: endpoint.socketAddress, transportSecurity: .plaintext)
@@ -29,13 +29,17 @@ struct Server: Service {
             try await withGracefulShutdownHandler {
                 try await server.serve()
             } onGracefulShutdown: {
-                // The server waits for open streams, and agents never end theirs.
-                shell.streams.closeAll("the coordinator is stopping")
-                server.beginGracefulShutdown()
+                stop()
             }
         } catch let error as RuntimeError {
             throw ListenError(endpoint: endpoint, cause: error)
         }
+    }
+
+    /// Ends the streams and then the server, which waits for them: agents never end theirs.
+    func stop() {
+        shell.streams.closeAll("the coordinator is stopping")
+        server.beginGracefulShutdown()
     }
 
     /// The port in use, once it is; port 0 in tests lets the kernel choose.
@@ -47,7 +51,7 @@ struct Server: Service {
 
 /// An address that cannot be served. Exit code 73.
 public struct ListenError: Error, CustomStringConvertible {
-    public let endpoint: Endpoint
+    let endpoint: DaemonSupport.Endpoint
     let cause: RuntimeError
 
     public var description: String {
@@ -56,7 +60,7 @@ public struct ListenError: Error, CustomStringConvertible {
     }
 }
 
-extension Endpoint {
+extension DaemonSupport.Endpoint {
     var socketAddress: GRPCNIOTransportHTTP2Posix.SocketAddress {
         switch host {
         case .ipv4(let address): .ipv4(host: address.description, port: Int(port))

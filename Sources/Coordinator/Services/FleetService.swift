@@ -1,5 +1,6 @@
 import ControlAPI
 import ControlAPIMapping
+import FleetMapping
 import CoordinatorCore
 import FleetProtocol
 import GRPCCore

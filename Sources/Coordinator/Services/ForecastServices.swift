@@ -1,5 +1,6 @@
 import ControlAPI
 import ControlAPIMapping
+import FleetMapping
 import CoordinatorCore
 import GRPCCore
 import SwiftProtobuf
@@ -12,15 +13,15 @@ struct BehavioralProfilerService: Outrider_V1_BehavioralProfiler.SimpleServicePr
         request: Outrider_V1_GetProfileRequest, context: ServerContext
     ) async throws -> Outrider_V1_ScalingProfile {
         Outrider_V1_ScalingProfile(
-            try await shell.read { (machine, now) throws(CoordinatorError) in
-                try machine.profile(of: request.application, at: now)
+            try await shell.read { (machine, _) throws(CoordinatorError) in
+                try machine.profile(request.application)
             })
     }
 
     func listProfiles(
         request: Outrider_V1_ListProfilesRequest, context: ServerContext
     ) async throws -> Outrider_V1_ListProfilesResponse {
-        let profiles = try await shell.read { (machine, now) throws(CoordinatorError) in machine.profiles(at: now) }
+        let profiles = try await shell.read { (machine, _) throws(CoordinatorError) in machine.profiles() }
         return .with { $0.profiles = profiles.map(Outrider_V1_ScalingProfile.init) }
     }
 }
@@ -33,7 +34,7 @@ struct PredictiveAllocatorService: Outrider_V1_PredictiveAllocator.SimpleService
         request: Outrider_V1_ListDecisionsRequest, context: ServerContext
     ) async throws -> Outrider_V1_ListDecisionsResponse {
         let decisions = try await shell.read { (machine, _) throws(CoordinatorError) in
-            try machine.decisions(of: given(request.application))
+            try machine.decisions(of: request.application)
         }
         return .with { $0.decisions = decisions.map(Outrider_V1_Decision.init) }
     }
@@ -42,7 +43,7 @@ struct PredictiveAllocatorService: Outrider_V1_PredictiveAllocator.SimpleService
         request: Outrider_V1_GetReleaseScheduleRequest, context: ServerContext
     ) async throws -> Outrider_V1_ReleaseSchedule {
         let releases = try await shell.read { (machine, now) throws(CoordinatorError) in
-            try machine.releaseSchedule(of: given(request.application), at: now)
+            try machine.releaseSchedule(of: request.application, at: now)
         }
         return .with { $0.releases = releases.map(Outrider_V1_ScheduledRelease.init) }
     }

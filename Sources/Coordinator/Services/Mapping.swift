@@ -1,4 +1,5 @@
 import ControlAPIMapping
+import FleetMapping
 import CoordinatorCore
 import GRPCCore
 
@@ -21,6 +22,3 @@ extension CoordinatorShell {
 func filter<Value>(_ body: () throws(MappingError) -> Value) throws(RPCError) -> Value {
     do { return try body() } catch { throw RPCError(error) }
 }
-
-/// Text filters are empty when not given.
-func given(_ text: String) -> String? { text.isEmpty ? nil : text }

@@ -1,5 +1,6 @@
 import ControlAPI
 import ControlAPIMapping
+import FleetMapping
 import CoordinatorCore
 import GRPCCore
 import SwiftProtobuf
@@ -40,7 +41,7 @@ struct NetworkManagerService: Outrider_V1_NetworkManager.SimpleServiceProtocol {
         request: Outrider_V1_ListReservationsRequest, context: ServerContext
     ) async throws -> Outrider_V1_ListReservationsResponse {
         let reservations = try await shell.read { (machine, now) throws(CoordinatorError) in
-            try machine.reservations(of: given(request.application), at: now)
+            try machine.reservations(of: request.application, at: now)
         }
         return .with { $0.reservations = reservations.map(Outrider_V1_Reservation.init) }
     }
@@ -49,7 +50,7 @@ struct NetworkManagerService: Outrider_V1_NetworkManager.SimpleServiceProtocol {
         request: Outrider_V1_ListRangesRequest, context: ServerContext
     ) async throws -> Outrider_V1_ListRangesResponse {
         let ranges = try await shell.read { (machine, _) throws(CoordinatorError) in
-            try machine.ranges(of: given(request.application))
+            try machine.ranges(of: request.application)
         }
         return .with { $0.ranges = ranges.map(Outrider_V1_RangeInfo.init) }
     }
@@ -59,7 +60,7 @@ struct NetworkManagerService: Outrider_V1_NetworkManager.SimpleServiceProtocol {
     ) async throws -> Outrider_V1_ListLeasesResponse {
         let host = try filter { () throws(MappingError) in try request.hostFilter() }
         let leases = try await shell.read { (machine, _) throws(CoordinatorError) in
-            try machine.leases(of: given(request.application), on: host)
+            try machine.leases(of: request.application, on: host)
         }
         return .with { $0.leases = leases.map(Outrider_V1_Lease.init) }
     }
@@ -83,7 +84,8 @@ struct NetworkManagerService: Outrider_V1_NetworkManager.SimpleServiceProtocol {
     }
 
     func check(request: Outrider_V1_CheckRequest, context: ServerContext) async throws -> Outrider_V1_CheckResponse {
-        Outrider_V1_CheckResponse(try await shell.read { (machine, _) throws(CoordinatorError) in machine.check() })
+        Outrider_V1_CheckResponse(
+            try await shell.read { (machine, now) throws(CoordinatorError) in machine.check(at: now) })
     }
 
     @Sendable private static func reservation(_ reply: Reply) -> Outrider_V1_Reservation? {

@@ -1,5 +1,6 @@
 import ControlAPI
 import ControlAPIMapping
+import FleetMapping
 import CoordinatorCore
 import GRPCCore
 import SwiftProtobuf
@@ -57,7 +58,7 @@ struct SessionManagerService: Outrider_V1_SessionManager.SimpleServiceProtocol {
         request: Outrider_V1_ListSessionsRequest, context: ServerContext
     ) async throws -> Outrider_V1_ListSessionsResponse {
         let sessions = try await shell.read { (machine, _) throws(CoordinatorError) in
-            try machine.sessions(of: given(request.application))
+            try machine.sessions(of: request.application)
         }
         return .with { $0.sessions = sessions.map(Outrider_V1_Session.init) }
     }
@@ -67,7 +68,7 @@ struct SessionManagerService: Outrider_V1_SessionManager.SimpleServiceProtocol {
     ) async throws -> Outrider_V1_ListVirtualMachinesResponse {
         let host = try filter { () throws(MappingError) in try request.hostFilter() }
         let machines = try await shell.read { (machine, _) throws(CoordinatorError) in
-            try machine.virtualMachines(of: given(request.application), on: host)
+            try machine.virtualMachines(of: request.application, on: host)
         }
         return .with { $0.virtualMachines = machines.map(Outrider_V1_VirtualMachine.init) }
     }

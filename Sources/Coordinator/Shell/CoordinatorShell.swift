@@ -1,4 +1,5 @@
 import ControlAPI
+import FleetMapping
 import ControlAPIMapping
 import CoordinatorCore
 import FleetProtocol
@@ -50,6 +51,11 @@ actor CoordinatorShell {
         (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         queue = recovered.effects.isEmpty ? [] : [WorkItem(effects: recovered.effects)]
     }
+
+    /// Inputs whose effects wait for the writer.
+    var queueLength: Int { queue.count }
+    /// Commands without a reply yet.
+    var waitingCallers: Int { waiting.count }
 
     // MARK: What callers do
 
@@ -104,7 +110,7 @@ actor CoordinatorShell {
     private func takeImage() -> [UInt8]? {
         eventsSinceSnapshot = 0
         do {
-            return try MachineImage.encode(machine.snapshot(at: clock.now))
+            return try MachineImage.encode(machine.snapshot())
         } catch {
             logger.error("snapshot cannot be encoded, the log grows: \(error)")
             return nil

@@ -18,11 +18,11 @@ struct RecoveredMachine {
         _ configuration: CoordinatorConfiguration, seed: UInt64, store: any Store, at now: Instant
     ) async throws -> RecoveredMachine {
         let stored = try await store.load()
+        let image = try stored.snapshot.map { try MachineImage.decode($0.image) }
         var machine: CoordinatorMachine
         do throws(CoordinatorError) {
-            if let snapshot = stored.snapshot {
-                let image = try MachineImage.decode(snapshot.image, of: store)
-                machine = try CoordinatorMachine(configuration: configuration, randomSeed: seed, restoring: image)
+            if let image {
+                machine = try CoordinatorMachine(restoring: image, configuration: configuration, randomSeed: seed)
             } else {
                 machine = try CoordinatorMachine(configuration: configuration, randomSeed: seed)
             }
@@ -42,5 +42,15 @@ public struct ConfigurationConflict: Error, CustomStringConvertible {
     public var description: String {
         guard case .invalid(let field, let why) = cause else { return "the configuration is refused: \(cause)" }
         return "key '\(field)': \(why); set it back, or give the coordinator another state-directory"
+    }
+}
+
+/// The bytes of a snapshot in the store.
+enum MachineImage {
+    static func encode(_ snapshot: CoordinatorSnapshot) throws -> [UInt8] {
+        Array(try JSONEncoder().encode(snapshot))
+    }
+    static func decode(_ image: [UInt8]) throws -> CoordinatorSnapshot {
+        try JSONDecoder().decode(CoordinatorSnapshot.self, from: Data(image))
     }
 }

@@ -1,0 +1,129 @@
+import ControlAPI
+import DaemonSupport
+import Foundation
+import GRPCCore
+import Store
+import SwiftProtobuf
+import Testing
+
+@testable import Coordinator
+
+@Suite struct RestartTests {
+    private struct Known: Equatable {
+        var applications: [String]
+        var ranges: [Outrider_V1_Range]
+        var reservations: [String]
+        var term: UInt64
+    }
+
+    @Sendable private static func known(_ client: Client) async throws -> Known {
+        let network = Outrider_V1_NetworkManager.Client(wrapping: client)
+        let applications = try await Outrider_V1_SessionManager.Client(wrapping: client).listApplications(.init())
+        return Known(
+            applications: applications.applications.map { "\($0.name) \($0.id) \($0.revision) \($0.policy.cap)" },
+            ranges: try await network.listRanges(.init()).ranges.map(\.range),
+            reservations: try await network.listReservations(.init()).reservations.map(\.id),
+            term: try await Outrider_V1_Fleet.Client(wrapping: client).getStatus(.init()).position.term)
+    }
+
+    @Sendable private static func fill(_ client: Client) async throws -> Known {
+        let sessions = Outrider_V1_SessionManager.Client(wrapping: client)
+        for name in ["web", "batch"] {
+            _ = try await sessions.createApplication(
+                .with {
+                    $0.name = name
+                    $0.policy.cap = 1024
+                })
+        }
+        _ = try await Outrider_V1_NetworkManager.Client(wrapping: client).allocateRange(
+            .with {
+                $0.application = "web"
+                $0.predictedVmCount = 100
+                $0.confidence = 1
+                $0.lifetimeMs = 3_600_000
+            })
+        return try await known(client)
+    }
+
+    @Test func gracefulRestartKeepsTheStateAndRaisesTheTerm() async throws {
+        let directory = try TemporaryDirectory()
+        let settings = try testSettings(directory.path)
+        let before = try await withCoordinator(settings, Self.fill)
+        #expect(before.applications.count == 2 && !before.ranges.isEmpty && before.term == 1)
+        // The end kept a snapshot: nothing is left to replay.
+        do {
+            let state = try await SQLiteStore(directory: directory.path).load()
+            #expect(state.snapshot != nil && state.events.isEmpty)
+        }
+        var after = try await withCoordinator(settings, Self.known)
+        #expect(after.term == 2)
+        after.term = 1
+        #expect(after == before)
+    }
+
+    /// What a client was told survives a crash right after: the files as they are while the coordinator runs.
+    @Test func whatWasAnsweredIsOnDisk() async throws {
+        let directory = try TemporaryDirectory()
+        let copy = try TemporaryDirectory()
+        let (source, target) = (directory.path, copy.path)
+        let before = try await withCoordinator(try testSettings(source)) { client in
+            let known = try await Self.fill(client)
+            for name in try FileManager.default.contentsOfDirectory(atPath: source) {
+                try FileManager.default.copyItem(atPath: "\(source)/\(name)", toPath: "\(target)/\(name)")
+            }
+            return known
+        }
+        var after = try await withCoordinator(try testSettings(target), Self.known)
+        after.term = before.term
+        #expect(after == before)
+    }
+
+    @Test func secondCoordinatorOnOneDatabaseIsRefused() async throws {
+        let directory = try TemporaryDirectory()
+        let settings = try testSettings(directory.path)
+        try await withCoordinator(settings) { client in
+            do {
+                _ = try await CoordinatorDaemon(settings, logger: quietLogger)
+                Issue.record("two coordinators hold one database")
+            } catch {
+                #expect(CoordinatorDaemon.exitCode(for: error) == .temporary)
+                #expect("\(error)".contains("locked by another process"))
+            }
+            let sessions = Outrider_V1_SessionManager.Client(wrapping: client)
+            #expect(try await sessions.createApplication(.with { $0.name = "web" }).name == "web")
+        }
+    }
+
+    @Test func configurationThatContradictsTheStoreIsRefused() async throws {
+        let directory = try TemporaryDirectory()
+        _ = try await withCoordinator(try testSettings(directory.path), Self.fill)
+        let changed = try testSettings(directory.path, extra: "exclude: [4096-8191]\n")
+        do {
+            _ = try await CoordinatorDaemon(changed, logger: quietLogger)
+            Issue.record("the pool of an installation changed")
+        } catch {
+            #expect(CoordinatorDaemon.exitCode(for: error) == .configuration)
+            #expect("\(error)".contains("key 'exclude'"))
+        }
+    }
+
+    @Test func addressInUseIsNamed() async throws {
+        let directory = try TemporaryDirectory()
+        let other = try TemporaryDirectory()
+        let daemon = try await CoordinatorDaemon(try testSettings(directory.path), logger: quietLogger)
+        async let serving: Void = daemon.servers[0].run()
+        let port = try #require(try await daemon.servers[0].boundPort())
+        var settings = try testSettings(other.path)
+        settings.listen[0].port = UInt16(port)
+        let second = try await CoordinatorDaemon(settings, logger: quietLogger)
+        do {
+            try await second.servers[0].run()
+            Issue.record("two servers at one address")
+        } catch {
+            #expect(CoordinatorDaemon.exitCode(for: error) == .cannotCreate)
+            #expect("\(error)".hasPrefix("cannot listen on 127.0.0.1:\(port): "))
+        }
+        daemon.servers[0].stop()
+        try await serving
+    }
+}

@@ -1,0 +1,206 @@
+import ControlAPI
+import FleetMapping
+import ControlAPIMapping
+import CoordinatorCore
+import FleetProtocol
+import GRPCCore
+import NetworkTypes
+import SwiftProtobuf
+import Testing
+
+@testable import Coordinator
+
+/// A scripted agent on a real stream.
+@Suite struct StreamTests {
+    private static let identity = AgentIdentity(
+        host: HostID("node-1").unsafelyKnown, incarnation: Incarnation(UUID128(high: 1, low: 1)),
+        boot: BootID(UUID128(high: 2, low: 2)))
+
+    private static func hello(recovering: Bool = false) -> AgentMessage {
+        .hello(
+            Hello(
+                fingerprint: "f", vtep: IPv4Address(10 << 24 | 1), underlayMTU: 1500, position: .zero,
+                journalSequence: 0, version: "test", leases: [], bindings: [], recovering: recovering,
+                aggregateSequence: 1))
+    }
+
+    /// Opens the agent's stream; `script` gets what to send with and what comes back.
+    private static func connect(
+        _ client: Client,
+        _ script: @Sendable @escaping (Script) async throws -> Void
+    ) async throws {
+        let (answers, sink) = AsyncThrowingStream<CoordinatorMessage, any Error>.makeStream()
+        let (orders, orderSink) = AsyncStream<AgentMessage>.makeStream()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                do {
+                    try await Outrider_V1_Fleet.Client(wrapping: client).connect { writer in
+                        var sequence: UInt64 = 0
+                        for await message in orders {
+                            sequence += 1
+                            try await writer.write(
+                                Outrider_V1_AgentMessage(message, from: identity, sequence: sequence))
+                        }
+                    } onResponse: { response in
+                        for try await message in response.messages { sink.yield(try message.value()) }
+                    }
+                    sink.finish()
+                } catch {
+                    sink.finish(throwing: error)
+                }
+            }
+            try await script(Script(orders: orderSink, answers: answers))
+            orderSink.finish()
+            try await group.waitForAll()
+        }
+    }
+
+    private struct Script: Sendable {
+        let orders: AsyncStream<AgentMessage>.Continuation
+        let answers: AsyncThrowingStream<CoordinatorMessage, any Error>
+        func send(_ message: AgentMessage) { orders.yield(message) }
+        /// The first answer that `pick` takes.
+        func wait<Value>(_ pick: (CoordinatorMessage) -> Value?) async throws -> Value {
+            for try await answer in answers {
+                if let value = pick(answer) { return value }
+            }
+            throw RPCError(code: .cancelled, message: "the stream ended without the answer")
+        }
+        func lease() async throws -> LeaseOrder {
+            try await wait { answer in
+                guard case .stateUpdate(let update) = answer else { return nil }
+                for case .setLease(let order) in update.operations { return order }
+                return nil
+            }
+        }
+    }
+
+    @Test func agentGetsGrantSnapshotAndALeaseOnDemand() async throws {
+        let directory = try TemporaryDirectory()
+        try await withCoordinator(try testSettings(directory.path)) { client in
+            let sessions = Outrider_V1_SessionManager.Client(wrapping: client)
+            let fleet = Outrider_V1_Fleet.Client(wrapping: client)
+            let made = try await sessions.createApplication(.with { $0.name = "web" })
+            let application = try #require(ApplicationID(made.id))
+            try await Self.connect(client) { agent in
+                agent.send(Self.hello())
+                let grant = try await agent.wait { if case .bootGrant(let grant) = $0 { grant } else { nil } }
+                #expect(grant.identity == Self.identity && grant.overlayMTU == 1450 && grant.vxlanPort == 4789)
+                let first = try await agent.wait { if case .stateUpdate(let update) = $0 { update } else { nil } }
+                #expect(first.isSnapshot && first.operations.isEmpty)
+                agent.send(.leaseRequest(LeaseRequest(request: 7, application: application, waiting: 1)))
+                let order = try await agent.lease()
+                #expect(order.application == application && order.block.size == 16)
+                let answer = try await agent.wait { if case .leaseAnswer(let answer) = $0 { answer } else { nil } }
+                #expect(answer == LeaseAnswer(request: 7, outcome: .granted(order.block)))
+                let interface = try #require(VMInterface(vm: "vm-1", nic: 0))
+                agent.send(
+                    .bindingReport(
+                        BindingReport(
+                            journalSequence: 2,
+                            events: [
+                                BindingRecord(
+                                    sni: order.block.first, interface: interface, application: application,
+                                    state: .bound, servedFrom: .cold, epoch: order.epoch)
+                            ])))
+                _ = try await agent.wait { answer -> Bool? in
+                    guard case .reportAck(let journal, _) = answer, journal == 2 else { return nil }
+                    return true
+                }
+                let machines = try await sessions.listVirtualMachines(.with { $0.application = "web" })
+                #expect(machines.virtualMachines.map(\.vm) == ["vm-1"])
+                #expect(machines.virtualMachines.map(\.sni) == [order.block.first.rawValue])
+                let hosts = try await fleet.listHosts(.init()).hosts
+                #expect(hosts.map(\.id) == ["node-1"] && hosts[0].state == .connected && hosts[0].bound == 1)
+                #expect(try await fleet.getStatus(.init()).launches.cold == 1)
+            }
+            let leases = try await Outrider_V1_NetworkManager.Client(wrapping: client).listLeases(
+                .with { $0.host = "node-1" })
+            #expect(leases.leases.contains { $0.bound == 1 }, "a stream that ended takes no lease away")
+        }
+    }
+
+    @Test func messageThatIsNoValueEndsTheStreamAndNothingElse() async throws {
+        let directory = try TemporaryDirectory()
+        try await withCoordinator(try testSettings(directory.path)) { client in
+            let fleet = Outrider_V1_Fleet.Client(wrapping: client)
+            let ended = await refusal {
+                try await fleet.connect { writer in
+                    try await writer.write(.with { $0.host = "Not A Host" })
+                } onResponse: { response in
+                    for try await _ in response.messages {}
+                }
+            }
+            #expect(ended == "invalidArgument invalid")
+            #expect(try await fleet.listHosts(.init()).hosts.isEmpty)
+        }
+    }
+
+    @Test func secondBootOfALiveHostIsRefused() async throws {
+        let directory = try TemporaryDirectory()
+        try await withCoordinator(try testSettings(directory.path)) { client in
+            try await Self.connect(client) { agent in
+                agent.send(Self.hello())
+                _ = try await agent.wait { if case .bootGrant(let grant) = $0 { grant } else { nil } }
+                let other = AgentIdentity(
+                    host: Self.identity.host, incarnation: Self.identity.incarnation,
+                    boot: BootID(UUID128(high: 3, low: 3)))
+                let fleet = Outrider_V1_Fleet.Client(wrapping: client)
+                let refused = RefusalBox()
+                _ = await refusal {
+                    try await fleet.connect { writer in
+                        try await writer.write(Outrider_V1_AgentMessage(Self.hello(), from: other, sequence: 1))
+                        try await Task.sleep(for: .seconds(5))
+                    } onResponse: { response in
+                        for try await message in response.messages {
+                            guard case .bootRefusal(let code, _) = try message.value() else { continue }
+                            await refused.set(code)
+                            throw RPCError(code: .cancelled, message: "seen")
+                        }
+                    }
+                }
+                #expect(await refused.code == "boot-conflict")
+            }
+        }
+    }
+
+    private actor RefusalBox {
+        var code: String?
+        func set(_ code: String) { self.code = code }
+    }
+
+    @Test func agentThatFallsBehindIsCutOffAndMayComeBack() async throws {
+        let streams = AgentStreams()
+        let (id, outbox) = try streams.open()
+        for number in 0..<AgentStreams.queueMax {
+            #expect(streams.send(.with { $0.position.revision = UInt64(number) }, to: id))
+        }
+        #expect(streams.overflows == 0)
+        #expect(!streams.send(.init(), to: id), "the queue is full")
+        #expect(streams.overflows == 1 && streams.count == 0)
+        #expect(!streams.send(.init(), to: id), "the stream is gone")
+        var received = 0
+        do {
+            for try await message in outbox {
+                #expect(message.position.revision == UInt64(received), "nothing is lost before the cut")
+                received += 1
+            }
+            Issue.record("the stream ended without a status")
+        } catch let error as RPCError {
+            #expect(error.code == .resourceExhausted)
+        }
+        #expect(received == AgentStreams.queueMax)
+        let (again, _) = try streams.open()
+        #expect(again != id)
+        streams.closeAll("stopping")
+        #expect(throws: RPCError.self) { try streams.open() }
+    }
+}
+
+extension Optional {
+    /// For constants in tests.
+    fileprivate var unsafelyKnown: Wrapped {
+        guard let self else { preconditionFailure("a test constant is not valid") }
+        return self
+    }
+}
