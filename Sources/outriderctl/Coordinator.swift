@@ -63,12 +63,14 @@ extension CoordinatorCommand {
 /// Runs `body` with a connection to the coordinator that `options` name.
 ///
 /// - Throws: `ControlFailure` for everything that gRPC says, else what `body` throws.
-func withCoordinator(_ options: GlobalOptions, _ body: (Coordinator) async throws -> Void) async throws {
+func withCoordinator<Result: Sendable>(
+    _ options: GlobalOptions, _ body: (Coordinator) async throws -> Result
+) async throws -> Result {
     let endpoint = try options.endpoint()
     do {
         let transport = try HTTP2ClientTransport.Posix(
             target: .dns(host: endpoint.hostText, port: Int(endpoint.port)), transportSecurity: .plaintext)
-        try await withGRPCClient(transport: transport) { client in
+        return try await withGRPCClient(transport: transport) { client in
             try await body(Coordinator(client, timeout: options.timeout.duration))
         }
     } catch let error as RPCError {

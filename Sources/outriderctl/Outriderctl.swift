@@ -8,8 +8,8 @@ struct Outriderctl: AsyncParsableCommand {
         commandName: "outriderctl",
         abstract: "Shows and steers an Outrider installation.",
         discussion: """
-            Everything but `vm attach`, `vm plug` and `vm detach` talks to the coordinator; those three talk to the agent \
-            of this host.
+            `vm attach`, `vm plug`, `vm detach` and `agent` talk to the agent of this host, everything else to the \
+            coordinator.
 
             \(ExitStatus.help(ExitStatus.allCases))
             """,
@@ -17,7 +17,7 @@ struct Outriderctl: AsyncParsableCommand {
         subcommands: [
             StatusCommand.self, CheckCommand.self, PoolCommand.self, ApplicationCommand.self, SessionCommand.self,
             HostCommand.self, RangeCommand.self, ReservationCommand.self, LeaseCommand.self, ForecastCommand.self,
-            ReclaimCommand.self, ReclaimedCommand.self, VirtualMachineCommand.self,
+            ReclaimCommand.self, ReclaimedCommand.self, VirtualMachineCommand.self, AgentCommand.self,
         ])
 
     static let version = "0.1.0"

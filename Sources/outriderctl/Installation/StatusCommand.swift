@@ -1,34 +1,60 @@
 import ArgumentParser
 import ControlAPI
 import DaemonSupport
+import Foundation
+import LocalAPI
 
-struct StatusCommand: CoordinatorCommand {
+struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "status", abstract: "Totals of the installation.")
+        commandName: "status", abstract: "Totals of the installation, and this host's agent where there is one.",
+        discussion: "As JSON it prints the coordinator's part alone; 'agent' prints the agent's.")
     @OptionGroup var options: GlobalOptions
 
-    func run(_ coordinator: Coordinator, _ output: Output) async throws {
-        let answer = try await coordinator.fleet.getStatus(.init(), options: coordinator.call)
-        try output.show(answer) {
-            var facts = Facts()
-            facts.add("coordinator", options.coordinator)
-            facts.add("version", answer.version)
-            facts.add("up for", DurationText.print(.seconds(Int64(clamping: answer.uptimeS))))
-            facts.add("position", answer.position.word)
-            facts.add("hosts", "\(answer.hostsConnected) of \(answer.hosts) connected")
-            facts.add("applications", answer.applications)
-            facts.add("free", answer.free)
-            facts.add("reserved", answer.reserved)
-            facts.add("leased, idle", answer.leasedIdle)
-            facts.add("bound", answer.bound)
-            facts.add("in reclamation", answer.reclaiming)
-            facts.add("in quarantine", answer.quarantined)
-            facts.add("launches", launches(answer.launches))
-            return facts.lines
+    func run() async throws {
+        let output = Output(format: options.output)
+        var failures: [ControlFailure] = []
+        do {
+            let answer = try await withCoordinator(options) {
+                try await $0.fleet.getStatus(.init(), options: $0.call)
+            }
+            try output.show(answer) { lines(answer) }
+        } catch let failure as ControlFailure {
+            failures.append(failure)
         }
+        if output.format == .table, FileManager.default.fileExists(atPath: options.agentSocket) {
+            do {
+                try showAgent(output, afterCoordinator: failures.isEmpty)
+            } catch {
+                failures.append(error)
+            }
+        }
+        if let failure = failures.first { throw failure }
     }
 
-    private func launches(_ counts: Outrider_V1_LaunchCounts) -> String {
-        "\(counts.staged) staged, \(counts.leased) leased, \(counts.reserved) reserved, \(counts.cold) cold"
+    private func showAgent(_ output: Output, afterCoordinator: Bool) throws(ControlFailure) {
+        let timeout = options.timeout.duration
+        let report = try withAgent(options) { (client) throws(AgentCallError) in try client.status(timeout: timeout) }
+        output.show(json: report.json.description) { (afterCoordinator ? [""] : []) + report.facts }
+    }
+
+    private func lines(_ status: Outrider_V1_Status) -> [String] {
+        let counts = status.launches
+        var facts = Facts()
+        facts.add("coordinator", options.coordinator)
+        facts.add("version", status.version)
+        facts.add("up for", DurationText.print(.seconds(Int64(clamping: status.uptimeS))))
+        facts.add("position", status.position.word)
+        facts.add("hosts", "\(status.hostsConnected) of \(status.hosts) connected")
+        facts.add("applications", status.applications)
+        facts.add("free", status.free)
+        facts.add("reserved", status.reserved)
+        facts.add("leased, idle", status.leasedIdle)
+        facts.add("bound", status.bound)
+        facts.add("in reclamation", status.reclaiming)
+        facts.add("in quarantine", status.quarantined)
+        facts.add(
+            "launches",
+            "\(counts.staged) staged, \(counts.leased) leased, \(counts.reserved) reserved, \(counts.cold) cold")
+        return facts.lines
     }
 }

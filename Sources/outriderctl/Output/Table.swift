@@ -20,6 +20,8 @@ struct Table {
 
     init(_ columns: [Column]) { self.columns = columns }
 
+    var isEmpty: Bool { rows.isEmpty }
+
     /// Adds a row; an empty cell shows as `-`, so that columns stay countable for `awk`.
     mutating func add(_ cells: [String]) {
         precondition(cells.count == columns.count, "\(cells.count) cells for \(columns.count) columns")

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ControlAPI
 import DaemonSupport
+import NetworkTypes
 
 // How values of the API read on a terminal and on the command line.
 
@@ -129,8 +130,12 @@ extension Outrider_V1_Position {
 enum Words {
     static func yes(_ value: Bool) -> String { value ? "yes" : "no" }
 
-    static func milliseconds(_ value: UInt64) -> String {
-        DurationText.print(.milliseconds(Int64(clamping: value)))
+    static func milliseconds(_ value: UInt64) -> String { milliseconds(.milliseconds(Int64(clamping: value))) }
+
+    /// Whole milliseconds, or seconds from ten on: nobody reads more.
+    static func milliseconds(_ value: Duration) -> String {
+        let whole = value.inNanoseconds / 1_000_000
+        return DurationText.print(.milliseconds(whole < 10_000 ? whole : whole / 1000 * 1000))
     }
 
     /// Two digits after the point; the API's negative values mean "not known".
