@@ -66,3 +66,30 @@ extension FilterElement: CustomStringConvertible {
         }
     }
 }
+
+extension FilterElement {
+    /// Total order within a set; bytes that are not ours come last.
+    var sortFields: SortFields {
+        func numbers(_ address: IPv6Address) -> [UInt64] { [address.high, address.low] }
+        return switch self {
+        case .pair4(let source, let destination):
+            SortFields(
+                [source.lowerBound, destination.lowerBound, source.upperBound, destination.upperBound].map {
+                    UInt64($0.rawValue)
+                })
+        case .pair6(let source, let destination):
+            SortFields(
+                [source.lowerBound, destination.lowerBound, source.upperBound, destination.upperBound]
+                    .flatMap(numbers))
+        case .source4(let device, let address), .arpSender(let device, let address):
+            SortFields(device, [UInt64(address.rawValue)])
+        case .source6(let device, let address), .solicitor6(let device, let address):
+            SortFields(device, numbers(address))
+        case .ingress4(let vni, let address): SortFields([UInt64(vni.rawValue), UInt64(address.rawValue)])
+        case .ingress6(let vni, let address): SortFields([UInt64(vni.rawValue)] + numbers(address))
+        case .vtep(let address): SortFields([UInt64(address.rawValue)])
+        case .unknown(_, let key, let end):
+            SortFields("\u{10FFFF}", key.map(UInt64.init) + [.max] + end.map(UInt64.init))
+        }
+    }
+}

@@ -35,9 +35,47 @@ public enum KernelKind: Hashable, Comparable, Sendable {
 }
 
 extension KernelKey: Comparable {
-    /// Kind first, then the text form: a stable order for plans, logs and tests, not a numeric one.
+    /// Kind first, then device, then numbers: the order of plans, logs and reports.
     public static func < (lhs: Self, rhs: Self) -> Bool {
-        lhs.kind == rhs.kind ? lhs.description < rhs.description : lhs.kind < rhs.kind
+        guard lhs.kind == rhs.kind else { return lhs.kind < rhs.kind }
+        return lhs.sortFields < rhs.sortFields
+    }
+
+    /// Total order within a kind.
+    var sortFields: SortFields {
+        switch self {
+        case .vni(let vni): SortFields([UInt64(vni.rawValue)])
+        case .neighbor(let device, let address): SortFields(device, address.hostPrefix.sortNumbers)
+        case .nexthop(let id): SortFields([UInt64(id)])
+        case .route(let prefix, let metric): SortFields(prefix.sortNumbers + [UInt64(metric)])
+        case .address(let device, let prefix): SortFields(device, prefix.sortNumbers)
+        case .element(let element): element.sortFields
+        }
+    }
+}
+
+/// A name and numbers, compared in that order.
+struct SortFields: Comparable {
+    let name: String
+    let numbers: [UInt64]
+
+    init(_ name: String, _ numbers: [UInt64]) {
+        self.name = name
+        self.numbers = numbers
+    }
+    init(_ numbers: [UInt64]) { self.init("", numbers) }
+    static func < (lhs: Self, rhs: Self) -> Bool {
+        lhs.name == rhs.name ? lhs.numbers.lexicographicallyPrecedes(rhs.numbers) : lhs.name < rhs.name
+    }
+}
+
+extension IPPrefix {
+    /// IPv4 before IPv6.
+    fileprivate var sortNumbers: [UInt64] {
+        switch self {
+        case .v4(let address, let length): [4, UInt64(address.rawValue), UInt64(length)]
+        case .v6(let address, let length): [6, address.high, address.low, UInt64(length)]
+        }
     }
 }
 

@@ -36,8 +36,11 @@ struct PlanBuilder {
     /// Deletes first, then by key: a plan of the same difference is always the same plan.
     private static func ordered(_ operations: [KernelOperation]) -> [KernelOperation] {
         guard operations.count > 1 else { return operations }
-        let keyed = operations.map { (operation: $0, late: !$0.isDelete, text: $0.key.description) }
-        return keyed.sorted { ($0.late ? 1 : 0, $0.text) < ($1.late ? 1 : 0, $1.text) }.map(\.operation)
+        let keyed = operations.map { (operation: $0, kind: $0.key.kind, fields: $0.key.sortFields) }
+        return keyed.sorted { one, other in
+            if one.operation.isDelete != other.operation.isDelete { return one.operation.isDelete }
+            return one.kind == other.kind ? one.fields < other.fields : one.kind < other.kind
+        }.map(\.operation)
     }
 
     private static func acquire(_ kind: KernelKind) -> CommitStage {

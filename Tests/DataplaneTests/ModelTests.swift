@@ -162,3 +162,20 @@ import Testing
         }
     }
 }
+
+/// Order of keys: total, and kinds together.
+@Suite struct KeyOrderTests {
+    @Test func keysAreTotallyOrdered() throws {
+        try property("key order", iterations: 3) { generator in
+            var facts = Facts()
+            for _ in 0..<60 { _ = facts.mutate(using: &generator) }
+            let keys = Array(try facts.objects(using: &generator).keys)
+            let sorted = keys.sorted()
+            for (one, other) in zip(sorted, sorted.dropFirst()) {
+                try hold(one < other && !(other < one), "\(one) and \(other)")
+            }
+            try hold(keys.shuffled(using: &generator).sorted() == sorted, "the order depends on the input")
+            try hold(Set(sorted.map(\.description)).count == sorted.count, "two keys read the same")
+        }
+    }
+}
