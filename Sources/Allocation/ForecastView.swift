@@ -40,5 +40,6 @@ struct ForecastView {
         return confidence > threshold ? whole : min(whole, owned)
     }
 
-    static func whole(_ value: Double) -> Int { Int(min(max(0, value), 16_777_216).rounded(.up)) }
+    /// A quantile in whole identifiers: the nearest number, as in the confidence.
+    static func whole(_ value: Double) -> Int { Int((min(max(0, value), 16_777_216) - 0.5).rounded(.up)) }
 }

@@ -102,8 +102,9 @@ public struct DemandProfile: Sendable, DemandForecast {
         guard samples > 0 else { return nil }
         let views = views()
         guard let top = quantile(.peak, 1, views: views, lead: horizon) else { return nil }
-        let held = Double(held)
-        if held < now.level { return 1 }
+        if Double(held) < now.level { return 1 }
+        // VMs are whole: "more than held" begins half way to the next number of the continuous distribution.
+        let held = Double(held) + 0.5
         if held >= top { return 0 }
         // Bisection of the quantile function, which rises with its level: 2^-16 is finer than any calibration.
         var (low, high) = (0.0, 1.0)

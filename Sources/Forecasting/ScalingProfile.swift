@@ -85,7 +85,8 @@ public protocol DemandForecast: Sendable {
 
     /// Calibrated probability that more than `held` VMs will be present at some moment within `horizon` from now.
     ///
-    /// The inverse of ``peakQuantile(_:lead:)``, so that a threshold of `1 - q` and the quantile `q` decide alike.
+    /// The inverse of ``peakQuantile(_:lead:)`` rounded to whole VMs, so that a threshold of `1 - q` and the quantile `q`
+    /// decide alike.
     /// - Returns: nil when the distribution is not known yet.
     func exceedance(of held: Int, within horizon: Duration) -> Double?
 }

@@ -125,7 +125,7 @@ struct DemandProfileTests {
                     last = chance
                     for level in [0.8, 0.95, 0.99] where abs(chance - (1 - level)) > 1e-4 {
                         let quantile = try #require(profile.peakQuantile(level, lead: lead))
-                        let asks = quantile > Double(held)
+                        let asks = max(quantile, Double(profile.current ?? 0)) > Double(held) + 0.5
                         try hold(asks == (chance > 1 - level), "\(level) of \(held): \(quantile), \(chance)")
                     }
                 }

@@ -43,12 +43,12 @@ struct QualityTests {
         return tallies
     }
 
-    /// A stationary series has nominal coverage in the limit; ties of integers push it up. Of 150 forecasts or so, those
-    /// of the longest horizon judged overlap by a factor of three: sqrt(.8 * .2 / 50) = .057, so two standard errors.
+    /// A stationary series has nominal coverage in the limit; ties of integers push it up. Of 110 forecasts or so, those
+    /// of the longest horizon judged overlap by a factor of three: one standard error is sqrt(.8 * .2 / 40) = .063.
     @Test func stationaryIntervalsCoverWhatTheySay() {
-        let tallies = judge(TraceShape(mean: 30, amplitude: 0), seeds: 31..<35)
+        let tallies = judge(TraceShape(mean: 30, amplitude: 0), seeds: 31..<34)
         for tally in tallies.dropLast() {
-            #expect(tally.forecasts > 130)
+            #expect(tally.forecasts > 90)
             let coverage = tally.inside80 / tally.forecasts
             #expect(coverage >= 0.7 && coverage <= 0.9, "coverage80 \(coverage)")
             let under = tally.peakUnder95 / tally.forecasts
@@ -61,11 +61,11 @@ struct QualityTests {
         TraceShape(mean: 12, amplitude: 0.3, bursts: 8, burstSize: 12),
     ])
     func peaksOfMovingSeriesStayUnderTheirQuantile(shape: TraceShape) {
-        for tally in judge(shape, seeds: 41..<45).dropLast() {
+        for tally in judge(shape, seeds: 41..<43).dropLast() {
             let under = tally.peakUnder95 / tally.forecasts
             #expect(under >= 0.9, "peak .95 held \(under)")
             let gap = (tally.exceedanceSaid - tally.exceeded) / tally.forecasts
-            #expect(abs(gap) < 0.2, "said \(tally.exceedanceSaid), happened \(tally.exceeded) of \(tally.forecasts)")
+            #expect(abs(gap) < 0.15, "said \(tally.exceedanceSaid), happened \(tally.exceeded) of \(tally.forecasts)")
         }
     }
 
@@ -79,21 +79,20 @@ struct QualityTests {
         }
     }
 
-    private func lossRatio(_ shape: TraceShape, horizon: Int, seeds: Range<UInt64>) throws -> Double {
-        var ratio = 1.0
-        for seed in seeds {
-            let profile = Compressed.profile(Compressed.samples(shape, seed: seed, days: 6))
-            let forecast = profile.profile().horizons[horizon]
-            ratio *= try #require(forecast.loss) / #require(forecast.baselineLoss)
+    /// Own loss by the baseline's, by horizon: the geometric mean over two seeds.
+    private func lossRatios(_ shape: TraceShape, seeds: (UInt64, UInt64)) throws -> [Double] {
+        let pair = try [seeds.0, seeds.1].map { seed in
+            try Compressed.profile(Compressed.samples(shape, seed: seed, days: 6)).profile().horizons.map { forecast in
+                try #require(forecast.loss) / #require(forecast.baselineLoss)
+            }
         }
-        // The geometric mean of four, without a math library.
-        return ratio.squareRoot().squareRoot()
+        return zip(pair[0], pair[1]).map { ($0 * $1).squareRoot() }
     }
 
     @Test func theDailyShapeBeatsPlainIncrements() throws {
-        let diurnal = TraceShape(mean: 40, amplitude: 0.7)
-        #expect(try lossRatio(diurnal, horizon: 2, seeds: 61..<65) < 0.9)
-        #expect(try lossRatio(diurnal, horizon: 3, seeds: 61..<65) < 0.6)
+        let ratios = try lossRatios(TraceShape(mean: 40, amplitude: 0.7), seeds: (61, 62))
+        #expect(ratios[2] < 0.9)
+        #expect(ratios[3] < 0.6)
     }
 
     @Test(arguments: [
@@ -101,9 +100,8 @@ struct QualityTests {
         TraceShape(mean: 12, amplitude: 0.3, bursts: 8, burstSize: 12), TraceShape(mean: 30, growth: 0.15),
     ])
     func neverMuchWorseThanPlainIncrements(shape: TraceShape) throws {
-        for horizon in Compressed.horizons.indices {
-            #expect(try lossRatio(shape, horizon: horizon, seeds: 71..<75) < 1.06)
-        }
+        let ratios = try lossRatios(shape, seeds: (71, 72))
+        #expect(ratios.allSatisfy { $0 < 1.06 }, "\(ratios)")
     }
 
     /// Once the season turns upside down, what was learned misleads until its losses have been counted.
@@ -114,7 +112,7 @@ struct QualityTests {
         }
         var profile = DemandProfile(configuration: Compressed.configuration)
         var states: [ProfileState] = []
-        for index in 0..<9000 {
+        for index in 0..<7200 {
             let sample = DemandSample(concurrent: level(index), peak: level(index), launches: 1, stops: 1)
             profile.observe(sample, at: .milliseconds(200 * index))
             if states.last != profile.state { states.append(profile.state) }
