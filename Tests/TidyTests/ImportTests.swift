@@ -53,7 +53,7 @@ private let allowed: [String: Set<String>] = {
         ]),
 
         "SimulationKit": ["FoundationEssentials", "Glibc", "NetworkTypes", "Synchronization"],
-        "NamespaceKit": system.union(["CNamespaceKit", "Foundation", "Netlink", "NetworkTypes"]),
+        "NamespaceKit": system.union(["CNamespaceKit", "Foundation", "LocalAPI", "Netlink", "NetworkTypes"]),
     ]
 }()
 

@@ -6,10 +6,12 @@ import Testing
 
     @Test func filesStayShort() throws {
         for file in Repository.swiftFiles {
-            #expect(file.lines.count <= Self.fileLinesMax, "\(file.path) has \(file.lines.count) lines: split it")
+            // The text after the last line end is no line.
+            let count = file.lines.count - 1
+            #expect(count <= Self.fileLinesMax, "\(file.path) has \(count) lines: split it")
         }
         for path in Repository.files(in: ["CShims"], extensions: ["c", "h"]) {
-            let count = try Repository.text(path).split(separator: "\n", omittingEmptySubsequences: false).count
+            let count = try Repository.text(path).split(separator: "\n", omittingEmptySubsequences: false).count - 1
             #expect(count <= Self.fileLinesMax, "\(path) has \(count) lines: split it")
         }
     }
