@@ -1,14 +1,20 @@
 import Forecasting
+import Foundation
 import SimulationKit
 
 /// Work of the profiler: one sample in, one profile out, for an application with a week of history.
 enum ForecastBenchmark {
-    @Sendable static func run() async {
+    /// Microseconds: 100,000 series at one sample each 10 s are then two thirds of one core.
+    private static let sampleMax = 64.0
+    private static let bytesMax = 16_384.0
+
+    @Sendable static func run() async throws {
         let shape = TraceShape(mean: 200, bursts: 4, burstSize: 40)
         let trace = SyntheticTrace(seed: 7, shapes: [shape], days: 7)
         let samples = trace.samples(application: 0, every: .seconds(10))
         var profile = DemandProfile(configuration: ProfileConfiguration())
-        await Report.each("forecast: one sample, 7 days", operations: samples.count, warmup: 0) { index in
+        await Report.each("forecast: one sample, 7 days", operations: samples.count, warmup: 0, meanMax: sampleMax) {
+            index in
             let sample = samples[index]
             profile.observe(
                 DemandSample(
@@ -22,5 +28,27 @@ enum ForecastBenchmark {
         await Report.each("forecast: one peak quantile", operations: 10_000) { _ in
             precondition(learned.peakQuantile(0.95, lead: .seconds(120)) != nil)
         }
+        try measureBytes()
+    }
+
+    /// By the resident memory of this process, so that array headers and rounding count.
+    private static func measureBytes() throws {
+        let configuration = ProfileConfiguration()
+        let count = 4000
+        let before = try residentBytes()
+        var series = (0..<count).map { _ in DemandProfile(configuration: configuration) }
+        for index in series.indices {
+            series[index].observe(DemandSample(concurrent: 1, peak: 1, launches: 1, stops: 0), at: .zero)
+        }
+        let used = Double(try residentBytes() - before)
+        precondition(series.allSatisfy { $0.samples == 1 })
+        Results.note("forecast: memory of one series", used / Double(count), "bytes", bar: bytesMax)
+    }
+
+    /// Second field of `/proc/self/statm`, in pages (proc(5)).
+    private static func residentBytes() throws -> Int {
+        let fields = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
+        guard fields.count > 1, let pages = Int(fields[1]) else { throw CocoaError(.fileReadCorruptFile) }
+        return pages * Int(getpagesize())
     }
 }

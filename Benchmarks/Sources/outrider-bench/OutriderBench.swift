@@ -1,11 +1,12 @@
 import Foundation
 
-/// Runs the benchmarks named on the command line, or all.
+/// Runs the benchmarks named on the command line, or all; writes `.build/bench/NAME.json` for each. Exit code 1 when a bar
+/// was missed.
 @main
 struct OutriderBench {
     static let benchmarks: [(name: String, run: @Sendable () async throws -> Void)] = [
-        ("addresses", AddressBenchmark.run), ("forecast", ForecastBenchmark.run), ("varlink", VarlinkBenchmark.run),
-        ("netlink", NetlinkBenchmark.run),
+        ("addresses", { AddressBenchmark.run() }), ("forecast", { try await ForecastBenchmark.run() }),
+        ("varlink", { try await VarlinkBenchmark.run() }), ("netlink", { try await NetlinkBenchmark.run() }),
     ]
 
     static func main() async {
@@ -17,13 +18,20 @@ struct OutriderBench {
             exit(64)
         }
         Report.heading()
+        var missed: [Metric] = []
         for benchmark in benchmarks where names.isEmpty || names.contains(benchmark.name) {
             do {
                 try await benchmark.run()
+                missed += try Results.write(benchmark.name)
             } catch {
                 FileHandle.standardError.write(Data("outrider-bench: \(benchmark.name): \(error)\n".utf8))
                 exit(1)
             }
         }
+        for metric in missed {
+            let text = "outrider-bench: \(metric.metric) is \(metric.value) \(metric.unit), bar \(metric.bar ?? 0)\n"
+            FileHandle.standardError.write(Data(text.utf8))
+        }
+        if !missed.isEmpty { exit(1) }
     }
 }

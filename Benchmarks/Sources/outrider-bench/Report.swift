@@ -16,9 +16,12 @@ enum Report {
     }
 
     /// Every operation timed.
-    static func each(_ name: String, operations: Int, warmup: Int = 100, _ body: (Int) async throws -> Void)
-        async rethrows
-    {
+    ///
+    /// - Parameter meanMax: bar of the mean in microseconds.
+    static func each(
+        _ name: String, operations: Int, warmup: Int = 100, meanMax: Double? = nil,
+        _ body: (Int) async throws -> Void
+    ) async rethrows {
         let clock = ContinuousClock()
         for index in 0..<warmup { try await body(index) }
         var singles: [Duration] = []
@@ -29,18 +32,22 @@ enum Report {
             try await body(warmup + index)
             singles.append(before.duration(to: clock.now))
         }
-        line(name, operations: operations, elapsed: start.duration(to: clock.now), singles: singles)
+        line(name, operations: operations, elapsed: start.duration(to: clock.now), singles: singles, meanMax: meanMax)
     }
 
-    private static func line(_ name: String, operations: Int, elapsed: Duration, singles: [Duration]) {
+    private static func line(
+        _ name: String, operations: Int, elapsed: Duration, singles: [Duration], meanMax: Double? = nil
+    ) {
         let sorted = singles.sorted()
-        func quantile(_ level: Double) -> String {
+        func quantile(_ level: Double, _ metric: String) -> String {
             guard !sorted.isEmpty else { return "-" }
-            let value = sorted[min(sorted.count - 1, Int(Double(sorted.count) * level))]
-            return String(format: "%.1f", seconds(value) * 1e6)
+            let value = seconds(sorted[min(sorted.count - 1, Int(Double(sorted.count) * level))]) * 1e6
+            Results.add("\(name), \(metric)", value, "us")
+            return String(format: "%.1f", value)
         }
+        Results.add("\(name), mean", seconds(elapsed) / Double(operations) * 1e6, "us", bar: meanMax)
         let rate = String(format: "%.0f", Double(operations) / seconds(elapsed))
-        let columns = [("\(operations)", 12), (rate, 13), (quantile(0.5), 11), (quantile(0.99), 11)]
+        let columns = [("\(operations)", 12), (rate, 13), (quantile(0.5, "p50"), 11), (quantile(0.99, "p99"), 11)]
         let cells = columns.map { text, width in String(repeating: " ", count: max(0, width - text.count)) + text }
         print(name.padding(toLength: 41, withPad: " ", startingAt: 0) + cells.joined())
     }

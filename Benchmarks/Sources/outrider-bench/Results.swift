@@ -1,0 +1,46 @@
+import Foundation
+import Synchronization
+
+/// One figure of a benchmark.
+struct Metric: Codable, Sendable {
+    var metric: String
+    var value: Double
+    var unit: String
+    /// The figure must not exceed this; nil when nothing is promised.
+    var bar: Double?
+    var ok: Bool
+}
+
+/// The figures of the running benchmark, for `.build/bench/NAME.json`.
+enum Results {
+    private static let collected = Mutex<[Metric]>([])
+
+    static func add(_ metric: String, _ value: Double, _ unit: String, bar: Double? = nil) {
+        collected.withLock {
+            $0.append(Metric(metric: metric, value: value, unit: unit, bar: bar, ok: bar.map { value <= $0 } ?? true))
+        }
+    }
+
+    /// A figure that is no latency, also on the table.
+    static func note(_ metric: String, _ value: Double, _ unit: String, bar: Double? = nil) {
+        add(metric, value, unit, bar: bar)
+        let text = String(format: "%.1f %@", value, unit) + (bar.map { String(format: " (bar %.0f)", $0) } ?? "")
+        print(metric.padding(toLength: 41, withPad: " ", startingAt: 0) + " " + text)
+    }
+
+    /// Writes what was collected since the last call.
+    ///
+    /// - Returns: the metrics that missed their bar.
+    static func write(_ name: String) throws -> [Metric] {
+        let metrics = collected.withLock { metrics in
+            defer { metrics = [] }
+            return metrics
+        }
+        let folder = URL(filePath: ".build/bench", directoryHint: .isDirectory)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        try encoder.encode(metrics).write(to: folder.appending(path: "\(name).json"))
+        return metrics.filter { !$0.ok }
+    }
+}
