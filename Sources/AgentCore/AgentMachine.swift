@@ -49,8 +49,9 @@ public struct AgentMachine: Sendable {
     var acknowledged = Position.zero
     /// Highest position that journal and kernel carry.
     var applied = Position.zero
-    /// The data plane has been told everything once.
-    var desireSent = false
+    /// What the data plane must be told once there is one.
+    var recoveredState: (position: Position, changes: [DataplaneChange])?
+    var desireSent: Bool { recoveredState == nil }
     /// Position of the last update given to the data plane.
     var submitted = Position.zero
     /// An update that the kernel did not take whole, and when to try again.

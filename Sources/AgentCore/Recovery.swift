@@ -23,6 +23,7 @@ extension AgentMachine {
         claimPorts()
         for bound in durable.bindings.values where bound.binding.state == .bound { arrive(bound.binding.application) }
         report(ports: kernelPorts.count, into: &effects)
+        recoveredState = (durable.position, wholeState)
         if let grant = durable.grant, isOurs(grant) {
             effects.append(.ensureOverlay(grant, adoptOnly: durable.recovering))
             startWindow(at: now)
@@ -32,14 +33,18 @@ extension AgentMachine {
         return effects
     }
 
-    /// Gives the data plane everything that it must carry. There is none to give it to before a grant of this boot.
+    /// Gives the data plane everything that the journal said at start. There is none to give it to before a grant of this
+    /// boot, and what came since goes through the journal first.
     mutating func desire(into effects: inout [AgentEffect]) {
-        guard !desireSent else { return }
-        desireSent = true
+        guard let (position, changes) = recoveredState else { return }
+        recoveredState = nil
+        submitted = position
+        effects.append(.dataplane(changes, expect(.update(position))))
+    }
+
+    private var wholeState: [DataplaneChange] {
         let bound = durable.byInterface.values.filter { ports[$0] != nil }.sorted()
-        let changes = durable.dataplaneWithoutPorts + bound.compactMap { port(of: $0) }.map(DataplaneChange.setPort)
-        submitted = durable.position
-        effects.append(.dataplane(changes, expect(.update(submitted))))
+        return durable.dataplaneWithoutPorts + bound.compactMap { port(of: $0) }.map(DataplaneChange.setPort)
     }
 
     /// Ports whose mark agrees with the journal are the bindings' own.

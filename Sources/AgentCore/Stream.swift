@@ -17,13 +17,15 @@ extension AgentMachine {
     }
 
     private var hello: Hello {
-        let leases = durable.leases.values.map {
+        // Only what a crash right now would leave true: a drain is not promised before its record is durable.
+        let leases = durable.leases.map { block, lease in
             LeaseRecord(
-                block: $0.order.block, application: $0.order.application, epoch: $0.order.epoch, drained: $0.drained)
+                block: block, application: lease.order.application, epoch: lease.order.epoch,
+                drained: lease.drained && drainRecords[block, default: 0] <= durableSequence)
         }
         return Hello(
             fingerprint: configuration.fingerprint, vtep: configuration.vtep, underlayMTU: configuration.underlayMTU,
-            position: durable.position, journalSequence: durable.sequence, version: configuration.version,
+            position: durable.position, journalSequence: durableSequence, version: configuration.version,
             leases: leases.sorted { $0.block < $1.block },
             bindings: durable.bindings.values.map(\.binding).sorted { $0.sni < $1.sni } + unknownBindings,
             recovering: durable.recovering, aggregateSequence: aggregateSequence + 1)
@@ -101,14 +103,22 @@ extension AgentMachine {
         deleteUnknownPorts(into: &effects)
         acknowledge(into: &effects)
         serveWaiting(at: now, into: &effects)
+        // The snapshot may have come before the grant was durable: its marks still want their answers.
+        for lease in durable.leases.values.filter(\.order.marked).sorted(by: { $0.order.block < $1.order.block }) {
+            evaluateDrain(of: lease.order.block, isOrder: true, at: now, into: &effects)
+        }
     }
 
     private mutating func refuse(code: String, reason: String, into effects: inout [AgentEffect]) {
         effects.append(.notice(.refused(code: code, reason: reason)))
-        journal([.refused(code: code, reason: reason)], into: &effects)
+        if durable.refusal != Refusal(code: code, reason: reason) {
+            journal([.refused(code: code, reason: reason)], into: &effects)
+        }
         for interface in launches.keys.sorted() where launches[interface]?.phase == .waiting {
             failLaunch(interface, with: .notGranted(reason: reason), into: &effects)
         }
+        // The reason may pass (a replaced machine that still reported): the next stream asks again.
+        effects.append(.reconnect(reason: "refused: \(code)"))
     }
 
     private mutating func take(

@@ -66,7 +66,8 @@ import Testing
     }
 
     @Test func goldenBytes() throws {
-        #expect(JournalRecord.drained(Rig.block(0x1000, 16), Epoch(300)).encoded() == [1, 9, 0x80, 0x20, 4, 0xAC, 0x02])
+        #expect(
+            JournalRecord.drained(Rig.block(0x1000, 16), Epoch(300)).encoded() == [1, 9, 0x80, 0x20, 4, 0xAC, 0x02])
         #expect(throws: JournalRecordError.unknownVersion(2)) { try JournalRecord(decoding: [2, 9]) }
         #expect(throws: JournalRecordError.unknownKind(99)) { try JournalRecord(decoding: [1, 99]) }
     }

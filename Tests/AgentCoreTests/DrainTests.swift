@@ -82,7 +82,7 @@ import Testing
         rig.sent = []
         rig.connect()
         rig.snapshot(2, [Self.mark])
-        #expect(rig.drainAnswers == [Self.answer(.drained)])
+        #expect(!rig.drainAnswers.isEmpty && rig.drainAnswers.allSatisfy { $0 == Self.answer(.drained) })
         let id = rig.submitAttach(Rig.vm(1), timeout: .seconds(1))
         rig.settle()
         #expect(rig.replies[id] == nil)

@@ -36,6 +36,7 @@ struct Rig {
     var nextIndex = 10
     var nextPortFailure: PortFailure?
     var nextDataplaneFailure: String?
+    var unapplied: [DataplaneChange] = []
     var problems: [String] = []
     /// When an identifier's port went, for the cooldown.
     var freedAt: [SessionNetworkID: Instant] = [:]
@@ -67,6 +68,8 @@ struct Rig {
         seed += 1
         journalQueue = []
         kernelQueue = []
+        // The desired state is the process's; the rig starts it over to see that recovery says it whole.
+        unapplied = []
         openPorts = []
         localBlocks = []
         remoteBlocks = []
@@ -154,12 +157,15 @@ struct Rig {
         guard !kernelQueue.isEmpty else { return }
         switch kernelQueue.removeFirst() {
         case .dataplane(let changes, let token):
+            // What failed stays desired and goes in with the next change.
+            unapplied += changes
             if let reason = nextDataplaneFailure {
                 nextDataplaneFailure = nil
                 feed(.dataplaneApplied(token, .failure(DataplaneFailure(reason: reason))))
                 return
             }
-            for change in changes { carry(change) }
+            for change in unapplied { carry(change) }
+            unapplied = []
             feed(.dataplaneApplied(token, .success(())))
         case .createPort(let order, let token): make(order.port, token)
         case .movePort(let move, let token): make(move.port, token)

@@ -13,7 +13,9 @@ extension Rig {
         SNIBlock(first: SessionNetworkID(unchecked: first), size: size).unsafelyKnown
     }
 
-    static func vm(_ number: Int, nic: Int = 0) -> VMInterface { VMInterface(vm: "vm\(number)", nic: nic).unsafelyKnown }
+    static func vm(_ number: Int, nic: Int = 0) -> VMInterface {
+        VMInterface(vm: "vm\(number)", nic: nic).unsafelyKnown
+    }
 
     static func lease(
         _ first: UInt32, size: Int = 4, _ application: ApplicationID = Rig.appA, epoch: UInt64 = 1, staged: Bool = true,
@@ -21,7 +23,8 @@ extension Rig {
     ) -> StateOperation {
         .setLease(
             LeaseOrder(
-                block: block(first, size), application: application, epoch: Epoch(epoch), staged: staged, marked: marked,
+                block: block(first, size), application: application, epoch: Epoch(epoch), staged: staged,
+                marked: marked,
                 force: force, fromReserved: fromReserved))
     }
 

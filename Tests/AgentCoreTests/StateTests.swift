@@ -57,7 +57,8 @@ import Testing
 
     @Test func staleEpochsChangeNothing() {
         var rig = Rig.ready([Rig.lease(0x1000, epoch: 5)])
-        rig.delta(2, [Rig.lease(0x1000, epoch: 4, staged: false, marked: true), .removeLease(Rig.block(0x1000), Epoch(4))])
+        rig.delta(
+            2, [Rig.lease(0x1000, epoch: 4, staged: false, marked: true), .removeLease(Rig.block(0x1000), Epoch(4))])
         #expect(rig.status?.leases.first?.lease.epoch == Epoch(5))
         #expect(rig.drainAnswers.isEmpty)
         #expect(rig.notices.count { if case .staleEpoch = $0 { true } else { false } } == 2)
@@ -132,7 +133,8 @@ import Testing
         _ = rig.attach(Rig.vm(1))
         _ = rig.attach(Rig.vm(2))
         let last = try #require(
-            rig.sent.compactMap { if case .bindingReport(let report) = $0 { report.journalSequence } else { nil } }.last)
+            rig.sent.compactMap { if case .bindingReport(let report) = $0 { report.journalSequence } else { nil } }.last
+        )
         rig.feed(.disconnected)
         rig.sent = []
         rig.connect()
