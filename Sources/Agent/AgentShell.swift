@@ -1,6 +1,7 @@
 import AgentCore
 import Dataplane
 import FleetProtocol
+import Journal
 import Logging
 import NetworkTypes
 
@@ -10,8 +11,9 @@ import NetworkTypes
 /// so a slow disk or kernel never delays the next input.
 actor AgentShell: CoordinatorLinkOwner {
     private var machine: AgentMachine
-    private let journal: WorkQueue<JournalWork>
+    private let journal: Journal
     private let kernel: WorkQueue<KernelWork>
+    private let outcomes: WorkQueue<AgentInput>
     private let clock: BootClock
     private let logger: Logger
     private var outbound: OutboundStream?
@@ -19,13 +21,19 @@ actor AgentShell: CoordinatorLinkOwner {
     private var lastRequest: UInt64 = 0
     private var stopped = false
 
+    /// Deadlines closer together than this share a tick.
+    static let tickMin = Duration.milliseconds(5)
+    /// A deadline that an input creates is noticed at most this late.
+    static let tickMax = Duration.milliseconds(100)
+
     init(
-        machine: AgentMachine, journal: WorkQueue<JournalWork>, kernel: WorkQueue<KernelWork>, clock: BootClock,
-        logger: Logger
+        machine: AgentMachine, journal: Journal, kernel: WorkQueue<KernelWork>, outcomes: WorkQueue<AgentInput>,
+        clock: BootClock, logger: Logger
     ) {
         self.machine = machine
         self.journal = journal
         self.kernel = kernel
+        self.outcomes = outcomes
         self.clock = clock
         self.logger = logger
     }
@@ -41,8 +49,21 @@ actor AgentShell: CoordinatorLinkOwner {
         perform(machine.handle(input, at: clock.now))
     }
 
-    func feed(_ inputs: [AgentInput]) {
-        for input in inputs { feed(input) }
+    /// Feeds what journal and kernel report, in their order, until the queue is finished.
+    func takeOutcomes() async {
+        await outcomes.consume { inputs in
+            for input in inputs { feed(input) }
+        }
+    }
+
+    /// Lets the machine notice that time passes, until cancelled.
+    func tick() async throws {
+        while true {
+            let now = clock.now
+            let wait = machine.nextDeadline.map { max($0 - now, Self.tickMin) } ?? Self.tickMax
+            try await Task.sleep(for: min(wait, Self.tickMax))
+            feed(.tick)
+        }
     }
 
     /// Hands a local call to the machine and waits for its reply.
@@ -59,6 +80,7 @@ actor AgentShell: CoordinatorLinkOwner {
     /// Answers whoever still waits; kernel state stays as it is.
     func stop() {
         stopped = true
+        outcomes.finish()
         outbound?.close()
         for (_, continuation) in pending {
             continuation.resume(returning: .failure(.notGranted(reason: "the agent is stopping; try again")))
@@ -91,6 +113,13 @@ actor AgentShell: CoordinatorLinkOwner {
 
     // MARK: Effects
 
+    private static func outcome(_ result: Result<UInt64, JournalError>, success: AgentInput) -> AgentInput {
+        switch result {
+        case .success: success
+        case .failure(let error): .journalFailed(reason: error.description)
+        }
+    }
+
     private func perform(_ effects: [AgentEffect]) {
         for effect in effects { perform(effect) }
     }
@@ -98,8 +127,15 @@ actor AgentShell: CoordinatorLinkOwner {
     private func perform(_ effect: AgentEffect) {
         switch effect {
         case .journal(let records, let first, let token):
-            journal.put(.append(records, firstSequence: first, token))
-        case .checkpoint(let record, let sequence): journal.put(.checkpoint(record, sequence: sequence))
+            let outcomes = outcomes
+            journal.submit(records.map { $0.encoded() }, firstSequence: first) { result in
+                outcomes.put(Self.outcome(result, success: .journaled(token)))
+            }
+        case .checkpoint(let record, let sequence):
+            let outcomes = outcomes
+            journal.submitRotation(record.encoded(), sequence: sequence) { result in
+                if case .failure = result { outcomes.put(Self.outcome(result, success: .tick)) }
+            }
         case .dataplane(let changes, let token): kernel.put(.apply(changes, token))
         case .ensureOverlay(let grant, let adoptOnly): kernel.put(.ensureOverlay(grant, adoptOnly: adoptOnly))
         case .createPort(let order, let token): kernel.put(.createPort(order, token))
@@ -116,12 +152,6 @@ actor AgentShell: CoordinatorLinkOwner {
         case .notice(let notice): notice.write(to: logger)
         }
     }
-}
-
-/// One piece of journal work, in the order of the effects.
-enum JournalWork: Sendable {
-    case append([JournalRecord], firstSequence: UInt64, Token)
-    case checkpoint(JournalRecord, sequence: UInt64)
 }
 
 /// One piece of kernel work, in the order of the effects.

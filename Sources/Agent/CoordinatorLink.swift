@@ -1,6 +1,6 @@
 import AgentCore
 import ControlAPI
-import ControlAPIMapping
+import FleetMapping
 import FleetProtocol
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix

@@ -1,6 +1,7 @@
 import AgentCore
 import Dataplane
 import FleetProtocol
+import Logging
 import Netlink
 import NetworkTypes
 
@@ -37,8 +38,8 @@ extension KernelWorker {
     func movePort(_ move: PortMove) -> Result<PortFacts, PortFailure> {
         guard let kernel else { return .failure(.failed("the overlay is not up")) }
         do throws(NetlinkError) {
-            let source = try move.namespace.map { (path) throws(NetlinkError) in try NamespaceSockets(path: path) }
-            let origin = source ?? namespace.host
+            var origin = namespace.host
+            if let path = move.namespace { origin = try NamespaceSockets(path: path) }
             guard let link = try RouteSocket(in: origin).link(named: move.from) else {
                 return .failure(.noSuchPort("\(move.from) in \(origin.namespace.path)"))
             }

@@ -145,7 +145,7 @@ actor KernelWorker {
 
     private func observe(_ kernel: KernelDataplane) {
         do throws(NetlinkError) {
-            state?.resync(try kernel.dump(KernelKind.all + [.element(.vtep)]))
+            state?.resync(try kernel.dump())
         } catch {
             logger.error("kernel state could not be read", metadata: ["reason": "\(error)"])
         }

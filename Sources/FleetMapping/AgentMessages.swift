@@ -1,6 +1,7 @@
 public import ControlAPI
 public import FleetProtocol
-public import NetworkTypes
+import NetworkTypes
+import SwiftProtobuf
 
 extension Outrider_V1_AgentMessage {
     /// The message form of what an agent says.

@@ -1,6 +1,7 @@
 public import ControlAPI
 public import FleetProtocol
 public import NetworkTypes
+import SwiftProtobuf
 
 extension Outrider_V1_CoordinatorMessage {
     /// The message form of what the coordinator says.

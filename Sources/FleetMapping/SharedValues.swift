@@ -5,14 +5,14 @@ public import NetworkTypes
 // Conversions of the small values that stream and unary messages share.
 
 /// Parses one text-coded value or names the field that carries the wrong one.
-func parse<Value: LosslessStringConvertible>(_ text: String, _ field: String) throws(MappingError) -> Value {
+package func parse<Value: LosslessStringConvertible>(_ text: String, _ field: String) throws(MappingError) -> Value {
     guard let value = Value(text) else {
         throw MappingError(field: field, detail: "'\(text)' is not a valid \(Value.self)")
     }
     return value
 }
 
-func parseSNI(_ raw: UInt32, _ field: String) throws(MappingError) -> SessionNetworkID {
+package func parseSNI(_ raw: UInt32, _ field: String) throws(MappingError) -> SessionNetworkID {
     guard let sni = SessionNetworkID(raw) else {
         throw MappingError(field: field, detail: "\(raw) does not fit 24 bits; identifiers are 0 ... 16777215")
     }
@@ -158,5 +158,5 @@ extension Outrider_V1_BindingRecord {
     }
 }
 
-func milliseconds(_ duration: Duration) -> UInt64 { UInt64(max(0, duration.inNanoseconds / 1_000_000)) }
-func duration(milliseconds: UInt64) -> Duration { .milliseconds(Int64(clamping: milliseconds)) }
+package func milliseconds(_ duration: Duration) -> UInt64 { UInt64(max(0, duration.inNanoseconds / 1_000_000)) }
+package func duration(milliseconds: UInt64) -> Duration { .milliseconds(Int64(clamping: milliseconds)) }

@@ -1,0 +1,166 @@
+import AgentCore
+public import DaemonSupport
+import FleetProtocol
+import Journal
+import LocalAPI
+import Logging
+import Netlink
+import NetworkTypes
+import ServiceLifecycle
+
+/// The agent as a process: recovery, then the services around the shell.
+public struct AgentDaemon: Sendable {
+    let settings: AgentSettings
+    let shell: AgentShell
+    let worker: KernelWorker
+    let kernelWork: WorkQueue<KernelWork>
+    let outcomes: WorkQueue<AgentInput>
+    let journal: Journal
+    let link: CoordinatorLink
+    let local: VarlinkServer
+    let logger: Logger
+
+    /// Runs until SIGTERM or SIGINT. Stopping changes no kernel state.
+    ///
+    /// - Throws: ``AgentStartError``, `NetlinkError`, `JournalError`, `VarlinkServerError`; see ``exitCode(for:)``.
+    public static func run(
+        settings: AgentSettings, configurationFile: String, environment: DaemonEnvironment
+    ) async throws {
+        let control = LogControl(level: settings.logLevel)
+        let logger = Logger.daemon(label: "outrider-agent", control: control, journalStream: environment.journalStream)
+        logger.info("starting", metadata: ["version": "\(Version.current)", "configuration": "\(configurationFile)"])
+        let namespace = try OverlayNamespace(path: settings.overlayNamespace, host: NamespaceSockets(path: nil))
+        let lock = try NamespaceLock(namespace.overlay.namespace)
+        let daemon = try await AgentDaemon(settings, namespace: namespace, logger: logger)
+        let notifier = ServiceManagerNotifier(socketPath: environment.notifySocket)
+        defer { withExtendedLifetime(lock) {} }
+        try await Daemon(logger: logger, control: control, notifier: notifier) {
+            try AgentSettings.load(file: configurationFile).logLevel
+        }.run(daemon.services(notifier: notifier))
+    }
+
+    private init(_ settings: AgentSettings, namespace: OverlayNamespace, logger: Logger) async throws {
+        self.settings = settings
+        self.logger = logger
+        let facts = try HostFacts.read(settings, host: namespace.host)
+        let group = try groupID(named: settings.socketGroup)
+        let opened = try Self.openJournal(settings, facts, logger)
+        journal = opened.journal
+        let identity = AgentIdentity(host: settings.host, incarnation: opened.identity.incarnation, boot: facts.boot)
+        var random = SystemRandomNumberGenerator()
+        let machine = AgentMachine(
+            configuration: AgentCoreConfiguration(
+                fingerprint: facts.fingerprint, vtep: settings.vtep, underlayMTU: facts.underlayMTU,
+                version: Version.current), identity: identity, randomSeed: random.next())
+        kernelWork = WorkQueue()
+        outcomes = WorkQueue()
+        worker = KernelWorker(
+            vtep: settings.vtep, namespace: namespace, work: kernelWork, outcomes: outcomes, logger: logger)
+        shell = AgentShell(
+            machine: machine, journal: opened.journal, kernel: kernelWork, outcomes: outcomes, clock: BootClock(),
+            logger: logger)
+        link = CoordinatorLink(
+            host: settings.coordinator.hostText, port: Int(settings.coordinator.port), identity: identity,
+            logger: logger)
+        local = try VarlinkServer.listen(
+            path: settings.socket, group: group, version: Version.current,
+            agent: LocalService(shell: shell, worker: worker))
+        let ports = try await worker.adoptPorts()
+        await shell.recover(opened.entries, ports: ports, journalLost: opened.isNew && !ports.isEmpty)
+    }
+
+    private static func openJournal(
+        _ settings: AgentSettings, _ facts: HostFacts, _ logger: Logger
+    ) throws -> AgentJournal {
+        do {
+            return try AgentJournal.open(
+                directory: settings.stateDirectory, fingerprint: facts.fingerprint, logger: logger)
+        } catch is ForeignJournal {
+            return try AgentJournal.open(
+                directory: settings.stateDirectory, fingerprint: facts.fingerprint, logger: logger)
+        }
+    }
+
+    /// In starting order; they end in reverse.
+    private func services(notifier: ServiceManagerNotifier) -> [any Service] {
+        [
+            KernelService(worker: worker, work: kernelWork), MachineService(shell: shell, journal: journal),
+            RhythmService(settings: settings, work: kernelWork), LinkService(link: link, shell: shell),
+            SocketService(server: local, settings: settings, notifier: notifier, logger: logger),
+        ]
+    }
+}
+
+/// The kernel's writer. Ends last, after everything that was decided has been written.
+private struct KernelService: Service {
+    let worker: KernelWorker
+    let work: WorkQueue<KernelWork>
+    func run() async throws {
+        try await withGracefulShutdownHandler {
+            await worker.run()
+        } onGracefulShutdown: {
+            work.finish()
+        }
+    }
+}
+
+/// The machine's inputs from journal, kernel and clock.
+private struct MachineService: Service {
+    let shell: AgentShell
+    let journal: Journal
+    func run() async throws {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await shell.takeOutcomes() }
+            group.addTask {
+                try? await cancelWhenGracefulShutdown { try await shell.tick() }
+                await shell.stop()
+            }
+            await group.waitForAll()
+        }
+        await journal.close()
+    }
+}
+
+/// Asks for samples and audits at their intervals.
+private struct RhythmService: Service {
+    let settings: AgentSettings
+    let work: WorkQueue<KernelWork>
+    func run() async throws {
+        let (sample, audit) = (settings.sampleInterval, settings.reconcileInterval)
+        try? await cancelWhenGracefulShutdown {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await every(sample) { work.put(.sample) } }
+                group.addTask { try await every(audit) { work.put(.resync(reason: "audit")) } }
+                try await group.waitForAll()
+            }
+        }
+    }
+}
+
+private func every(_ interval: Duration, _ body: @Sendable () -> Void) async throws {
+    while true {
+        try await Task.sleep(for: interval)
+        body()
+    }
+}
+
+private struct LinkService: Service {
+    let link: CoordinatorLink
+    let shell: AgentShell
+    func run() async throws {
+        await cancelWhenGracefulShutdown { await link.run(owner: shell) }
+    }
+}
+
+private struct SocketService: Service {
+    let server: VarlinkServer
+    let settings: AgentSettings
+    let notifier: ServiceManagerNotifier
+    let logger: Logger
+    func run() async throws {
+        logger.warning("the coordinator is reached without encryption: use a network that you trust")
+        logger.info("ready", metadata: ["socket": "\(settings.socket)"])
+        notifier.ready(status: "serving \(settings.socket)")
+        await cancelWhenGracefulShutdown { await server.run() }
+    }
+}

@@ -1,0 +1,76 @@
+import CSystemShim
+public import DaemonSupport
+import FoundationEssentials
+import Glibc
+import Netlink
+import NetworkTypes
+
+/// Verbs besides `run`: the overlay's namespace comes and goes only by these.
+public enum AgentVerbs {
+    /// Makes the overlay's namespace.
+    ///
+    /// - Returns: false when it was there already; its sysctls are then set again.
+    public static func createNamespace(_ settings: AgentSettings) throws -> Bool {
+        do throws(NetlinkError) {
+            try OverlayNamespace.create(path: settings.overlayNamespace)
+            return true
+        } catch {
+            guard error.isExists else { throw error }
+            try OverlayNamespace(path: settings.overlayNamespace, host: NamespaceSockets(path: nil)).configure()
+            return false
+        }
+    }
+
+    /// Takes away everything that the agent put into the kernel, and with `purge` its journal.
+    ///
+    /// Refused while an agent works in the namespace, and while VMs are attached unless `force`. Safe to repeat.
+    /// - Returns: what was removed, for people.
+    public static func teardown(_ settings: AgentSettings, force: Bool, purge: Bool) throws -> [String] {
+        var removed: [String] = []
+        let host = try NamespaceSockets(path: nil)
+        if let namespace = try existing(settings.overlayNamespace, host: host) {
+            removed += try remove(namespace, path: settings.overlayNamespace, force: force)
+        }
+        if purge {
+            for name in ["journal", "journal.lock", "journal.new"] {
+                let file = "\(settings.stateDirectory)/\(name)"
+                guard FileManager.default.fileExists(atPath: file) else { continue }
+                try FileManager.default.removeItem(atPath: file)
+                removed.append(file)
+            }
+        }
+        return removed
+    }
+
+    private static func existing(_ path: String, host: NamespaceSockets) throws -> OverlayNamespace? {
+        do throws(NetlinkError) {
+            return try OverlayNamespace(path: path, host: host)
+        } catch {
+            guard error.isNotFound else { throw error }
+            return nil
+        }
+    }
+
+    private static func remove(_ namespace: OverlayNamespace, path: String, force: Bool) throws -> [String] {
+        let lock = try NamespaceLock(namespace.overlay.namespace)
+        return try withExtendedLifetime(lock) {
+            let route = try RouteSocket(in: namespace.overlay)
+            let ports = try route.ports()
+            guard ports.isEmpty || force else {
+                throw AgentStartError.portsLeft(
+                    ports.map { _, link in "\(link.name) (\(PortMark(link.alias)?.interface.description ?? "?"))" })
+            }
+            var removed: [String] = []
+            for (_, link) in ports where try route.deletePort(named: link.name) { removed.append("port \(link.name)") }
+            let devices = try route.links().filter { $0.vxlan?.isFiltered == true }
+            for device in devices {
+                if let vxlan = device.vxlan {
+                    try NFTables(.underlay(vxlanPort: vxlan.port), in: namespace.host).removeStructure()
+                }
+                if try route.deleteLink(named: device.name) { removed.append("device \(device.name)") }
+            }
+            try OverlayNamespace.delete(path: path)
+            return removed + ["namespace \(path)"]
+        }
+    }
+}

@@ -1,0 +1,64 @@
+import CSystemShim
+import DaemonSupport
+import FoundationEssentials
+import Glibc
+import Netlink
+import NetworkTypes
+
+/// What the machine says of itself.
+struct HostFacts {
+    var boot: BootID
+    var fingerprint: String
+    /// Bytes.
+    var underlayMTU: Int
+
+    static func read(_ settings: AgentSettings, host: NamespaceSockets) throws -> HostFacts {
+        let text = try content(of: settings.bootIDFile)
+        guard let boot = BootID(text) else {
+            throw AgentStartError.file(path: settings.bootIDFile, problem: "'\(text)' is not a UUID (boot-id-file)")
+        }
+        let fingerprint = try content(of: settings.fingerprintFile)
+        guard !fingerprint.isEmpty else {
+            throw AgentStartError.file(path: settings.fingerprintFile, problem: "it is empty (fingerprint-file)")
+        }
+        return HostFacts(boot: boot, fingerprint: fingerprint, underlayMTU: try underlayMTU(settings, host: host))
+    }
+
+    /// The configured MTU, or that of the interface which carries the VTEP.
+    private static func underlayMTU(_ settings: AgentSettings, host: NamespaceSockets) throws -> Int {
+        let route = try RouteSocket(in: host)
+        let carrier = try route.addresses().first { entry in
+            if case .v4(let address, _) = entry.prefix { address == settings.vtep } else { false }
+        }
+        guard let carrier, let link = try route.links().first(where: { $0.index == carrier.index }) else {
+            throw AgentStartError.noSuchEndpoint(settings.vtep.description)
+        }
+        return settings.underlayMTU ?? link.mtu
+    }
+
+    private static func content(of path: String) throws -> String {
+        do {
+            let text = String(decoding: try Data(contentsOf: URL(filePath: path)), as: UTF8.self)
+            return text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        } catch {
+            throw AgentStartError.file(path: path, problem: "cannot be read: \(error)")
+        }
+    }
+}
+
+/// Numeric id of a group by name; `root` needs no lookup.
+func groupID(named name: String) throws(AgentStartError) -> UInt32 {
+    if name == "root" { return 0 }
+    guard let entry = unsafe getgrnam(name) else { throw .noSuchGroup(name) }
+    return unsafe entry.pointee.gr_gid
+}
+
+/// One agent at a time per overlay namespace. The lock lives on the namespace itself and ends with the process.
+struct NamespaceLock {
+    private let namespace: NamespaceDescriptor
+
+    init(_ namespace: NamespaceDescriptor) throws(AgentStartError) {
+        guard outrider_lock_exclusive(namespace.fd) == 0 else { throw .namespaceInUse(namespace.path) }
+        self.namespace = namespace
+    }
+}

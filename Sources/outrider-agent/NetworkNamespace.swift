@@ -1,0 +1,27 @@
+import Agent
+import ArgumentParser
+
+struct NetworkNamespace: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "netns", abstract: "The overlay's network namespace.", subcommands: [Create.self])
+
+    struct Create: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make the overlay's namespace and set its sysctls; does no harm when it is there.",
+            discussion: """
+                Run it outside of any sandbox with a mount namespace of its own: a namespace made inside one dies with it.
+                It outlives the agent; 'outrider-agent teardown' removes it.
+                """)
+        @OptionGroup var configuration: ConfigurationFile
+
+        func run() throws {
+            let settings = try configuration.load()
+            do {
+                let made = try AgentVerbs.createNamespace(settings)
+                print("\(settings.overlayNamespace): \(made ? "made" : "exists, settings applied")")
+            } catch {
+                throw Failure.exit(error)
+            }
+        }
+    }
+}
