@@ -13,14 +13,12 @@ struct Outriderctl: AsyncParsableCommand {
 
             \(ExitStatus.help(ExitStatus.allCases))
             """,
-        version: version,
+        version: Version.current,
         subcommands: [
             StatusCommand.self, CheckCommand.self, PoolCommand.self, ApplicationCommand.self, SessionCommand.self,
             HostCommand.self, RangeCommand.self, ReservationCommand.self, LeaseCommand.self, ForecastCommand.self,
             ReclaimCommand.self, ReclaimedCommand.self, VirtualMachineCommand.self, AgentCommand.self,
         ])
-
-    static let version = "0.1.0"
 
     static func main() async {
         do {
