@@ -98,7 +98,7 @@ enum LocalSocket {
 
     static func groupID(named name: String) -> UInt32? {
         if let number = UInt32(name) { return number }
-        var entry = group()
+        var entry = unsafe group()
         var found = unsafe UnsafeMutablePointer<group>?.none
         var buffer = [CChar](repeating: 0, count: 1 << 16)
         let result = unsafe buffer.withUnsafeMutableBufferPointer { space in

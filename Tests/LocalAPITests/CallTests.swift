@@ -1,0 +1,99 @@
+import LocalAPI
+import NetworkTypes
+import Testing
+
+@Suite struct CallTests {
+    static let application = "00000000-0000-000a-0000-000000000001"
+
+    @Test(arguments: [
+        PortWish.veth(namespace: "/run/netns/vm1", name: "eth0"), .tap(uid: 0, gid: nil), .tap(uid: nil, gid: 107),
+        .later,
+    ])
+    func attachSurvives(port: PortWish) throws {
+        let call = AttachCall(
+            application: try #require(ApplicationID(Self.application)), session: SessionID(UUID128(high: 1, low: 2)),
+            interface: try #require(VMInterface(vm: "vm1", nic: 3)), mac: MACAddress("06:4f:52:00:10:1a"), port: port,
+            timeout: .milliseconds(1500))
+        #expect(try AttachCall(json: JSONValue(parsing: call.json.encoded())) == call)
+    }
+
+    @Test(arguments: [
+        ("application", #"{"application":"web","vm":"a","nic":0,"port":{"later":true}}"#),
+        ("vm", #"{"application":"A","vm":"a b","nic":0,"port":{"later":true}}"#),
+        ("vm", #"{"application":"A","nic":0,"port":{"later":true}}"#),
+        ("nic", #"{"application":"A","vm":"a","nic":256,"port":{"later":true}}"#),
+        ("nic", #"{"application":"A","vm":"a","nic":"0","port":{"later":true}}"#),
+        ("port", #"{"application":"A","vm":"a","nic":0}"#),
+        ("port", #"{"application":"A","vm":"a","nic":0,"port":{}}"#),
+        ("port", #"{"application":"A","vm":"a","nic":0,"port":{"later":true,"tap":{}}}"#),
+        ("port.later", #"{"application":"A","vm":"a","nic":0,"port":{"later":false}}"#),
+        ("port.veth.name", #"{"application":"A","vm":"a","nic":0,"port":{"veth":{"namespace":"/x","name":"a/b"}}}"#),
+        ("port.veth.namespace", #"{"application":"A","vm":"a","nic":0,"port":{"veth":{"namespace":"x","name":"e"}}}"#),
+        ("port.tap.uid", #"{"application":"A","vm":"a","nic":0,"port":{"tap":{"uid":-1}}}"#),
+        ("mac", #"{"application":"A","vm":"a","nic":0,"mac":"01:00:5e:00:00:01","port":{"later":true}}"#),
+        ("timeout_ms", #"{"application":"A","vm":"a","nic":0,"timeout_ms":-1,"port":{"later":true}}"#),
+        ("sni", #"{"application":"A","vm":"a","nic":0,"sni":4,"port":{"later":true}}"#),
+    ])
+    func badParametersAreNamed(parameter: String, text: String) throws {
+        let json = try JSONValue(parsing: text.replacing("\"A\"", with: "\"\(Self.application)\"").utf8)
+        let failure = #expect(throws: VarlinkFailure.self) { try AttachCall(json: json) }
+        #expect(failure?.name == "org.varlink.service.InvalidParameter")
+        #expect(failure?.parameters["parameter"] == .string(parameter))
+    }
+
+    static let failures: [AgentFailure] = {
+        guard let vm = VMInterface(vm: "vm1", nic: 1) else { return [] }
+        return [
+            .permissionDenied(uid: 1000), .recovering, .notGranted(reason: "r"),
+            .bindingsSuspended(silentFor: .milliseconds(90_500)), .unknownApplication("x"), .applicationDeleting("x"),
+            .noIdentifiers(code: "quota", detail: "d"), .timedOut(waited: .milliseconds(1234), connected: false),
+            .duplicateInterface(vm, sni: SessionNetworkID(unchecked: 5), difference: "mac"),
+            .duplicateInterface(vm, sni: nil, difference: "port"), .noSuchBinding(vm), .detached(vm),
+            .portFailed(kind: "name-taken", subject: "eth0", detail: "d"), .dataplaneFailed(reason: "r"),
+            .journalFailed(reason: "r"), .tooManyWaiting(limit: 9), .other(.methodNotFound("m")),
+        ]
+    }()
+
+    @Test(arguments: failures) func failuresSurvive(failure: AgentFailure) {
+        #expect(AgentFailure(failure.varlink) == failure)
+        #expect(failure.exitCode != 0 && !failure.description.isEmpty)
+    }
+
+    @Test func everyErrorIsInTheDescription() {
+        for failure in Self.failures.map(\.varlink) where failure.name.hasPrefix(AgentInterface.name) {
+            let name = failure.name.dropFirst(AgentInterface.name.count + 1)
+            #expect(AgentInterface.description.contains("error \(name) ("))
+        }
+        for method in ["Attach", "Plug", "Detach", "Status"] {
+            #expect(AgentInterface.description.contains("method \(method)("))
+        }
+    }
+
+    @Test func statusSurvives() throws {
+        let application = try #require(ApplicationID(Self.application))
+        var dataplane = AgentStatusReport.Dataplane()
+        dataplane.kernelWrites = 77
+        dataplane.foreign = ["route 10.9.0.0/16"]
+        var counts = AgentStatusReport.Counts()
+        counts.staged = 3
+        let report = AgentStatusReport(
+            host: "h1", incarnation: "i", boot: "b", recovering: false, bindingStopped: "why", journalSequence: 12,
+            grant: .init(
+                boot: "b", overlayIPv4: "10.0.0.0/8", overlayIPv6: "fd00::/48", mtu: 1450, vxlanPort: 4789,
+                bindUntil: .seconds(86_400), cooldown: .seconds(60), aggregateInterval: .milliseconds(200)),
+            connected: true, silentFor: .milliseconds(5), position: "1.2.3", acknowledged: "1.2.2",
+            leases: [
+                .init(
+                    block: try #require(SNIBlock(first: SessionNetworkID(unchecked: 0x1000), size: 16)),
+                    application: application, epoch: Epoch(3), staged: true, marked: false, drained: false, bound: 1,
+                    cooling: 2, available: 13)
+            ],
+            bindings: [
+                .init(
+                    sni: SessionNetworkID(unchecked: 0x1001), interface: try #require(VMInterface(vm: "v", nic: 0)),
+                    application: application, session: nil, state: "bound", servedFrom: "staged", epoch: Epoch(3),
+                    mac: MACAddress(0x064f_5200_1001), port: "sni001001")
+            ], counts: counts, dataplane: dataplane)
+        #expect(try AgentStatusReport(json: JSONValue(parsing: report.json.encoded())) == report)
+    }
+}
