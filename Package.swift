@@ -130,8 +130,8 @@ let package = Package(
         tests(
             "CoordinatorTests",
             [
-                "Coordinator", "ControlAPI", "ControlAPIMapping", "CoordinatorCore", "DaemonSupport", "FleetProtocol",
-                "NetworkTypes", "Store", "outrider-coordinator", grpcCore, grpcTransport, protobuf, logging, lifecycle,
+                "Coordinator", "ControlAPI", "ControlAPIMapping", "CoordinatorCore", "DaemonSupport", "FleetMapping",
+                "FleetProtocol", "NetworkTypes", "Store", "outrider-coordinator", grpcCore, grpcTransport, protobuf, logging, lifecycle,
             ]),
         tests("StoreTests", ["Store", "CoordinatorCore", "NetworkTypes", grdb]),
         tests("DaemonSupportTests", ["DaemonSupport", "NetworkTypes", logging, lifecycle]),

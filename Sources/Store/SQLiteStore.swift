@@ -116,6 +116,7 @@ public final class SQLiteStore: Store {
         } catch {
             throw Self.storeError(error, path: path)
         }
+        lock.release()
     }
 
     // MARK: Helpers

@@ -1,12 +1,13 @@
 import CSystemShim
 import Glibc
+import Synchronization
 
 // Unsafe leaf: open(2), flock(2) and close(2) on the lock file.
 
-/// The exclusive right to a store, held from opening to deinitialisation. The kernel gives it back when the process
-/// dies, however it dies.
+/// The exclusive right to a store, held until ``release()`` or deinitialisation. The kernel gives it back when the
+/// process dies, however it dies.
 final class StoreLock: Sendable {
-    private let descriptor: Int32
+    private let descriptor: Mutex<Int32?>
 
     /// - Parameter path: the lock file; made when missing, never removed (removing it would let two openers hold
     ///   different files of the same name).
@@ -23,10 +24,19 @@ final class StoreLock: Sendable {
             if result == -EWOULDBLOCK { throw .locked(path: path) }
             throw .cannotOpen(path: path, reason: Self.reason(-result))
         }
-        self.descriptor = descriptor
+        self.descriptor = Mutex(descriptor)
     }
 
-    deinit { _ = Glibc.close(descriptor) }
+    deinit { release() }
+
+    /// Gives the right back; calling it again does nothing.
+    func release() {
+        let held = descriptor.withLock { descriptor in
+            defer { descriptor = nil }
+            return descriptor
+        }
+        if let held { _ = Glibc.close(held) }
+    }
 
     private static func reason(_ code: Int32) -> String {
         unsafe strerror(code).map { unsafe String(cString: $0) } ?? "error \(code)"

@@ -90,7 +90,8 @@ import Testing
                 #expect("\(error)".contains("locked by another process"))
             }
             let sessions = Outrider_V1_SessionManager.Client(wrapping: client)
-            #expect(try await sessions.createApplication(.with { $0.name = "web" }).name == "web")
+            let made = try await sessions.createApplication(.with { $0.name = "web" })
+            #expect(made.name == "web")
         }
     }
 

@@ -28,7 +28,7 @@ func testSettings(_ directory: String, extra: String = "") throws -> Coordinator
         state-directory: \(directory)
         pool: [4096-12287]
         aggregate-interval: 100ms
-        decision-interval: 200ms
+        decision-interval: 30s
         lead-time: 200ms
         cooldown: 100ms
         quarantine: 100ms

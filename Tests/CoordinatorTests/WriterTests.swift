@@ -81,7 +81,7 @@ private actor ScriptedStore: Store {
             }
             #expect(try await eventually { await shell.queueLength == 40 })
             await store.release()
-            #expect(try await eventually { await shell.queueLength == 0 && shell.waitingCallers == 0 })
+            #expect(try await eventually { await shell.isIdle })
             #expect(await store.appends == before + 2)
             await shell.finish()
             try await group.waitForAll()

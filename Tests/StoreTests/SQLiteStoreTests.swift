@@ -93,6 +93,16 @@ func session(_ number: UInt64) -> CoordinatorEvent {
         #expect(try await second.load().events.count == 2)
     }
 
+    @Test func closedStoreMayBeOpenedWhileItsObjectLives() async throws {
+        let directory = try TemporaryDirectory()
+        let first = try SQLiteStore(directory: directory.path)
+        _ = try await first.append([session(1)])
+        try await first.close()
+        let second = try SQLiteStore(directory: directory.path)
+        #expect(try await second.load().events.count == 1)
+        await #expect(throws: (any Error).self) { try await first.append([session(2)]) }
+    }
+
     @Test func manyAppendersKeepOneOrder() async throws {
         let directory = try TemporaryDirectory()
         let store = try SQLiteStore(directory: directory.path)

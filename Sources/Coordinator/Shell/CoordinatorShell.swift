@@ -24,7 +24,7 @@ actor CoordinatorShell {
     /// Shortest time between two ticks.
     static let tickMin = Duration.milliseconds(50)
 
-    let streams = AgentStreams()
+    nonisolated let streams = AgentStreams()
     private let store: any Store
     private let clock: CoordinatorClock
     private let tickInterval: Duration
@@ -43,19 +43,20 @@ actor CoordinatorShell {
         recovered: RecoveredMachine, store: any Store, clock: CoordinatorClock, tickInterval: Duration, logger: Logger
     ) {
         machine = recovered.machine
-        eventsSinceSnapshot = recovered.eventsSinceSnapshot
+        let first = WorkItem(effects: recovered.effects)
+        eventsSinceSnapshot = recovered.eventsSinceSnapshot + first.events.count
         self.store = store
         self.clock = clock
         self.tickInterval = max(Self.tickMin, tickInterval)
         self.logger = logger
         (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
-        queue = recovered.effects.isEmpty ? [] : [WorkItem(effects: recovered.effects)]
+        queue = [first]
     }
 
     /// Inputs whose effects wait for the writer.
     var queueLength: Int { queue.count }
-    /// Commands without a reply yet.
-    var waitingCallers: Int { waiting.count }
+    /// True when nothing waits for the writer and every command has its reply.
+    var isIdle: Bool { queue.isEmpty && waiting.isEmpty }
 
     // MARK: What callers do
 
