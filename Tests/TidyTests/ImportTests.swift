@@ -23,6 +23,7 @@ private let allowed: [String: Set<String>] = {
         "Journal": system.union(["NetworkTypes"]),
         "Store": [
             "CSystemShim", "CoordinatorCore", "Foundation", "FoundationEssentials", "GRDB", "Glibc", "NetworkTypes",
+            "Synchronization",
             "SNISpace",
         ],
         "ControlAPI": generated,
