@@ -1,6 +1,7 @@
 import Foundation
 import Journal
 import NetworkTypes
+import Synchronization
 import Testing
 
 /// A folder of its own for each test, removed with it.
@@ -213,9 +214,8 @@ final class Folder: Sendable {
 }
 
 /// Results in the order in which they came.
-final class Collected: @unchecked Sendable {
-    private let lock = NSLock()
-    private var values: [UInt64] = []
-    func add(_ value: UInt64) { lock.withLock { values.append(value) } }
-    var all: [UInt64] { lock.withLock { values } }
+final class Collected: Sendable {
+    private let values = Mutex<[UInt64]>([])
+    func add(_ value: UInt64) { values.withLock { $0.append(value) } }
+    var all: [UInt64] { values.withLock { $0 } }
 }
