@@ -7,6 +7,9 @@ import ServiceLifecycle
 
 /// Serves the gRPC services at one configured address.
 struct Server: Service {
+    /// A hello carries every binding of a host, about 200 bytes each.
+    static let messageBytesMax = 64 << 20
+
     let endpoint: DaemonSupport.Endpoint
     let shell: CoordinatorShell
     private let server: GRPCServer<HTTP2ServerTransport.Posix>
@@ -15,7 +18,9 @@ struct Server: Service {
     init(endpoint: DaemonSupport.Endpoint, shell: CoordinatorShell) {
         self.endpoint = endpoint
         self.shell = shell
-        transport = HTTP2ServerTransport.Posix(address: endpoint.socketAddress, transportSecurity: .plaintext)
+        transport = HTTP2ServerTransport.Posix(
+            address: endpoint.socketAddress, transportSecurity: .plaintext,
+            config: .defaults { $0.rpc.maxRequestPayloadSize = Self.messageBytesMax })
         server = GRPCServer(
             transport: transport,
             services: [

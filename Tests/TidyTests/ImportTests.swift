@@ -24,7 +24,7 @@ private let allowed: [String: Set<String>] = {
         "Store": [
             "CSystemShim", "CoordinatorCore", "Foundation", "FoundationEssentials", "GRDB", "Glibc", "NetworkTypes",
             "Synchronization",
-            "SNISpace",
+            "SNISpace", "Synchronization",
         ],
         "ControlAPI": generated,
         "FleetMapping": ["ControlAPI", "FleetProtocol", "NetworkTypes", "SwiftProtobuf"],
