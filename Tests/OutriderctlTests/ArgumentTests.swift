@@ -50,17 +50,17 @@ import Testing
     func incompleteLinesAreUsageErrors(line: String) {
         let words = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
         let error = #expect(throws: (any Error).self) { try Outriderctl.parseAsRoot(words) }
-        if let error { #expect(Outriderctl.exitCode(for: error).rawValue == ExitStatus.usage.rawValue) }
+        if let error { #expect(Outriderctl.exitCode(for: error).rawValue == DaemonSupport.ExitCode.usage.rawValue) }
     }
 
     @Test(arguments: [
-        (RPCError.Code.unavailable, ExitStatus.unavailable), (.deadlineExceeded, .temporary),
+        (RPCError.Code.unavailable, DaemonSupport.ExitCode.unavailable), (.deadlineExceeded, .temporary),
         (.invalidArgument, .usage), (.outOfRange, .usage), (.alreadyExists, .cannotCreate), (.aborted, .temporary),
         (.resourceExhausted, .temporary), (.permissionDenied, .permission), (.unauthenticated, .permission),
         (.notFound, .failure), (.failedPrecondition, .failure), (.internalError, .failure),
         (.unimplemented, .unavailable),
     ])
-    func statusBecomesExitCode(code: RPCError.Code, status: ExitStatus) {
+    func statusBecomesExitCode(code: RPCError.Code, status: DaemonSupport.ExitCode) {
         let failure = ControlFailure(RPCError(code: code, message: "why"), coordinator: "a:1")
         #expect(failure.status == status)
         #expect(failure.message.contains("why") || code == .deadlineExceeded)
