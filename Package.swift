@@ -138,6 +138,10 @@ let package = Package(
         tests("AgentCoreTests", ["AgentCore", "Dataplane", "FleetProtocol", "NetworkTypes", "SimulationKit"]),
         tests("JournalTests", ["Journal", "NetworkTypes"]),
         tests("LocalAPITests", ["LocalAPI", "NetworkTypes"]),
+        tests("SNISpaceTests", ["SNISpace", "NetworkTypes", "SimulationKit"]),
+        tests(
+            "CoordinatorCoreTests",
+            ["CoordinatorCore", "SNISpace", "FleetProtocol", "NetworkTypes", "SimulationKit"]),
         tests("NetworkTypesTests", ["NetworkTypes", "SimulationKit"]),
         tests("TidyTests", ["DaemonSupport"]),
         tests("OutriderctlTests", ["outriderctl", "ControlAPI", "DaemonSupport", grpcCore, arguments]),

@@ -185,16 +185,7 @@ extension Book {
     // MARK: Chunks
 
     mutating func open(_ index: Int, _ home: ApplicationID) {
-        if index >= cursor {
-            // Usable chunks that were passed over (too small for the request) stay available.
-            for skipped in cursor..<index where !plan.usable(in: order.chunk(at: skipped)).isEmpty {
-                closed.insert(UInt32(skipped))
-            }
-            cursor = index + 1
-        } else {
-            closed.remove(UInt32(index))
-        }
-        unopened -= 1
+        unopened.remove(UInt32(index))
         let number = order.chunk(at: index)
         let usable = plan.usable(in: number)
         chunks[number] = Chunk(index: index, home: home, free: usable, usable: usable.identifiers)
@@ -204,8 +195,7 @@ extension Book {
     private mutating func close(_ number: UInt32, _ chunk: Chunk) {
         enlist(number, false)
         chunks[number] = nil
-        closed.insert(UInt32(chunk.index))
-        unopened += 1
+        unopened.insert(UInt32(chunk.index))
     }
 
     private mutating func reroom(_ number: UInt32, _ body: (inout BuddyIndex) -> Void) {

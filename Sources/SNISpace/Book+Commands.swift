@@ -97,17 +97,10 @@ extension Book {
     }
 
     private func freshChunk(order wanted: Int) -> (block: SNIBlock, opening: Int?)? {
-        guard unopened > 0 else { return nil }
-        for index in closed {
+        for index in unopened {
             if let block = plan.usable(in: order.chunk(at: Int(index))).bestFit(order: wanted) {
                 return (block, Int(index))
             }
-        }
-        var left = unopened - closed.count
-        for index in cursor..<order.count where left > 0 {
-            let usable = plan.usable(in: order.chunk(at: index))
-            if let block = usable.bestFit(order: wanted) { return (block, index) }
-            if !usable.isEmpty { left -= 1 }
         }
         return nil
     }

@@ -33,12 +33,8 @@ public struct Book: Hashable, Sendable {
     public let plan: PoolPlan
     let order: ChunkOrder
     var chunks: [UInt32: Chunk] = [:]
-    /// Places of the order from here on were never opened.
-    var cursor = 0
-    /// Places before the cursor whose chunk is usable and closed.
-    var closed = IdentifierSet()
-    /// Usable chunks that are not open.
-    var unopened: Int
+    /// Places in the keyed order of the usable chunks that are not open; the first is opened next.
+    var unopened = IdentifierSet()
     /// Open chunks with room, by the order of their largest free block.
     var room: [IdentifierSet]
     /// The same chunks by the application that they were opened for.
@@ -63,8 +59,7 @@ public struct Book: Hashable, Sendable {
     public init(plan: PoolPlan) {
         self.plan = plan
         order = plan.order
-        let chunks = plan.chunks
-        unopened = chunks.count
+        for chunk in plan.chunks { unopened.insert(UInt32(order.index(of: chunk))) }
         capacity = plan.capacity
         room = Array(repeating: IdentifierSet(), count: plan.chunkOrder + 1)
     }

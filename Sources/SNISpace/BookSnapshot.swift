@@ -18,7 +18,6 @@ public struct BookSnapshot: Hashable, Sendable, Codable {
     public var plan: PoolPlan
     /// In the keyed order.
     public var chunks: [OpenChunk]
-    public var cursor: Int
     public var quotas: [Quota]
     public var holdings: [Holding]
     public var leases: [BlockLease]
@@ -33,7 +32,6 @@ extension Book {
         BookSnapshot(
             plan: plan,
             chunks: chunks.values.sorted { $0.index < $1.index }.map { .init(index: $0.index, home: $0.home) },
-            cursor: cursor,
             quotas: accounts.sorted { $0.key < $1.key }.filter { $0.value.cap != 0 || $0.value.floor != 0 }
                 .map { .init(application: $0.key, cap: $0.value.cap, floor: $0.value.floor) },
             holdings: claims.values.sorted { $0.reservation.id < $1.reservation.id }
@@ -45,11 +43,6 @@ extension Book {
     public init(restoring snapshot: BookSnapshot) {
         self.init(plan: snapshot.plan)
         for chunk in snapshot.chunks { open(chunk.index, chunk.home) }
-        for skipped in cursor..<max(cursor, snapshot.cursor)
-        where !plan.usable(in: order.chunk(at: skipped)).isEmpty {
-            closed.insert(UInt32(skipped))
-        }
-        cursor = max(cursor, snapshot.cursor)
         for quota in snapshot.quotas { apply(.quotaSet(quota.application, cap: quota.cap, floor: quota.floor)) }
         for holding in snapshot.holdings { restore(holding) }
         for lease in snapshot.leases { restore(lease) }

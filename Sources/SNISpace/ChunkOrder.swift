@@ -36,6 +36,26 @@ public struct ChunkOrder: Hashable, Sendable {
         return value
     }
 
+    /// The place of a chunk in the order: the inverse of ``chunk(at:)``.
+    public func index(of chunk: UInt32) -> Int {
+        precondition(chunk < UInt32(count), "chunk \(chunk) of \(count)")
+        var value = chunk
+        repeat { value = decrypt(value) } while value >= UInt32(count)
+        return Int(value)
+    }
+
+    private func decrypt(_ value: UInt32) -> UInt32 {
+        let half = UInt32((bits + 1) / 2)
+        let mask = UInt32(1) << half - 1
+        var left = value >> half
+        var right = value & mask
+        for round in (0..<Self.rounds).reversed() {
+            let mixed = sipHash(key, UInt64(round) << 32 | UInt64(left))
+            (left, right) = (right ^ (UInt32(truncatingIfNeeded: mixed) & mask), left)
+        }
+        return left << half | right
+    }
+
     private func encrypt(_ value: UInt32) -> UInt32 {
         let half = UInt32((bits + 1) / 2)
         let mask = UInt32(1) << half - 1

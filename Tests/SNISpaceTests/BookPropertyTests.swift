@@ -1,0 +1,137 @@
+import Foundation
+import NetworkTypes
+import SimulationKit
+import Testing
+
+@testable import SNISpace
+
+@Suite struct BookPropertyTests {
+    static let pool = [SNIRange(unchecked: 100, count: 900), SNIRange(unchecked: 4096, count: 600)]
+    static let excluded = [SNIRange(unchecked: 700, count: 37), SNIRange(unchecked: 4200, count: 3)]
+
+    static func makeBook(_ generator: inout SeededGenerator) throws -> Book {
+        Book(
+            plan: try PoolPlan(
+                chunkOrder: 8, pool: pool, excluded: excluded,
+                key: ShuffleKey(high: generator.next(), low: generator.next())))
+    }
+
+    /// Random commands, most of them sensible; some of them wrong on purpose.
+    static func step(_ book: Book, _ generator: inout SeededGenerator) throws -> [BookEvent] {
+        let applications = (1...3).map { ApplicationID(UUID128(high: 0xA, low: UInt64($0))) }
+        let hosts = ["a", "b", "c"].compactMap { HostID($0) }
+        guard let application = generator.pick(from: applications), let host = generator.pick(from: hosts) else {
+            return []
+        }
+        let leases = book.allLeases
+        let lease = generator.pick(from: leases)
+        switch generator.integer(in: 0...13) {
+        case 0, 1, 2:
+            return try book.reserve(
+                id: ReservationID(.random(using: &generator)), application: application,
+                count: generator.integer(in: 0...300), blockOrder: generator.integer(in: 1...6), predicted: false,
+                lifetime: .seconds(generator.integer(in: 0...50)), reason: "test",
+                idempotencyKey: generator.chance(0.2) ? "key \(generator.integer(in: 0...5))" : "")
+        case 3, 4, 5:
+            return try book.lease(
+                application: application, host: host, order: generator.integer(in: 1...6), predicted: false,
+                fromReserved: true)
+        case 6:
+            guard let id = generator.pick(from: book.reservations())?.id else { return [] }
+            return try book.end(id, reason: "test")
+        case 7:
+            guard let idle = generator.pick(from: book.idleBlocks(of: application)) else { return [] }
+            let size = max(1, idle.size >> generator.integer(in: 0...2))
+            let part = SNIBlock(first: SessionNetworkID(unchecked: idle.last.rawValue + 1 - UInt32(size)), size: size)
+            return try book.unreserve(try #require(part), of: application)
+        case 8:
+            let cap = generator.integer(in: 0...400)
+            return try book.setQuota(application, cap: cap, floor: generator.integer(in: 0...80))
+        case 9: return try lease.map { try book.stage($0.block) } ?? []
+        case 10: return try lease.map { try book.mark($0.block, reason: "test", force: generator.chance(0.1)) } ?? []
+        case 11:
+            guard let lease else { return [] }
+            let epoch = generator.chance(0.1) ? Epoch(1) : lease.epoch
+            return try generator.chance(0.3)
+                ? book.abort(lease.block, epoch: epoch) : book.drain(lease.block, epoch: epoch)
+        case 12: return try lease.map { try book.remove($0.block) } ?? []
+        default: return try lease.map { try book.free($0.block) } ?? []
+        }
+    }
+
+    @Test func bookAgreesWithOneRecordPerIdentifier() throws {
+        try property("book against a naive model", iterations: 12) { generator in
+            var book = try Self.makeBook(&generator)
+            var replica = book
+            var model = NaiveModel(pool: Self.pool, excluded: Self.excluded, chunkSize: 256)
+            var log: [BookEvent] = []
+            for number in 0..<200 {
+                let before = book
+                let events: [BookEvent]
+                do { events = try Self.step(book, &generator) } catch is BookError {
+                    try hold(book == before, "a refused command changed the book")
+                    continue
+                }
+                for event in events {
+                    book.apply(event)
+                    try model.apply(event)
+                }
+                log += events
+                try quotasHold(book)
+                if number % 50 == 0 { try model.compare(with: book) }
+            }
+            try model.compare(with: book)
+            for event in log { replica.apply(event) }
+            try hold(replica == book, "replaying the events leads elsewhere")
+        }
+    }
+
+    /// Bounds may be lowered below what is owned; nothing may then be added.
+    private func quotasHold(_ book: Book) throws {
+        for application in book.applications {
+            let quota = book.quota(of: application)
+            let owned = book.owned(by: application)
+            if quota.cap > 0, owned >= quota.cap { try hold(book.headroom(of: application) == 0, "room above the cap") }
+        }
+        try hold(book.floorDebt <= book.free, "floors promise \(book.floorDebt), \(book.free) are free")
+    }
+
+    @Test func snapshotAndEventsSurviveTheirEncoding() throws {
+        try property("snapshot", iterations: 8) { generator in
+            var book = try Self.makeBook(&generator)
+            for _ in 0..<200 {
+                for event in (try? Self.step(book, &generator)) ?? [] {
+                    let stored = try JSONEncoder().encode(event)
+                    book.apply(try JSONDecoder().decode(BookEvent.self, from: stored))
+                }
+            }
+            let stored = try JSONEncoder().encode(book.snapshot)
+            let restored = Book(restoring: try JSONDecoder().decode(BookSnapshot.self, from: stored))
+            try hold(restored.snapshot == book.snapshot, "snapshot of the restored book differs")
+            try hold(restored == book, "restored book differs")
+        }
+    }
+
+    @Test func everythingComesBack() throws {
+        try property("no leak", iterations: 8) { generator in
+            var book = try Self.makeBook(&generator)
+            let empty = book
+            for _ in 0..<200 { for event in (try? Self.step(book, &generator)) ?? [] { book.apply(event) } }
+            func run(_ events: [BookEvent]) { for event in events { book.apply(event) } }
+            for reservation in book.reservations() { run(try book.end(reservation.id, reason: "end")) }
+            for lease in book.allLeases {
+                if lease.state == .leased || lease.state == .staged {
+                    run(try book.mark(lease.block, reason: "end", force: false))
+                }
+                if let lease = book.lease(of: lease.block), lease.state == .marked {
+                    run(try book.drain(lease.block, epoch: lease.epoch))
+                }
+                if book.lease(of: lease.block)?.state == .draining { run(try book.remove(lease.block)) }
+                run(try book.free(lease.block))
+            }
+            try hold(book.free == book.capacity, "\(book.capacity - book.free) identifiers leaked")
+            try hold(book.chunks.isEmpty && book.unopened == empty.unopened, "a chunk stayed open")
+            try hold(book.leases.isEmpty && book.leaseFirsts.isEmpty && book.hostLeases.isEmpty, "a lease stayed")
+        }
+    }
+}
