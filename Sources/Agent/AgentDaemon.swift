@@ -43,7 +43,9 @@ public struct AgentDaemon: Sendable {
         self.settings = settings
         self.logger = logger
         let facts = try HostFacts.read(settings, host: namespace.host)
-        let group = try groupID(named: settings.socketGroup)
+        guard let group = localGroupID(named: settings.socketGroup) else {
+            throw AgentStartError.noSuchGroup(settings.socketGroup)
+        }
         let opened = try Self.openJournal(settings, facts, logger)
         journal = opened.journal
         let identity = AgentIdentity(host: settings.host, incarnation: opened.identity.incarnation, boot: facts.boot)
@@ -96,7 +98,7 @@ private struct KernelService: Service {
     let worker: KernelWorker
     let work: WorkQueue<KernelWork>
     func run() async throws {
-        try await withGracefulShutdownHandler {
+        await withGracefulShutdownHandler {
             await worker.run()
         } onGracefulShutdown: {
             work.finish()

@@ -1,7 +1,6 @@
 import CSystemShim
 import DaemonSupport
 import FoundationEssentials
-import Glibc
 import Netlink
 import NetworkTypes
 
@@ -44,13 +43,6 @@ struct HostFacts {
             throw AgentStartError.file(path: path, problem: "cannot be read: \(error)")
         }
     }
-}
-
-/// Numeric id of a group by name; `root` needs no lookup.
-func groupID(named name: String) throws(AgentStartError) -> UInt32 {
-    if name == "root" { return 0 }
-    guard let entry = unsafe getgrnam(name) else { throw .noSuchGroup(name) }
-    return unsafe entry.pointee.gr_gid
 }
 
 /// One agent at a time per overlay namespace. The lock lives on the namespace itself and ends with the process.

@@ -57,9 +57,14 @@ extension KernelWorker {
         }
     }
 
+    private func routeSocket() throws(NetlinkError) -> RouteSocket {
+        if let kernel { return kernel.route }
+        return try RouteSocket(in: namespace.overlay)
+    }
+
     func deletePort(_ removal: PortRemoval) -> Result<Void, PortFailure> {
         do throws(NetlinkError) {
-            let route = try kernel?.route ?? RouteSocket(in: namespace.overlay)
+            let route = try routeSocket()
             if let expected = removal.interface, let link = try route.link(named: removal.name),
                 let mark = PortMark(link.alias), mark.interface != expected
             {

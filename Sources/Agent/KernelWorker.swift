@@ -30,6 +30,10 @@ actor KernelWorker {
     /// Index of each port in the kernel, for counters.
     var ports: [SessionNetworkID: Int] = [:]
     var repairs: UInt64 = 0
+    /// Settings to bring the overlay up with, kept for another attempt.
+    private var wanted: (grant: BootGrant, adoptOnly: Bool)?
+    /// What is desired while there is no overlay yet.
+    private var early: [DataplaneChange] = []
     private var monitorTask: Task<Void, Never>?
     private var resyncQueued = false
 
@@ -63,7 +67,7 @@ actor KernelWorker {
     // MARK: Work
 
     private func process(_ batch: [KernelWork]) {
-        var applied: [(Token, Set<KernelKey>)] = []
+        var applied: [Applied] = []
         for item in batch {
             if case .apply(let changes, let token) = item {
                 merge(changes, token, into: &applied)
@@ -90,8 +94,9 @@ actor KernelWorker {
     }
 
     /// Merges one set of changes into the desired state; changes that no kernel could express are answered at once.
-    private func merge(_ changes: [DataplaneChange], _ token: Token, into applied: inout [(Token, Set<KernelKey>)]) {
+    private func merge(_ changes: [DataplaneChange], _ token: Token, into applied: inout [Applied]) {
         guard state != nil else {
+            early += changes
             let reason = "the overlay is not up: no boot grant yet, or the device could not be made"
             outcomes.put(.dataplaneApplied(token, .failure(DataplaneFailure(reason: reason))))
             return
@@ -104,23 +109,30 @@ actor KernelWorker {
             outcomes.put(.dataplaneApplied(token, .failure(DataplaneFailure(reason: error.description))))
             return
         }
-        applied.append((token, touched))
+        applied.append(Applied(token: token, keys: changes.isEmpty ? nil : touched))
+    }
+
+    /// One merged set of changes; no keys asks about everything.
+    private struct Applied {
+        var token: Token
+        var keys: Set<KernelKey>?
     }
 
     /// Writes what is merged and answers every token by whether its own keys are in the kernel.
-    private func flush(_ applied: inout [(Token, Set<KernelKey>)]) {
+    private func flush(_ applied: inout [Applied]) {
         guard !applied.isEmpty, state != nil else { return }
         converge()
-        for (token, touched) in applied {
-            outcomes.put(.dataplaneApplied(token, result(for: touched)))
-        }
+        for entry in applied { outcomes.put(.dataplaneApplied(entry.token, result(for: entry.keys))) }
         applied = []
     }
 
-    private func result(for keys: Set<KernelKey>) -> Result<Void, DataplaneFailure> {
-        guard let tracker = state?.tracker, let key = keys.sorted().first(where: tracker.isPending) else {
-            return .success(())
+    private func result(for keys: Set<KernelKey>?) -> Result<Void, DataplaneFailure> {
+        guard let tracker = state?.tracker else { return .failure(DataplaneFailure(reason: "no overlay")) }
+        if keys == nil, tracker.pendingCount > 0, tracker.failures.isEmpty {
+            return .failure(DataplaneFailure(reason: "\(tracker.pendingCount) objects not yet written"))
         }
+        guard let key = keys?.filter(tracker.isPending).min() ?? (keys == nil ? tracker.failures.keys.min() : nil)
+        else { return .success(()) }
         let reason = tracker.failures[key]?.reason ?? "held by an entry of somebody else, or not yet written"
         return .failure(DataplaneFailure(reason: "\(key): \(reason)"))
     }
@@ -154,6 +166,7 @@ actor KernelWorker {
     // MARK: Overlay
 
     private func ensureOverlay(_ grant: BootGrant, adoptOnly: Bool) {
+        wanted = (grant, adoptOnly)
         let configuration = DataplaneConfiguration(
             plan: grant.overlay, vtep: vtep, mtu: grant.overlayMTU, vxlanPort: grant.vxlanPort)
         if let kernel {
@@ -173,10 +186,23 @@ actor KernelWorker {
             try prepare(fresh, state: model)
             kernel = fresh
             state = model
-            converge()
+            // Nothing is written here: what the journal wants comes next, and until then all would look superfluous.
+            takeEarly()
         } catch {
-            logger.error("the overlay could not be brought up: \(error)")
+            logger.error("the overlay could not be brought up, next attempt at the next audit: \(error)")
         }
+    }
+
+    private func takeEarly() {
+        defer { early = [] }
+        for change in early {
+            do throws(DataplaneError) {
+                try state?.apply(change)
+            } catch {
+                logger.error("change refused: \(error)")
+            }
+        }
+        if !early.isEmpty { converge() }
     }
 
     private func prepare(_ kernel: KernelDataplane, state: DataplaneState) throws(NetlinkError) {
@@ -192,7 +218,10 @@ actor KernelWorker {
 
     /// Compares with the kernel and repairs. Writes nothing when all agrees.
     func resync(reason: String) {
-        guard let kernel, let current = state else { return }
+        guard let kernel, let current = state else {
+            if let wanted { ensureOverlay(wanted.grant, adoptOnly: wanted.adoptOnly) }
+            return
+        }
         logger.debug("reconciling", metadata: ["reason": "\(reason)"])
         let before = kernel.writes
         do throws(NetlinkError) {

@@ -1,5 +1,6 @@
 import AgentCore
 import Logging
+import NetworkTypes
 
 extension AgentNotice {
     /// One line for the operator; what needs attention is a warning or an error.

@@ -1,5 +1,6 @@
 import Agent
 import ArgumentParser
+import DaemonSupport
 
 struct NetworkNamespace: ParsableCommand {
     static let configuration = CommandConfiguration(
