@@ -11,10 +11,9 @@ import Testing
         #expect(RangeArgument(argument: text) == nil)
     }
 
-    @Test(arguments: [("5", 5, 1), ("0x10-0x1f", 16, 16), ("0-16777215", 0, 1 << 24)])
-    func ranges(text: String, first: UInt32, count: Int) throws {
-        let range = try #require(RangeArgument(argument: text)).range
-        #expect((range.first.rawValue, range.count) == (first, count))
+    @Test(arguments: [("5", "5"), ("0x10-0x1f", "16-31"), ("0-16777215", "0-16777215")])
+    func ranges(text: String, meaning: String) throws {
+        #expect("\(try #require(RangeArgument(argument: text)).range)" == meaning)
     }
 
     @Test(arguments: ["0s", "10", "-5s", "1 h"])
