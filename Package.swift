@@ -141,7 +141,7 @@ let package = Package(
         tests("SNISpaceTests", ["SNISpace", "NetworkTypes", "SimulationKit"]),
         tests(
             "CoordinatorCoreTests",
-            ["CoordinatorCore", "SNISpace", "FleetProtocol", "NetworkTypes", "SimulationKit"]),
+            ["CoordinatorCore", "SNISpace", "FleetProtocol", "NetworkTypes", "SimulationKit", collections]),
         tests("NetworkTypesTests", ["NetworkTypes", "SimulationKit"]),
         tests("TidyTests", ["DaemonSupport"]),
         tests("OutriderctlTests", ["outriderctl", "ControlAPI", "DaemonSupport", grpcCore, arguments]),

@@ -98,7 +98,7 @@ public struct CoordinatorMachine: Sendable {
     }
 
     private mutating func finish() -> [CoordinatorEffect] {
-        let effects = turn.effects
+        let effects = turn.effects(at: position)
         turn = Turn(now: turn.now)
         return effects
     }

@@ -103,7 +103,12 @@ struct Turn: Sendable {
     /// Answers: after the state that they speak of.
     var late: [CoordinatorEffect] = []
 
-    var effects: [CoordinatorEffect] {
-        (events.isEmpty ? [] : [.persist(events)]) + early + updates + late
+    /// - Parameter position: where the turn ends. Answers stand there, so that no stream ever goes back.
+    func effects(at position: Position) -> [CoordinatorEffect] {
+        let answers = late.map { effect in
+            guard case .send(let stream, _, let message) = effect else { return effect }
+            return CoordinatorEffect.send(stream, position, message)
+        }
+        return (events.isEmpty ? [] : [.persist(events)]) + early + updates + answers
     }
 }

@@ -1,0 +1,135 @@
+import DequeModule
+import FleetProtocol
+import NetworkTypes
+import SNISpace
+import Testing
+
+@testable import CoordinatorCore
+
+@Suite struct ProfilingTests {
+    private func samples(_ fleet: Fleet, _ app: ApplicationID) -> [Int?] {
+        Array(fleet.machine.state.series[app]?.samples ?? Deque()).map { $0.demand?.vms }
+    }
+
+    @Test func sumsOverHosts() throws {
+        let fleet = try Fleet(hosts: 2)
+        fleet.start()
+        let app = try fleet.application("web")
+        for host in fleet.names { _ = fleet.lease(app, on: host, request: 1) }
+        for vms in 1...3 {
+            for host in fleet.names { fleet.aggregate(host, [(app, vms: vms, launches: 1)]) }
+        }
+        #expect(samples(fleet, app) == [2, 4, 6])
+        #expect(try fleet.machine.profile("web").current == 6)
+    }
+
+    @Test func duplicatesAreDroppedAndAcknowledgedAgain() throws {
+        let fleet = try Fleet(hosts: 1)
+        fleet.start()
+        let app = try fleet.application("web")
+        let host = fleet.names[0]
+        fleet.aggregate(host, [(app, vms: 5, launches: 5)])
+        let events = fleet.log.count
+        fleet.agents[host]?.acknowledgedAggregate = 0
+        fleet.agents[host]?.aggregate -= 1
+        fleet.aggregate(host, [(app, vms: 50, launches: 50)])
+        #expect(fleet.log.count == events)
+        #expect(fleet.agents[host]?.acknowledgedAggregate == 1)
+        #expect(samples(fleet, app) == [5])
+    }
+
+    @Test func missingHostIsUnknownAndNotAScaleIn() throws {
+        let fleet = try Fleet(hosts: 2)
+        fleet.start()
+        let app = try fleet.application("web")
+        for host in fleet.names { _ = fleet.lease(app, on: host, request: 1) }
+        for host in fleet.names { fleet.aggregate(host, [(app, vms: 5, launches: 0)]) }
+        fleet.disconnect(fleet.names[1])
+        fleet.aggregate(fleet.names[0], [(app, vms: 5, launches: 0)])
+        fleet.pass(.seconds(2))
+        #expect(samples(fleet, app) == [10, nil])
+        #expect(try fleet.machine.profile("web").current == 10)
+    }
+
+    @Test func unreachableHostIsCarriedOnWithWhatItHad() throws {
+        let fleet = try Fleet(hosts: 2)
+        fleet.start()
+        let app = try fleet.application("web")
+        let (a, b) = (fleet.names[0], fleet.names[1])
+        for host in fleet.names { _ = fleet.lease(app, on: host, request: 1) }
+        let block = try #require(fleet.agents[b]?.leases.keys.first)
+        try fleet.bind(block.first, of: app, on: b, state: .bound)
+        fleet.disconnect(b)
+        for _ in 0..<25 {
+            fleet.pass(.seconds(1))
+            fleet.aggregate(a, [(app, vms: 5, launches: 0)])
+        }
+        #expect(samples(fleet, app).last == 6)
+    }
+
+    @Test func outageOfTheCoordinatorLeavesAHoleInTheSeries() throws {
+        let fleet = try Fleet(hosts: 1)
+        fleet.start()
+        let app = try fleet.application("web")
+        let host = fleet.names[0]
+        fleet.aggregate(host, [(app, vms: 5, launches: 0)])
+        try fleet.restart()
+        fleet.connect(host)
+        fleet.aggregate(host, [(app, vms: 7, launches: 0)], skip: 9)
+        let slots = Array(fleet.machine.state.series[app]?.samples ?? Deque()).map(\.slot)
+        #expect(slots.count == 2 && slots[1] - slots[0] == 10)
+    }
+
+    @Test func decisionReservesAndLeasesAheadOfDemand() throws {
+        var configuration = Fleet.seconds
+        configuration.decisionInterval = .seconds(5)
+        let fleet = try Fleet(configuration, hosts: 2)
+        fleet.start()
+        let app = try fleet.application("web", ApplicationPolicy(floor: 20))
+        #expect(try fleet.machine.leases().isEmpty)
+        for _ in 0..<3 {
+            for _ in 0..<5 {
+                fleet.pass(.seconds(1))
+                for host in fleet.names { fleet.aggregate(host, [(app, vms: 0, launches: 1)]) }
+            }
+            fleet.quiesce()
+        }
+        let leases = try fleet.machine.leases(of: "web")
+        #expect(leases.reduce(0) { $0 + $1.block.size } >= 20)
+        #expect(leases.allSatisfy { $0.state == .staged && $0.predicted })
+        let decision = try #require(try fleet.machine.decisions(of: "web").first)
+        #expect(decision.floor == 20 && decision.owned >= 20 && !decision.reason.isEmpty)
+    }
+
+    @Test func surplusGoesBackThroughTheHandshake() throws {
+        var configuration = Fleet.seconds
+        configuration.decisionInterval = .seconds(5)
+        configuration.standardLifetime = .seconds(20)
+        let fleet = try Fleet(configuration, hosts: 1)
+        fleet.start()
+        let app = try fleet.application("web", ApplicationPolicy(floor: 64))
+        func run(_ seconds: Int) {
+            for _ in 0..<seconds {
+                fleet.pass(.seconds(1))
+                for host in fleet.names {
+                    fleet.aggregate(host, [(app, vms: 0, launches: 0)])
+                    for lease in (fleet.agents[host]?.leases ?? [:]).values where lease.marked {
+                        fleet.say(
+                            .drainAnswer(DrainAnswer(block: lease.block, epoch: lease.epoch, outcome: .drained)),
+                            from: host)
+                    }
+                }
+                fleet.quiesce()
+            }
+        }
+        run(15)
+        #expect(try fleet.machine.application("web").owned >= 64)
+        _ = try fleet.command(
+            .updateApplication("web", policy: ApplicationPolicy(lowWatermark: 0, highWatermark: 0), expectedRevision: 0)
+        ).get()
+        run(120)
+        #expect(try fleet.machine.application("web").owned < 64)
+        #expect(!fleet.machine.reclaimed(after: 0).isEmpty)
+        #expect(fleet.agents.values.allSatisfy { $0.complaints.isEmpty })
+    }
+}

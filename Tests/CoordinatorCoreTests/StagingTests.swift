@@ -1,0 +1,148 @@
+import FleetProtocol
+import NetworkTypes
+import SNISpace
+import Testing
+
+@testable import CoordinatorCore
+
+@Suite struct StagingTests {
+    @Test func launchGetsABlockAndPeersStageItBeforeTheOwnerHearsSo() throws {
+        let fleet = try Fleet()
+        fleet.start()
+        let app = try fleet.application("web")
+        let (a, b) = (fleet.names[0], fleet.names[1])
+        let first = try #require(fleet.lease(app, on: a, request: 1))
+        // Nobody else carries the application, so there is nobody to wait for.
+        #expect(fleet.agents[a]?.leases[first]?.staged == true)
+        #expect(fleet.agents[a]?.leases[first]?.fromReserved == false)
+
+        let second = try #require(fleet.lease(app, on: b, request: 1))
+        #expect(fleet.agents[b]?.leases[second]?.staged == false)
+        #expect(fleet.agents[a]?.remotes[second]?.host == b)
+        #expect(fleet.agents[b]?.remotes[first]?.vtep == fleet.agents[a]?.vtep)
+        #expect(fleet.agents[fleet.names[2]]?.scopes.isEmpty == true)
+        fleet.acknowledge(b)
+        #expect(fleet.lease(of: second)?.state == .leased, "the owner's word is not the peer's")
+        fleet.acknowledge(a)
+        #expect(fleet.lease(of: second)?.state == .staged)
+        #expect(fleet.agents[b]?.leases[second]?.staged == true)
+        #expect(fleet.agents[a]?.scopes[app]?.ranges.allSatisfy { $0.count >= 16 } == true)
+        for agent in fleet.agents.values { #expect(agent.complaints == []) }
+    }
+
+    @Test func reservedRangeServesTheNextLaunch() throws {
+        let fleet = try Fleet()
+        fleet.start()
+        let app = try fleet.application("web")
+        let key = Command.allocateRange("web", count: 64, confidence: 0.99, idempotencyKey: "k", lifetime: nil)
+        guard case .range(let grant) = try fleet.command(key).get() else { return }
+        #expect(grant.granted == 64 && grant.reservation.predicted)
+        #expect(grant.reservation.expiresIn == .seconds(5000))
+        // The same key is the same answer.
+        #expect(try fleet.command(key).get() == .range(grant))
+        let block = try #require(fleet.lease(app, on: fleet.names[0], request: 1))
+        #expect(grant.range.contains(block.range))
+        #expect(fleet.agents[fleet.names[0]]?.leases[block]?.fromReserved == true)
+        // A reserved identifier that is nobody's lease is in no kernel.
+        #expect(fleet.agents[fleet.names[0]]?.scopes[app]?.ranges == [block.range])
+    }
+
+    @Test func repeatedRequestIsAnsweredOnce() throws {
+        let fleet = try Fleet()
+        fleet.start()
+        let app = try fleet.application("web")
+        let block = fleet.lease(app, on: fleet.names[0], request: 7)
+        fleet.disconnect(fleet.names[0])
+        fleet.connect(fleet.names[0])
+        #expect(fleet.lease(app, on: fleet.names[0], request: 7) == block)
+        #expect(try fleet.machine.leases().count == 1)
+    }
+
+    @Test func refusalsNameTheirCode() throws {
+        let fleet = try Fleet()
+        fleet.start()
+        let app = try fleet.application("web", ApplicationPolicy(cap: 16))
+        let host = fleet.names[0]
+        _ = fleet.lease(app, on: host, request: 1)
+        #expect(fleet.lease(app, on: host, request: 2) == nil)
+        guard case .refused(let code, _) = fleet.agents[host]?.answers[2] else {
+            Issue.record("no refusal")
+            return
+        }
+        #expect(code == "quota")
+        let nobody = ApplicationID(UUID128(high: 7, low: 7))
+        #expect(fleet.lease(nobody, on: host, request: 3) == nil)
+        #expect(fleet.agents[host]?.answers[3].map { "\($0)".contains("unknown-application") } == true)
+    }
+
+    @Test func absentPeerIsWaitedForUntilItIsUnreachable() throws {
+        let fleet = try Fleet()
+        fleet.start()
+        let app = try fleet.application("web")
+        let (a, b) = (fleet.names[0], fleet.names[1])
+        _ = fleet.lease(app, on: a, request: 1)
+        fleet.disconnect(a)
+        let block = try #require(fleet.lease(app, on: b, request: 1))
+        fleet.acknowledge(b)
+        fleet.pass(.seconds(10))
+        #expect(fleet.lease(of: block)?.state == .leased)
+        fleet.aggregate(b, [])
+        fleet.pass(.seconds(11))
+        #expect(fleet.lease(of: block)?.state == .staged)
+        #expect(fleet.machine.hosts(at: fleet.now).first?.state == .unreachable)
+        // It comes back to a snapshot.
+        fleet.connect(a)
+        #expect(fleet.agents[a]?.remotes[block] != nil)
+        #expect(fleet.agents[a]?.complaints == [])
+    }
+
+    @Test func oldAcknowledgementDoesNotCountForASnapshot() throws {
+        let fleet = try Fleet()
+        fleet.start()
+        let app = try fleet.application("web")
+        let (a, b) = (fleet.names[0], fleet.names[1])
+        _ = fleet.lease(app, on: a, request: 1)
+        fleet.quiesce()
+        let old = try #require(fleet.agents[a]).position
+        fleet.disconnect(a)
+        let block = try #require(fleet.lease(app, on: b, request: 1))
+        fleet.connect(a)
+        fleet.say(.stateAck(old), from: a)
+        #expect(fleet.lease(of: block)?.state == .leased)
+        fleet.acknowledge(a)
+        #expect(fleet.lease(of: block)?.state == .staged)
+    }
+
+    @Test func alliesNeedBothPolicies() throws {
+        let fleet = try Fleet()
+        fleet.start()
+        let web = try fleet.application("web")
+        let data = try fleet.application("data", ApplicationPolicy(allowed: [web]))
+        let (a, b) = (fleet.names[0], fleet.names[1])
+        let one = try #require(fleet.lease(web, on: a, request: 1))
+        let two = try #require(fleet.lease(data, on: b, request: 1))
+        fleet.quiesce()
+        #expect(fleet.agents[a]?.scopes.keys.sorted() == [web])
+        let update = Command.updateApplication("web", policy: ApplicationPolicy(allowed: [data]), expectedRevision: 0)
+        _ = try fleet.command(update).get()
+        #expect(fleet.agents[a]?.remotes[two] != nil && fleet.agents[b]?.remotes[one] != nil)
+        #expect(fleet.agents[a]?.scopes[web]?.allowed == [data])
+        let back = Command.updateApplication("web", policy: ApplicationPolicy(), expectedRevision: 0)
+        _ = try fleet.command(back).get()
+        #expect(fleet.agents[a]?.remotes[two] == nil && fleet.agents[a]?.scopes.keys.sorted() == [web])
+        for agent in fleet.agents.values { #expect(agent.complaints == []) }
+    }
+
+    @Test func newVTEPIsToldToPeers() throws {
+        let fleet = try Fleet()
+        fleet.start()
+        let app = try fleet.application("web")
+        let (a, b) = (fleet.names[0], fleet.names[1])
+        let block = try #require(fleet.lease(app, on: a, request: 1))
+        _ = fleet.lease(app, on: b, request: 1)
+        fleet.disconnect(a)
+        fleet.agents[a]?.vtep = IPv4Address(0x0A00_00FF)
+        fleet.connect(a)
+        #expect(fleet.agents[b]?.remotes[block]?.vtep == IPv4Address(0x0A00_00FF))
+    }
+}
