@@ -36,6 +36,8 @@ actor KernelWorker {
     private var early: [DataplaneChange] = []
     private var monitorTask: Task<Void, Never>?
     private var resyncQueued = false
+    /// Devices of ours that were seen up: going down takes routes and nexthops along without an event for them.
+    private var raised: Set<Int> = []
 
     init(
         vtep: IPv4Address, namespace: OverlayNamespace, work: WorkQueue<KernelWork>, outcomes: WorkQueue<AgentInput>,
@@ -58,6 +60,7 @@ actor KernelWorker {
     func adoptPorts() throws(NetlinkError) -> [AdoptedPort] {
         try RouteSocket(in: namespace.overlay).ports().map { sni, link in
             ports[sni] = link.index
+            if link.isUp { raised.insert(link.index) }
             let mark = PortMark(link.alias)
             return AdoptedPort(
                 sni: sni, index: link.index, interface: mark?.interface, application: mark?.application, mac: mark?.mac)
@@ -210,6 +213,7 @@ actor KernelWorker {
         let preparation = try kernel.prepare(
             mayReplace: state.tracker.policy.mayDelete, elements: { elements.filter { $0.set != .vtep } },
             endpoints: { elements.filter { $0.set == .vtep } })
+        raised.insert(preparation.device.index)
         if preparation.device.isNew { logger.notice("overlay device made") }
         if !preparation.replacedTables.isEmpty {
             logger.notice("filter tables made: \(preparation.replacedTables.joined(separator: ", "))")
@@ -266,8 +270,15 @@ actor KernelWorker {
         switch event {
         case .link(let link):
             let isOurs = link.name == kernel?.configuration.device || RouteSocket.identifier(ofPort: link.name) != nil
-            return isOurs && !link.isUp ? "device \(link.name) is down" : nil
-        case .linkGone(_, let name):
+            guard isOurs else { return nil }
+            if link.isUp {
+                raised.insert(link.index)
+                return nil
+            }
+            // A device that was never up has lost nothing: it is being made.
+            return raised.remove(link.index) != nil ? "device \(link.name) went down" : nil
+        case .linkGone(let index, let name):
+            raised.remove(index)
             if name == kernel?.configuration.device { return "device \(name) is gone" }
             guard let sni = RouteSocket.identifier(ofPort: name), ports[sni] != nil else { return nil }
             return "port \(name) is gone"
