@@ -147,7 +147,9 @@ final class Fleet {
                 for host in names where agents[host]?.stream == stream {
                     agents[host]?.receive(message, at: position)
                 }
-            case .close(let stream, _): closed.append(stream)
+            case .close(let stream, _):
+                closed.append(stream)
+                for host in names where agents[host]?.stream == stream { agents[host]?.stream = nil }
             case .reply(let request, let result): replies[request.rawValue] = result
             case .notice(let notice): notices.append(notice)
             }

@@ -121,7 +121,7 @@ import Testing
                     continue
                 }
                 request += 1
-                switch generator.integer(in: 0...11) {
+                switch generator.integer(in: 0...12) {
                 case 0, 1, 2: _ = fleet.lease(app, on: host, request: request)
                 case 3, 4: fleet.acknowledge(host)
                 case 5:
@@ -131,9 +131,11 @@ import Testing
                 case 8: fleet.disconnect(host)
                 case 9: if fleet.agents[host]?.stream == nil { fleet.connect(host) }
                 case 10: fleet.pass(.seconds(generator.integer(in: 1...12)))
+                case 11: try Self.launchOrStop(on: host, in: fleet, &generator)
                 default: if generator.chance(0.2) { try fleet.restart(fromSnapshot: generator.chance(0.5)) }
                 }
                 let live = fleet.machine.state
+                try Self.safe(fleet)
                 var replica = try CoordinatorMachine(configuration: Fleet.seconds, randomSeed: 99)
                 if generator.chance(0.05) {
                     for event in fleet.log { replica.replay(event) }
@@ -152,10 +154,50 @@ import Testing
         }
     }
 
+    /// A launch in a block that the agent leases and was not asked to drain, or the end of a VM.
+    private static func launchOrStop(
+        on host: HostID, in fleet: Fleet, _ generator: inout SeededGenerator
+    ) throws {
+        guard let agent = fleet.agents[host] else { return }
+        if generator.chance(0.4), let sni = agent.bindings.keys.sorted().first, let record = agent.bindings[sni] {
+            return try fleet.bind(sni, of: record.application, on: host, state: .ended)
+        }
+        let leases = agent.leases.values.filter { !$0.marked }.sorted { $0.block < $1.block }
+        guard let lease = generator.pick(from: leases), let sni = generator.pick(from: lease.block.identifiers),
+            agent.bindings[sni] == nil
+        else { return }
+        try fleet.bind(sni, of: lease.application, on: host, state: .bound)
+    }
+
+    /// Holds at every moment: nobody else leases what a host was told is its own, and what rests or is free is in no
+    /// connected host's kernel.
+    private static func safe(_ fleet: Fleet) throws {
+        let book = fleet.machine.state.book
+        for (host, agent) in fleet.agents {
+            for block in agent.leases.keys {
+                let other = book.lease(around: block.first)
+                try hold(
+                    other?.host == host, "\(host) holds \(block), the book gives it to \(String(describing: other))")
+                try hold(other?.state != .quarantined, "\(block) rests and \(host) may still bind it")
+            }
+            guard agent.stream != nil else { continue }
+            for block in agent.remotes.keys {
+                let state = book.lease(of: block)?.state
+                try hold(state != nil && state != .quarantined, "\(block) is gone and \(host) still carries it")
+            }
+            for (sni, record) in agent.bindings {
+                let lease = book.lease(around: sni)
+                try hold(lease?.host == host && lease?.application == record.application, "\(sni) lost its lease")
+                try hold(lease?.state != .draining && lease?.state != .quarantined, "\(sni) is bound while drained")
+            }
+        }
+    }
+
     private static func answerMarks(of host: HostID, in fleet: Fleet, _ generator: inout SeededGenerator) {
         for lease in (fleet.agents[host]?.leases ?? [:]).values.sorted(by: { $0.block < $1.block }) where lease.marked {
+            let isUsed = fleet.agents[host]?.bindings.keys.contains { lease.block.contains($0) } ?? false
             let outcome: DrainAnswer.Outcome =
-                generator.chance(0.7) ? .drained : .refused(reason: "in use", users: [])
+                !isUsed && generator.chance(0.7) ? .drained : .refused(reason: "in use", users: [])
             fleet.say(.drainAnswer(DrainAnswer(block: lease.block, epoch: lease.epoch, outcome: outcome)), from: host)
         }
     }
