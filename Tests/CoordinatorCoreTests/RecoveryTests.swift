@@ -51,6 +51,10 @@ import Testing
         fleet.acknowledge(b)
         #expect(fleet.lease(of: block)?.state == .leased)
         fleet.connect(a)
+        var old = try #require(fleet.agents[a]).position
+        old.term -= 1
+        fleet.say(.stateAck(old), from: a)
+        #expect(fleet.lease(of: block)?.state == .leased)
         fleet.acknowledge(a)
         #expect(fleet.lease(of: block)?.state == .staged)
     }
