@@ -22,7 +22,9 @@ extension CoordinatorMachine {
         let allocator = PredictiveAllocator(settings: settings(for: record))
         let input = input(for: record)
         var memory = live.memories[record.id] ?? AllocationMemory()
-        let decision = allocator.decide(input, memory: &memory, at: now)
+        var decision = allocator.decide(input, memory: &memory, at: now)
+        let promised = promisedBlocks(of: record.id)
+        decision.releases.removeAll { release in promised.contains { $0.range.overlaps(release.block.range) } }
         live.memories[record.id] = memory
         live.decisions[record.id] = decision
         live.refusedLaunches[record.id] = nil
@@ -67,6 +69,11 @@ extension CoordinatorMachine {
             application: record.id, policy: policy(of: record),
             hosts: demands.values.sorted { $0.host < $1.host }, blocks: blocks,
             pendingElsewhere: live.refusedLaunches[record.id] ?? 0, forecast: state.series[record.id]?.profile)
+    }
+
+    /// What is left of reservations that a caller asked for: theirs until they expire.
+    private func promisedBlocks(of application: ApplicationID) -> [SNIBlock] {
+        state.book.reservations(of: application).filter(\.requested).flatMap { state.book.pieces(of: $0.id) }
     }
 
     private func policy(of record: ApplicationRecord) -> AllocationPolicy {

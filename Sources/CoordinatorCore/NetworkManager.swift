@@ -63,7 +63,8 @@ extension CoordinatorMachine {
         let scoped = key.isEmpty ? "" : "\(record.id)/\(key)"
         let events = try bookCall { (book) throws(BookError) in
             try book.reserve(
-                id: id, application: record.id, count: count, blockOrder: order, predicted: predicted, lifetime: life,
+                id: id, application: record.id, count: count, blockOrder: order, predicted: predicted,
+                requested: true, lifetime: life,
                 reason: predicted ? "predicted: confidence \(confidence)" : "requested", idempotencyKey: scoped)
         }
         commit(events)

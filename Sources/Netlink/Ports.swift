@@ -11,7 +11,7 @@ extension RouteSocket {
     ///   - peerNamespaceFD: open descriptor of the VM's namespace.
     ///   - mtu: bytes, for both ends.
     ///   - alias: mark by which the port is found again.
-    /// - Returns: index of our end, which is up.
+    /// - Returns: index of our end; both ends are up.
     /// - Throws: ``NetlinkError/isExists`` naming the end that exists.
     @discardableResult
     public func createVethPort(

@@ -13,8 +13,8 @@ extension Book {
     /// - Returns: events that end with `reserved`; empty when the idempotency key was answered before
     ///   (see ``answer(to:)``).
     public func reserve(
-        id: ReservationID, application: ApplicationID, count: Int, blockOrder: Int, predicted: Bool, lifetime: Duration,
-        reason: String, idempotencyKey: String = ""
+        id: ReservationID, application: ApplicationID, count: Int, blockOrder: Int, predicted: Bool,
+        requested: Bool = false, lifetime: Duration, reason: String, idempotencyKey: String = ""
     ) throws(BookError) -> [BookEvent] {
         guard count > 0, count <= SessionNetworkID.spaceSize else {
             throw .invalid(field: "count", why: "must be from 1 to \(SessionNetworkID.spaceSize)")
@@ -35,8 +35,8 @@ extension Book {
         for order in (blockOrder...allowed).reversed() {
             guard let place = place(for: application, order: order) else { continue }
             let reservation = Reservation(
-                id: id, application: application, block: place.block, predicted: predicted, lifetime: lifetime,
-                reason: reason, idempotencyKey: idempotencyKey)
+                id: id, application: application, block: place.block, predicted: predicted,
+                requested: requested, lifetime: lifetime, reason: reason, idempotencyKey: idempotencyKey)
             let opening = place.opening.map { [BookEvent.chunkOpened(index: $0, home: application)] } ?? []
             return opening + [.reserved(reservation)]
         }

@@ -8,19 +8,22 @@ public struct Reservation: Hashable, Sendable, Codable {
     public var block: SNIBlock
     /// Made ahead of demand by the Predictive Allocator.
     public var predicted: Bool
+    /// A caller asked for it: it ends by its expiry or by the caller, never by the release schedule.
+    public var requested: Bool
     /// Life from now on. A remaining duration, never a deadline: it restarts in full when a coordinator recovers.
     public var lifetime: Duration
     public var reason: String
     /// Repeating the key returns the first answer; empty means none.
     public var idempotencyKey: String
     public init(
-        id: ReservationID, application: ApplicationID, block: SNIBlock, predicted: Bool, lifetime: Duration,
-        reason: String, idempotencyKey: String = ""
+        id: ReservationID, application: ApplicationID, block: SNIBlock, predicted: Bool, requested: Bool = false,
+        lifetime: Duration, reason: String, idempotencyKey: String = ""
     ) {
         self.id = id
         self.application = application
         self.block = block
         self.predicted = predicted
+        self.requested = requested
         self.lifetime = lifetime
         self.reason = reason
         self.idempotencyKey = idempotencyKey
