@@ -56,11 +56,7 @@ int outrider_nl_veth_create(void *buffer, size_t capacity, const struct outrider
     mnl_attr_put_strz(header, IFLA_INFO_KIND, "veth");
     struct nlattr *data = mnl_attr_nest_start(header, IFLA_INFO_DATA);
     struct nlattr *peer = mnl_attr_nest_start(header, VETH_INFO_PEER);
-    // Up from birth: our end, raised later, then comes up with its carrier. Raised the other way round it would drop
-    // what it sends until the kernel's deferred link watch has run, and the VM's first ARP or ND waits a second.
-    struct ifinfomsg *peer_info = put_ifinfo(header, 0);
-    peer_info->ifi_change = IFF_UP;
-    peer_info->ifi_flags = IFF_UP;
+    put_ifinfo(header, 0);
     mnl_attr_put_strz(header, IFLA_IFNAME, veth->peer_name);
     mnl_attr_put(header, IFLA_ADDRESS, sizeof veth->peer_mac, veth->peer_mac);
     mnl_attr_put_u32(header, IFLA_MTU, veth->mtu);

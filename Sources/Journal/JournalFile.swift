@@ -58,7 +58,12 @@ struct JournalFile: Sendable {
         guard ftruncate(descriptor, off_t(size)) == 0 else { throw Self.failure("truncate", path) }
     }
 
-    func close() { _ = Glibc.close(descriptor) }
+    /// Unlocks first: a child that some thread is just forking off holds a copy of the descriptor until it executes, and
+    /// with it the lock.
+    func close() {
+        _ = flock(descriptor, LOCK_UN)
+        _ = Glibc.close(descriptor)
+    }
 
     /// A new name is durable only when its folder is.
     static func syncDirectory(of path: String) throws(JournalError) {

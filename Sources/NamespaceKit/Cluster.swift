@@ -131,13 +131,14 @@ public final class Cluster: Sendable {
 
     // MARK: End
 
-    /// Stops all programs and takes the overlays down the way an operator does.
-    public func tearDownOverlays() throws(KitError) {
+    /// Stops all programs and takes the overlays down the way an operator does; with `force` under attached VMs too.
+    public func tearDownOverlays(force: Bool = false) throws(KitError) {
         for host in hosts { agent(host)?.stop() }
         coordinator?.stop()
         for host in hosts where NetworkNamespace.list().contains(host.overlayNamespace) {
             try Command.run(
-                [program("outrider-agent"), "teardown", "--config", host.configuration], namespace: host.namespace)
+                [program("outrider-agent"), "teardown", "--config", host.configuration] + (force ? ["--force"] : []),
+                namespace: host.namespace)
         }
     }
 

@@ -27,7 +27,26 @@ extension RouteSocket {
             guard error.isExists else { throw error }
             throw try existing(name: name, peerName: peerName, in: error)
         }
+        do throws(NetlinkError) {
+            try raise(peerName, inNamespace: peerNamespaceFD)
+        } catch {
+            _ = try? deleteLink(named: name)
+            throw error
+        }
         return try finish(name, LinkChange(alias: alias, isUp: true))
+    }
+
+    /// Brings the VM's end up before ours, so that ours comes up with a carrier and can send at once.
+    ///
+    /// The other way round our end waits for the kernel's link watch (net/core/link_watch.c), which needs the network
+    /// lock: answers to the VM's first ARP and neighbor solicitation were dropped for up to 11 ms, and the VM asks again
+    /// only after a second. The pair can't be born up: the kernel refuses to open an end that has no peer yet.
+    private func raise(_ peerName: String, inNamespace descriptor: Int32) throws(NetlinkError) {
+        let peer = try RouteSocket(in: NamespaceSockets(path: "/proc/self/fd/\(descriptor)"))
+        guard let link = try peer.link(named: peerName) else {
+            throw NetlinkError(operation: "read port", object: peerName, code: ENODEV)
+        }
+        try peer.changeLink(index: link.index, named: peerName, LinkChange(isUp: true))
     }
 
     /// The kernel's EEXIST does not say which end it means.

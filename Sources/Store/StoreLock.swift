@@ -35,7 +35,11 @@ final class StoreLock: Sendable {
             defer { descriptor = nil }
             return descriptor
         }
-        if let held { _ = Glibc.close(held) }
+        // Unlocked first: a child that is just being forked off holds a copy of the descriptor until it executes.
+        if let held {
+            _ = flock(held, LOCK_UN)
+            _ = Glibc.close(held)
+        }
     }
 
     private static func reason(_ code: Int32) -> String {

@@ -147,7 +147,8 @@ struct LifeCycleTests {
             let red = try bed.createApplication("red")
             _ = try bed.launch("red-1", of: red, on: 0)
             _ = try bed.launch("red-2", of: red, on: 1)
-            try bed.cluster.tearDownOverlays()
+            #expect(throws: KitError.self, "refused under attached VMs") { try bed.cluster.tearDownOverlays() }
+            try bed.cluster.tearDownOverlays(force: true)
             #expect(try bed.cluster.leftovers() == [])
         }
     }

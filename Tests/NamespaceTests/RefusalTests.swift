@@ -63,12 +63,11 @@ struct RefusalTests {
             let red = try bed.createApplication("red")
             let slot = try bed.freeSlot()
             let host = bed.cluster.hosts[0]
-            // Everybody may walk to the socket, so that its own mode is what stops them.
-            try Command.run(["chmod", "-R", "a+X", bed.cluster.settings.directory])
+            // The one capability lets the stranger walk to program and socket, so that the socket's own mode stops them.
             let result = try Command.attempt([
-                "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", bed.cluster.program("outriderctl"),
-                "vm", "attach", "--agent-socket", host.socket, "--app", "\(red)", "--vm", "red-1", "--namespace",
-                slot.path,
+                "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+dac_read_search",
+                "--ambient-caps=+dac_read_search", bed.cluster.program("outriderctl"), "vm", "attach", "--agent-socket",
+                host.socket, "--app", "\(red)", "--vm", "red-1", "--veth", slot.path,
             ])
             #expect(result.status == 77, "\(result.output)")
             #expect(result.output.contains(host.socket))

@@ -5,6 +5,7 @@ import NamespaceKit
 struct Ending {
     let bench: Bench
     private static let drainMax = Duration.seconds(15)
+    private static let reportMax = Duration.seconds(5)
 
     /// Number of leftovers.
     func run() async throws -> Int {
@@ -40,15 +41,25 @@ struct Ending {
         return findings
     }
 
-    /// Deletes the applications, which sends every block through reclamation; identifiers that are still taken.
-    private func drain(_ daemons: Daemons) async throws -> Int {
+    /// Deletes an application; the refusal when it stays refused. The last detach may not have been reported yet.
+    private func delete(_ application: DemoApplication) async throws -> String? {
         let cluster = bench.cluster
-        for application in [bench.shop, bench.batch] {
+        let deadline = ContinuousClock.now + Self.reportMax
+        while true {
             let result = try await offload { () throws(KitError) in
                 try cluster.control(["app", "delete", application.name])
             }
-            if result.status != 0 {
-                bench.checks.record("\(application.name) can be deleted", false, result.output)
+            if result.status == 0 { return nil }
+            if ContinuousClock.now > deadline { return result.output }
+            try await Task.sleep(for: .milliseconds(200))
+        }
+    }
+
+    /// Deletes the applications, which sends every block through reclamation; identifiers that are still taken.
+    private func drain(_ daemons: Daemons) async throws -> Int {
+        for application in [bench.shop, bench.batch] {
+            if let refusal = try await delete(application) {
+                bench.checks.record("\(application.name) can be deleted", false, refusal)
             }
         }
         let deadline = ContinuousClock.now + Self.drainMax
