@@ -83,7 +83,8 @@ let package = Package(
         library("Allocation", ["FleetProtocol", "Forecasting", "NetworkTypes"]),
         library("Dataplane", ["NetworkTypes", collections]),
         library("AgentCore", ["NetworkTypes", "FleetProtocol", "Dataplane", collections]),
-        library("CoordinatorCore", ["NetworkTypes", "FleetProtocol", "SNISpace", "Forecasting", "Allocation", collections]),
+        library(
+            "CoordinatorCore", ["NetworkTypes", "FleetProtocol", "SNISpace", "Forecasting", "Allocation", collections]),
 
         // Leaves that touch the machine.
         library("Netlink", ["CNetlinkShim", "CSystemShim", "Dataplane", "NetworkTypes"]),
@@ -95,7 +96,8 @@ let package = Package(
         library(
             "ControlAPIMapping",
             [
-                "ControlAPI", "FleetMapping", "NetworkTypes", "FleetProtocol", "SNISpace", "Allocation", "Forecasting", "CoordinatorCore",
+                "ControlAPI", "FleetMapping", "NetworkTypes", "FleetProtocol", "SNISpace", "Allocation", "Forecasting",
+                "CoordinatorCore",
                 grpcCore, protobuf,
             ]),
         library(
@@ -106,14 +108,16 @@ let package = Package(
         library(
             "Agent",
             [
-                "AgentCore", "FleetProtocol", "Dataplane", "Netlink", "Journal", "LocalAPI", "NetworkTypes", "ControlAPI",
+                "AgentCore", "FleetProtocol", "Dataplane", "Netlink", "Journal", "LocalAPI", "NetworkTypes",
+                "ControlAPI",
                 "FleetMapping", "DaemonSupport", "CSystemShim", grpcCore, grpcTransport, logging, lifecycle,
             ]),
         library(
             "Coordinator",
             [
                 "CoordinatorCore", "FleetProtocol", "SNISpace", "Forecasting", "Allocation", "Store", "NetworkTypes",
-                "ControlAPI", "ControlAPIMapping", "FleetMapping", "DaemonSupport", grpcCore, grpcTransport, logging, lifecycle,
+                "ControlAPI", "ControlAPIMapping", "FleetMapping", "DaemonSupport", grpcCore, grpcTransport, logging,
+                lifecycle,
             ]),
 
         // Programs.
@@ -131,7 +135,8 @@ let package = Package(
             "CoordinatorTests",
             [
                 "Coordinator", "ControlAPI", "ControlAPIMapping", "CoordinatorCore", "DaemonSupport", "FleetMapping",
-                "FleetProtocol", "NetworkTypes", "Store", "outrider-coordinator", grpcCore, grpcTransport, protobuf, logging, lifecycle,
+                "FleetProtocol", "NetworkTypes", "Store", "outrider-coordinator", grpcCore, grpcTransport, protobuf,
+                logging, lifecycle,
             ]),
         tests("StoreTests", ["Store", "CoordinatorCore", "NetworkTypes", grdb]),
         tests("DaemonSupportTests", ["DaemonSupport", "NetworkTypes", logging, lifecycle]),

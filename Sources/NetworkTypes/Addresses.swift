@@ -99,7 +99,8 @@ extension IPv6Address: LosslessStringConvertible {
         }
         var all: [UInt16]
         let characters = Array(text)
-        if let gap = characters.indices.dropLast().first(where: { characters[$0] == ":" && characters[$0 + 1] == ":" }) {
+        if let gap = characters.indices.dropLast().first(where: { characters[$0] == ":" && characters[$0 + 1] == ":" })
+        {
             let head = groups(Substring(String(characters[..<gap])))
             let tail = groups(Substring(String(characters[(gap + 2)...])))
             guard let head, let tail, head.count + tail.count <= 7 else { return nil }

@@ -105,7 +105,8 @@ public struct VMInterface: Hashable, Comparable, Sendable, Codable {
     public let nic: Int
 
     public init?(vm: String, nic: Int) {
-        guard (1...128).contains(vm.utf8.count), vm.utf8.allSatisfy({ (33...126).contains($0) }), (0...255).contains(nic)
+        let printable = vm.utf8.allSatisfy { (33...126).contains($0) }
+        guard (1...128).contains(vm.utf8.count), printable, (0...255).contains(nic)
         else { return nil }
         self.vm = vm
         self.nic = nic

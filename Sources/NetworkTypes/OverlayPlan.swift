@@ -60,7 +60,9 @@ public struct OverlayPlan: Hashable, Sendable {
         .v6(ipv6Network(of: block.first), length: 72 - block.order)
     }
     /// First and last IPv4 address of a range, inclusive.
-    public func ipv4Interval(of range: SNIRange) -> ClosedRange<IPv4Address> { ipv4(of: range.first)...ipv4(of: range.last) }
+    public func ipv4Interval(of range: SNIRange) -> ClosedRange<IPv4Address> {
+        ipv4(of: range.first)...ipv4(of: range.last)
+    }
     /// First and last IPv6 address of a range, inclusive, with all 56 interface bits.
     public func ipv6Interval(of range: SNIRange) -> ClosedRange<IPv6Address> {
         let last = ipv6Network(of: range.last)

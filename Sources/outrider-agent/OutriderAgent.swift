@@ -6,7 +6,7 @@ import DaemonSupport
 struct OutriderAgent: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "outrider-agent",
-        abstract: "The host agent of an Outrider installation: hands identifiers to launching VMs and programs the kernel.",
+        abstract: "The host agent of Outrider: hands identifiers to launching VMs and programs the kernel.",
         discussion: DaemonSupport.ExitCode.help([
             .ok, .failure, .usage, .cannotCreate, .temporary, .permission, .configuration,
         ]),

@@ -125,7 +125,8 @@ struct PeerMessages {
                 guard event.namespace != own, patterns.match(event) else { continue }
                 messages += 1
                 if examples.count < 5 {
-                    examples.append("SNI \(launch.sni): message \(event.type) in \(event.namespace), \(event.body.prefix(64))")
+                    examples.append(
+                        "SNI \(launch.sni): message \(event.type) in \(event.namespace), \(event.body.prefix(64))")
                 }
             }
         }

@@ -25,7 +25,8 @@ struct Transfer {
         let before = try await counters(sender, receiver)
         let text = try await offload { () throws(KitError) in
             let log = bench.cluster.settings.directory + "/iperf3-server.log"
-            let server = try ChildProcess(["iperf3", "-s", "-1", "--forceflush"], namespace: receiver.slot.name, output: log)
+            let server = try ChildProcess(
+                ["iperf3", "-s", "-1", "--forceflush"], namespace: receiver.slot.name, output: log)
             defer { server.stop(grace: .milliseconds(500)) }
             try bench.cluster.waitUntil("iperf3 listens", timeout: .seconds(5), by: server) {
                 server.outputText.contains("listening")
