@@ -26,7 +26,9 @@ import Testing
         #expect(port.flags.contains("UP"))
         let text = try Command.run(["ip", "-json", "-d", "link", "show", "eth0"], namespace: vmName(vm))
         let peer = try #require(try bed.decode(text, as: IPLink.self).first)
-        #expect(peer.mtu == 1450 && peer.address == "06:4f:52:00:10:1a" && !peer.flags.contains("UP"))
+        #expect(peer.mtu == 1450 && peer.address == "06:4f:52:00:10:1a")
+        // Up from the start, so that our end comes up with a carrier.
+        #expect(peer.flags.contains("UP") && port.flags.contains("LOWER_UP"))
         let ports = try bed.route.ports()
         #expect(ports.map(\.sni) == [SessionNetworkID(unchecked: 0x101A)])
         #expect(ports.first?.link.alias == "vm=web-1/0")
