@@ -127,6 +127,19 @@ extension KernelEvent {
         }
     }
 
+    /// The value of the first attribute of a type, behind the message's fixed part (struct rtattr: length, type, value).
+    public func attribute(_ type: UInt16, after fixed: Int) -> ArraySlice<UInt8>? {
+        var offset = fixed
+        while offset + 4 <= body.count {
+            let length = Int(body[offset]) | Int(body[offset + 1]) << 8
+            guard length >= 4, offset + length <= body.count else { return nil }
+            let found = (UInt16(body[offset + 2]) | UInt16(body[offset + 3]) << 8) & 0x3FFF
+            if found == type { return body[(offset + 4)..<(offset + length)] }
+            offset += (length + 3) & ~3
+        }
+        return nil
+    }
+
     /// NFNL_SUBSYS_NFTABLES: a change of nf_tables.
     public var isFilterChange: Bool { type >> 8 == 10 }
 }

@@ -68,22 +68,97 @@ actor Measures {
     }
 }
 
-/// Counts what the kernels of other hosts were told because of a launch.
+/// Counts what the kernels of other hosts were told because of a launch, and apart from it what staging blocks took.
+///
+/// The kernels' own announcements are read, not the writers' counters. The first route or nexthop of a block in a
+/// namespace stages the block there, its removal ends that; everything else that names the identifier or its block
+/// between the attach call and the first reply counts for the launch.
 struct PeerMessages {
     /// Change messages per staged launch, nil without staged launches that got a reply.
     let perStagedLaunch: Double?
-    /// The messages behind it, for the eye.
+    /// Some of the messages behind it, for the eye.
     let examples: [String]
-    /// Change messages that staging blocks took, apart from launches.
+    /// Change messages that staging blocks took.
     let staging: Int
     /// Blocks staged, once for every host that learned one.
     let stagedBlocks: Int
 
-    /// RTM_NEWNEXTHOP: one for every block that a host learns of another.
-    private static let newNexthop: UInt16 = 104
+    init(launches: [LaunchRecord], events: [KernelEvent], topology: Topology) {
+        let hosts = topology.cluster.hosts
+        let (staging, others) = Self.split(events.filter(\.isTableChange))
+        self.staging = staging.count
+        stagedBlocks = staging.count { $0.type == Self.newNexthop }
+        var messages = 0
+        var counted = 0
+        var examples: [String] = []
+        for launch in launches where launch.servedFrom == "staged" {
+            guard let replied = launch.replied, let block = topology.block(around: launch.sni) else { continue }
+            counted += 1
+            let own = hosts[launch.host].overlayNamespace
+            let patterns = Patterns(launch.sni, in: block)
+            var index = others.partitioningIndex { $0.at >= launch.started }
+            while index < others.count, others[index].at <= replied {
+                let event = others[index]
+                index += 1
+                guard event.namespace != own, patterns.match(event) else { continue }
+                messages += 1
+                if examples.count < 5 {
+                    examples.append("SNI \(launch.sni): message \(event.type) in \(event.namespace)")
+                }
+            }
+        }
+        perStagedLaunch = counted == 0 ? nil : Double(messages) / Double(counted)
+        self.examples = examples
+    }
+
+    // linux/rtnetlink.h
     private static let newRoute: UInt16 = 24
+    private static let deleteRoute: UInt16 = 25
+    private static let newNexthop: UInt16 = 104
+    private static let deleteNexthop: UInt16 = 105
     /// Neighbor entries that the kernel makes by itself carry no writer.
     private static let neighborTypes: ClosedRange<UInt16> = 28...29
+
+    /// Staging of blocks, and everything else.
+    private static func split(_ events: [KernelEvent]) -> (staging: [KernelEvent], others: [KernelEvent]) {
+        struct Place: Hashable {
+            var namespace: String
+            var isNexthop: Bool
+            var key: ArraySlice<UInt8>
+        }
+        var present: Set<Place> = []
+        var staging: [KernelEvent] = []
+        var others: [KernelEvent] = []
+        for event in events {
+            guard !(event.writer == 0 && neighborTypes.contains(event.type)) else { continue }
+            guard let key = blockKey(event) else {
+                others.append(event)
+                continue
+            }
+            let isNexthop = event.type == newNexthop || event.type == deleteNexthop
+            let place = Place(namespace: event.namespace, isNexthop: isNexthop, key: key)
+            switch event.type {
+            case newRoute, newNexthop: present.insert(place).inserted ? staging.append(event) : others.append(event)
+            default: present.remove(place) == nil ? others.append(event) : staging.append(event)
+            }
+        }
+        return (staging, others)
+    }
+
+    /// What identifies the block that a route on a nexthop, or a nexthop, is about.
+    private static func blockKey(_ event: KernelEvent) -> ArraySlice<UInt8>? {
+        switch event.type {
+        // struct rtmsg (12 bytes, family and length first), then attributes; RTA_NH_ID is 30, RTA_DST 1.
+        case newRoute, deleteRoute:
+            guard event.attribute(30, after: 12) != nil, let destination = event.attribute(1, after: 12) else {
+                return nil
+            }
+            return event.body[..<2] + destination
+        // struct nhmsg (8 bytes); NHA_ID is 1.
+        case newNexthop, deleteNexthop: return event.attribute(1, after: 8)
+        default: return nil
+        }
+    }
 
     /// Bytes by which a message is known to be about an identifier or its block.
     private struct Patterns {
@@ -97,46 +172,12 @@ struct PeerMessages {
             let network = Array(plan.ipv6Prefix(of: block).bytes.prefix(9))
             routes = own + [plan.ipv4(of: block.first).bytes, network]
             // The filter's pairs name the ends of whole ranges; only inside a block is an address nobody else's.
-            filters = sni == block.first ? [] : own
+            filters = sni == block.first || sni == block.last ? [] : own
         }
 
         func match(_ event: KernelEvent) -> Bool {
             (event.isFilterChange ? filters : routes).contains(where: event.mentions)
         }
-    }
-
-    init(launches: [LaunchRecord], events: [KernelEvent], topology: Topology) {
-        let hosts = topology.cluster.hosts
-        let changes = events.filter { event in
-            event.isTableChange && !(event.writer == 0 && Self.neighborTypes.contains(event.type))
-        }
-        var messages = 0
-        var counted = 0
-        var examples: [String] = []
-        for launch in launches where launch.servedFrom == "staged" {
-            guard let replied = launch.replied, let block = topology.block(around: launch.sni) else { continue }
-            counted += 1
-            let own = hosts[launch.host].overlayNamespace
-            let patterns = Patterns(launch.sni, in: block)
-            var low = changes.partitioningIndex { $0.at >= launch.started }
-            while low < changes.count, changes[low].at <= replied {
-                let event = changes[low]
-                low += 1
-                guard event.namespace != own, patterns.match(event) else { continue }
-                messages += 1
-                if examples.count < 5 {
-                    examples.append(
-                        "SNI \(launch.sni): message \(event.type) in \(event.namespace), \(event.body.prefix(64))")
-                }
-            }
-        }
-        perStagedLaunch = counted == 0 ? nil : Double(messages) / Double(counted)
-        self.examples = examples
-        let overlays = Set(hosts.map(\.overlayNamespace))
-        let staged = changes.filter { $0.type == Self.newNexthop && overlays.contains($0.namespace) }
-        stagedBlocks = staged.count
-        // A block costs its nexthop and one route in each family; routes on nexthops carry RTA_NH_ID (30), 8 bytes long.
-        staging = staged.count + changes.count { $0.type == Self.newRoute && $0.mentions([8, 0, 30, 0]) }
     }
 }
 
