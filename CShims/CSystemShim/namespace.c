@@ -160,7 +160,7 @@ int outrider_ns_read_file(int ns_fd, const char *path, char *data, size_t capaci
     return outrider_ns_run(ns_fd, read_file, &request);
 }
 
-struct tap_request { const char *name; int persistent; };
+struct tap_request { const char *name; int persistent; int64_t owner, group; };
 
 static int open_tap(void *context) {
     struct tap_request *request = context;
@@ -171,7 +171,9 @@ static int open_tap(void *context) {
     ifr.ifr_flags = IFF_TAP | IFF_NO_PI;
     int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
     if (fd < 0) return -errno;
-    if (ioctl(fd, TUNSETIFF, &ifr) < 0 || (request->persistent && ioctl(fd, TUNSETPERSIST, 1) < 0)) {
+    if (ioctl(fd, TUNSETIFF, &ifr) < 0 || (request->persistent && ioctl(fd, TUNSETPERSIST, 1) < 0) ||
+        (request->owner >= 0 && ioctl(fd, TUNSETOWNER, (unsigned long)request->owner) < 0) ||
+        (request->group >= 0 && ioctl(fd, TUNSETGROUP, (unsigned long)request->group) < 0)) {
         int result = -errno;
         close(fd);
         return result;
@@ -179,7 +181,7 @@ static int open_tap(void *context) {
     return fd;
 }
 
-int outrider_ns_open_tap(int ns_fd, const char *name, int persistent) {
-    struct tap_request request = {name, persistent};
+int outrider_ns_open_tap(int ns_fd, const char *name, int persistent, int64_t owner, int64_t group) {
+    struct tap_request request = {name, persistent, owner, group};
     return outrider_ns_run(ns_fd, open_tap, &request);
 }

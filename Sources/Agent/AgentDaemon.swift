@@ -13,6 +13,7 @@ public struct AgentDaemon: Sendable {
     let settings: AgentSettings
     let shell: AgentShell
     let worker: KernelWorker
+    let reaper: PortReaper
     let kernelWork: WorkQueue<KernelWork>
     let outcomes: WorkQueue<AgentInput>
     let journal: Journal
@@ -56,8 +57,10 @@ public struct AgentDaemon: Sendable {
                 version: Version.current), identity: identity, randomSeed: random.next())
         kernelWork = WorkQueue()
         outcomes = WorkQueue()
+        reaper = PortReaper(sockets: namespace.overlay, outcomes: outcomes)
         worker = KernelWorker(
-            vtep: settings.vtep, namespace: namespace, work: kernelWork, outcomes: outcomes, logger: logger)
+            vtep: settings.vtep, namespace: namespace, work: kernelWork, reaper: reaper, outcomes: outcomes,
+            logger: logger)
         shell = AgentShell(
             machine: machine, journal: opened.journal, kernel: kernelWork, outcomes: outcomes, clock: BootClock(),
             logger: logger)
@@ -86,7 +89,8 @@ public struct AgentDaemon: Sendable {
     /// In starting order; they end in reverse.
     private func services(notifier: ServiceManagerNotifier) -> [any Service] {
         [
-            KernelService(worker: worker, work: kernelWork), MachineService(shell: shell, journal: journal),
+            KernelService(worker: worker, reaper: reaper, work: kernelWork),
+            MachineService(shell: shell, journal: journal),
             RhythmService(settings: settings, work: kernelWork), LinkService(link: link, shell: shell),
             SocketService(server: local, settings: settings, notifier: notifier, logger: logger),
         ]
@@ -96,10 +100,15 @@ public struct AgentDaemon: Sendable {
 /// The kernel's writer. Ends last, after everything that was decided has been written.
 private struct KernelService: Service {
     let worker: KernelWorker
+    let reaper: PortReaper
     let work: WorkQueue<KernelWork>
     func run() async throws {
-        await withGracefulShutdownHandler {
-            await worker.run()
+        try await withGracefulShutdownHandler {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { await reaper.run() }
+                defer { reaper.finish() }
+                try await worker.run()
+            }
         } onGracefulShutdown: {
             work.finish()
         }

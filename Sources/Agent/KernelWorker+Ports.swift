@@ -4,6 +4,7 @@ import FleetProtocol
 import Logging
 import Netlink
 import NetworkTypes
+import Synchronization
 
 /// Ports and counters: the part of the worker that acts on devices.
 extension KernelWorker {
@@ -23,9 +24,10 @@ extension KernelWorker {
                 index = try kernel.route.createVethPort(
                     name: order.port.name, gatewayMAC: DataplaneConfiguration.portMAC, peerName: name,
                     peerNamespaceFD: peer.fd, peerMAC: order.port.mac, mtu: order.mtu, alias: mark.text)
-            case .tap:
+            case .tap(let owner, let group):
                 index = try kernel.route.createTapPort(
-                    name: order.port.name, gatewayMAC: DataplaneConfiguration.portMAC, mtu: order.mtu, alias: mark.text)
+                    name: order.port.name, gatewayMAC: DataplaneConfiguration.portMAC, mtu: order.mtu, alias: mark.text,
+                    owner: owner, group: group)
             case .later: return .failure(.unsupported(port: order.port.name, kind: "a port that comes later"))
             }
             ports[order.port.sni] = index
@@ -57,25 +59,10 @@ extension KernelWorker {
         }
     }
 
-    private func routeSocket() throws(NetlinkError) -> RouteSocket {
-        if let kernel { return kernel.route }
-        return try RouteSocket(in: namespace.overlay)
-    }
-
-    func deletePort(_ removal: PortRemoval) -> Result<Void, PortFailure> {
-        do throws(NetlinkError) {
-            let route = try routeSocket()
-            if let expected = removal.interface, let link = try route.link(named: removal.name),
-                let mark = PortMark(link.alias), mark.interface != expected
-            {
-                return .failure(.belongsToAnother(port: removal.name, owner: mark.interface.description))
-            }
-            ports[removal.sni] = nil
-            try route.deletePort(named: removal.name)
-            return .success(())
-        } catch {
-            return .failure(.failed(error.description))
-        }
+    /// Forgets the port and hands it to the reaper.
+    func deletePort(_ removal: PortRemoval, _ token: Token) {
+        if let index = ports.removeValue(forKey: removal.sni) { raised.remove(index) }
+        reaper.put(removal, token)
     }
 
     /// Counters of all ports, turned to the VM's side: what the port received, the VM sent.
@@ -110,7 +97,8 @@ extension KernelWorker {
         let withheld = tracker.withheld.sorted().map { "\($0): not deleted, the journal is not trusted" }
         return HostReport(
             routes: counts[.route] ?? 0, nexthops: counts[.nexthop] ?? 0, nftElements: elements,
-            foreign: tracker.foreign.sorted().map(\.description), kernelWrites: UInt64(kernel?.writes ?? 0),
+            foreign: tracker.foreign.sorted().map(\.description),
+            kernelWrites: UInt64(kernel?.writes ?? 0) + reaper.writes.load(ordering: .relaxed),
             pending: pending + withheld)
     }
 }

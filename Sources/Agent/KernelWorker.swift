@@ -22,6 +22,7 @@ actor KernelWorker {
     let vtep: IPv4Address
     let namespace: OverlayNamespace
     let work: WorkQueue<KernelWork>
+    let reaper: PortReaper
     let outcomes: WorkQueue<AgentInput>
     let logger: Logger
 
@@ -30,6 +31,7 @@ actor KernelWorker {
     /// Index of each port in the kernel, for counters.
     var ports: [SessionNetworkID: Int] = [:]
     var repairs: UInt64 = 0
+    private var taken: NetlinkError?
     /// Settings to bring the overlay up with, kept for another attempt.
     private var wanted: (grant: BootGrant, adoptOnly: Bool)?
     /// What is desired while there is no overlay yet.
@@ -37,23 +39,28 @@ actor KernelWorker {
     private var monitorTask: Task<Void, Never>?
     private var resyncQueued = false
     /// Devices of ours that were seen up: going down takes routes and nexthops along without an event for them.
-    private var raised: Set<Int> = []
+    var raised: Set<Int> = []
 
     init(
-        vtep: IPv4Address, namespace: OverlayNamespace, work: WorkQueue<KernelWork>, outcomes: WorkQueue<AgentInput>,
-        logger: Logger
+        vtep: IPv4Address, namespace: OverlayNamespace, work: WorkQueue<KernelWork>,
+        reaper: PortReaper, outcomes: WorkQueue<AgentInput>, logger: Logger
     ) {
         self.vtep = vtep
         self.namespace = namespace
         self.work = work
+        self.reaper = reaper
         self.outcomes = outcomes
         self.logger = logger
     }
 
     /// Runs until the queue is finished.
-    func run() async {
+    ///
+    /// - Throws: what kept the overlay from coming up when somebody else holds the device's name or UDP port: no later
+    ///   attempt can mend that, so the operator must hear of it.
+    func run() async throws(NetlinkError) {
         await work.consume { batch in process(batch) }
         monitorTask?.cancel()
+        if let taken { throw taken }
     }
 
     /// Adopts what runs: ports by name and mark.
@@ -88,7 +95,7 @@ actor KernelWorker {
         case .ensureOverlay(let grant, let adoptOnly): ensureOverlay(grant, adoptOnly: adoptOnly)
         case .createPort(let order, let token): outcomes.put(.portCreated(token, createPort(order)))
         case .movePort(let move, let token): outcomes.put(.portCreated(token, movePort(move)))
-        case .deletePort(let removal, let token): outcomes.put(.portDeleted(token, deletePort(removal)))
+        case .deletePort(let removal, let token): deletePort(removal, token)
         case .resync(let reason):
             resyncQueued = false
             resync(reason: reason)
@@ -192,7 +199,12 @@ actor KernelWorker {
             // Nothing is written here: what the journal wants comes next, and until then all would look superfluous.
             takeEarly()
         } catch {
-            logger.error("the overlay could not be brought up, next attempt at the next audit: \(error)")
+            if error.isExists || error.isBusy {
+                taken = error
+                work.finish()
+            } else {
+                logger.error("the overlay could not be brought up, next attempt at the next audit: \(error)")
+            }
         }
     }
 

@@ -76,7 +76,8 @@ public final class Cluster: Sendable {
             output: host.log)
         remember(child, as: host.name)
         try waitUntil("the agent of \(host.name) listens (see \(host.log))", timeout: .seconds(20), by: child) {
-            FileManager.default.fileExists(atPath: host.socket)
+            // A killed agent leaves its socket's file behind, so only an answer counts.
+            (try? AgentSocket(path: host.socket).status()) != nil
         }
     }
 

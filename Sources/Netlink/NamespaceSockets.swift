@@ -59,9 +59,17 @@ public struct NamespaceSockets: Sendable {
 
     /// A tap born in the namespace, or attached to when it exists; the caller closes the descriptor.
     ///
-    /// - Parameter persistent: the device outlives the descriptor.
-    public func openTap(name: String, persistent: Bool) throws(NetlinkError) -> Int32 {
-        let result = unsafe name.withCString { unsafe outrider_ns_open_tap(namespace.fd, $0, persistent ? 1 : 0) }
+    /// - Parameters:
+    ///   - persistent: the device outlives the descriptor.
+    ///   - owner: user id that may open it without CAP_NET_ADMIN; nil sets none.
+    ///   - group: group id, likewise.
+    public func openTap(
+        name: String, persistent: Bool, owner: UInt32? = nil, group: UInt32? = nil
+    ) throws(NetlinkError) -> Int32 {
+        let (owner, group) = (owner.map(Int64.init) ?? -1, group.map(Int64.init) ?? -1)
+        let result = unsafe name.withCString { text in
+            unsafe outrider_ns_open_tap(namespace.fd, text, persistent ? 1 : 0, owner, group)
+        }
         return try checked(result, "create tap", name)
     }
 

@@ -65,14 +65,15 @@ extension RouteSocket {
     ///
     /// - Returns: its index; the tap is up.
     @discardableResult
-    public func createTapPort(name: String, gatewayMAC: MACAddress, mtu: Int, alias: String) throws(NetlinkError) -> Int
-    {
+    public func createTapPort(
+        name: String, gatewayMAC: MACAddress, mtu: Int, alias: String, owner: UInt32? = nil, group: UInt32? = nil
+    ) throws(NetlinkError) -> Int {
         if try link(named: name) != nil {
             throw NetlinkError(
                 operation: "create tap", object: name, code: EEXIST,
                 advice: "device '\(name)' exists in \(sockets.namespace.path); detach its VM or delete it")
         }
-        close(try sockets.openTap(name: name, persistent: true))
+        close(try sockets.openTap(name: name, persistent: true, owner: owner, group: group))
         return try finish(name, LinkChange(alias: alias, mac: gatewayMAC, mtu: mtu, isUp: true))
     }
 

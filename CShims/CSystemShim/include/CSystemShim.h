@@ -43,9 +43,10 @@ int outrider_ns_write_file(int ns_fd, const char *path, const char *data, size_t
 int outrider_ns_read_file(int ns_fd, const char *path, char *data, size_t capacity);
 
 /// Makes or attaches a tap (IFF_TAP | IFF_NO_PI) on a /dev/net/tun descriptor opened inside the namespace, where the
-/// device is then born. With `persistent` the device outlives the descriptor. Returns the descriptor.
+/// device is then born. With `persistent` the device outlives the descriptor. `owner` and `group` may then open it
+/// without CAP_NET_ADMIN; -1 sets none. Returns the descriptor.
 /// In C because TUNSETIFF is a variadic ioctl on a struct with a union.
-int outrider_ns_open_tap(int ns_fd, const char *name, int persistent);
+int outrider_ns_open_tap(int ns_fd, const char *name, int persistent, int64_t owner, int64_t group);
 
 // MARK: Local sockets, locks, service manager (process.c)
 
