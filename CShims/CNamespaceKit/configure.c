@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 struct batch {
     uint8_t bytes[1024];
@@ -63,6 +64,51 @@ static void default_route(struct batch *batch, int family, uint32_t index, const
     end(batch);
 }
 
+/* Answers of one send: the first error, or 0 when all are acknowledged. `type`, when asked for, gets the type of the
+ * route that an answer describes. */
+static int collect(int fd, uint32_t expected, uint8_t *type) {
+    uint32_t answered = 0;
+    int result = 0;
+    while (answered < expected) {
+        uint8_t answer[8192];
+        int length = nskit_receive(fd, answer, sizeof answer, 2000000, NULL, NULL);
+        if (length < 0) return length == -EAGAIN ? -ETIMEDOUT : length;
+        for (struct nlmsghdr *message = (struct nlmsghdr *)answer; NLMSG_OK(message, (unsigned)length);
+             message = NLMSG_NEXT(message, length)) {
+            if (message->nlmsg_type == RTM_NEWROUTE && type)
+                *type = ((struct rtmsg *)NLMSG_DATA(message))->rtm_type;
+            else if (message->nlmsg_type != NLMSG_ERROR)
+                continue;
+            else if (!result)
+                result = ((struct nlmsgerr *)NLMSG_DATA(message))->error;
+            answered++;
+        }
+    }
+    return result;
+}
+
+/* True when the kernel takes packets to the address as its own: it puts the route in later, from a work queue. */
+static int is_local(int fd, const uint8_t *ipv6) {
+    struct batch batch;
+    memset(&batch, 0, sizeof batch);
+    struct rtmsg body = {.rtm_family = AF_INET6, .rtm_dst_len = 128};
+    begin(&batch, RTM_GETROUTE, 0, &body, sizeof body);
+    batch.message->nlmsg_flags = NLM_F_REQUEST;
+    put(&batch, RTA_DST, ipv6, 16);
+    end(&batch);
+    uint8_t type = 0;
+    if (send(fd, batch.bytes, batch.length, 0) < 0) return 0;
+    return collect(fd, 1, &type) == 0 && type == RTN_LOCAL;
+}
+
+/* True when packets can leave: the kernel gives a link its queue from a work item that waits for the network lock. */
+static int is_running(int fd, const char *name) {
+    struct ifreq request;
+    memset(&request, 0, sizeof request);
+    strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+    return ioctl(fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_RUNNING);
+}
+
 int nskit_configure(int fd, const char *name, uint32_t mtu, const uint8_t *ipv4, const uint8_t *gateway4,
                     const uint8_t *ipv6, const uint8_t *gateway6) {
     struct ifreq request;
@@ -83,20 +129,13 @@ int nskit_configure(int fd, const char *name, uint32_t mtu, const uint8_t *ipv4,
     default_route(&batch, AF_INET, index, gateway4, ipv4);
     default_route(&batch, AF_INET6, index, gateway6, ipv6);
     if (send(fd, batch.bytes, batch.length, 0) < 0) return -errno;
+    int result = collect(fd, batch.count, NULL);
+    if (result) return result;
 
-    uint32_t answered = 0;
-    int result = 0;
-    while (answered < batch.count) {
-        uint8_t answer[8192];
-        int length = nskit_receive(fd, answer, sizeof answer, 2000000, NULL, NULL);
-        if (length < 0) return length == -EAGAIN ? -ETIMEDOUT : length;
-        for (struct nlmsghdr *message = (struct nlmsghdr *)answer; NLMSG_OK(message, (unsigned)length);
-             message = NLMSG_NEXT(message, length)) {
-            if (message->nlmsg_type != NLMSG_ERROR) continue;
-            int error = ((struct nlmsgerr *)NLMSG_DATA(message))->error;
-            answered++;
-            if (error && !result) result = error;
-        }
+    /* A packet sent before this is lost, and its ARP or neighbor request is repeated only after a second. */
+    for (int tries = 0; tries < 5000; tries++) {
+        if (is_running(fd, name) && is_local(fd, ipv6)) return 0;
+        usleep(200);
     }
-    return result;
+    return -ETIMEDOUT;
 }

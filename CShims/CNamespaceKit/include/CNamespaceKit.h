@@ -37,6 +37,7 @@ int nskit_wait_readable(const int *fds, size_t count, int64_t timeout_us);
 int nskit_close(int fd);
 
 /* Brings interface `name` up with its MTU, host addresses and default routes through gateways that are on the link.
+ * Returns when packets can leave and are taken, as a guest that waits for its network does.
  * `fd` is a NETLINK_ROUTE socket of the namespace. Addresses are in network order. */
 int nskit_configure(int fd, const char *name, uint32_t mtu, const uint8_t *ipv4, const uint8_t *gateway4,
                     const uint8_t *ipv6, const uint8_t *gateway6);

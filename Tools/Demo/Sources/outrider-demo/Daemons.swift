@@ -53,15 +53,15 @@ struct Daemons: Sendable {
 
     func totals() throws(KitError) -> Totals { try cluster.control(Totals.self, ["status"]) }
 
-    private struct Reservations: Decodable {
+    private struct Leases: Decodable {
         struct Entry: Decodable { var predicted: Bool? }
-        var reservations: [Entry]?
+        var leases: [Entry]?
     }
 
-    /// Reservations that were made ahead of demand.
-    func predictedReservations() throws(KitError) -> Int {
-        let answer = try cluster.control(Reservations.self, ["reservation", "list"])
-        return (answer.reservations ?? []).count { $0.predicted == true }
+    /// Blocks that hosts lease because a forecast asked for them, before any launch did.
+    func predictedLeases() throws(KitError) -> Int {
+        let answer = try cluster.control(Leases.self, ["lease", "list"])
+        return (answer.leases ?? []).count { $0.predicted == true }
     }
 
     private struct Findings: Decodable {

@@ -72,9 +72,9 @@ struct DayFindings {
                 : "\(silent.count) did not: \(silent.prefix(3).joined(separator: "; "))")
         ratios(records, report, checks)
         peers(records, &report, checks, &notes)
-        let predicted = await measures.predictedReservationsMost
+        let predicted = await measures.predictedLeasesMost
         checks.record(
-            "ranges are reserved ahead of demand", predicted > 0, "at most \(predicted) predicted reservations at once")
+            "blocks are leased and staged ahead of demand", predicted > 0, "at most \(predicted) at once")
     }
 
     private func ratios(_ records: [LaunchRecord], _ report: Report, _ checks: Checks) {

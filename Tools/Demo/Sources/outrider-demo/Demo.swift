@@ -76,6 +76,7 @@ struct Demo {
         await DayFindings(launcher: launcher, measures: measures, watch: watch, topology: topology)
             .summarise(secondDay: options.dayLength, into: &report, checks, &notes)
 
+        try await LaunchLog.write(launcher.records, beside: options.report)
         let bench = Bench(
             topology: topology, launcher: launcher, shop: applications[0], batch: applications[1], checks: checks,
             progress: progress)

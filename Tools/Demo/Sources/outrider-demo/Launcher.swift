@@ -30,6 +30,9 @@ struct LaunchRecord: Sendable {
     /// Nil when no VM of the application ran on another host that could answer.
     let replied: ContinuousClock.Instant?
 
+    /// Family of the first reply's probes.
+    let family: String
+
     var attachTime: Double { (attached - started).milliseconds }
     var firstReplyTime: Double? { replied.map { ($0 - started).milliseconds } }
 }
@@ -115,7 +118,7 @@ actor Launcher {
                 LaunchRecord(
                     day: day, application: application.name, host: host, sni: outcome.attachment.sni,
                     servedFrom: outcome.attachment.servedFrom, started: outcome.started, attached: outcome.attached,
-                    replied: outcome.replied))
+                    replied: outcome.replied, family: number.isMultiple(of: 2) ? "ipv6" : "ipv4"))
             if let peerAddress, outcome.replied == nil {
                 silent.append("\(name) on h\(host + 1) (\(outcome.attachment.servedFrom)) from \(peerAddress)")
             }

@@ -7,7 +7,7 @@ actor Measures {
     private let topology: Topology
     private let launcher: Launcher
     private(set) var idle: [Int] = []
-    private(set) var predictedReservationsMost = 0
+    private(set) var predictedLeasesMost = 0
     /// Tables at the moment with the most VMs.
     private(set) var tables: [String: Report.Tables] = [:]
     private var vmsAtTables = -1
@@ -37,8 +37,11 @@ actor Measures {
         do {
             let totals = try await offload { () throws(KitError) in try daemons.totals() }
             idle.append(totals.idle)
-            let predicted = try await offload { () throws(KitError) in try daemons.predictedReservations() }
-            predictedReservationsMost = max(predictedReservationsMost, predicted)
+            // Starting a program costs as much as several launches; this figure changes slowly.
+            if idle.count.isMultiple(of: 5) {
+                let predicted = try await offload { () throws(KitError) in try daemons.predictedLeases() }
+                predictedLeasesMost = max(predictedLeasesMost, predicted)
+            }
             guard wantsTables else { return }
             var found: [String: Report.Tables] = [:]
             for host in hosts {

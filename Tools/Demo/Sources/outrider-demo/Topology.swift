@@ -28,7 +28,7 @@ struct Topology: Sendable {
     }
 
     /// Identifiers per block; the messages of a launch are counted by the block around its identifier.
-    static let blockSize = 16
+    static let blockSize = 8
 
     static func build(_ options: DemoOptions, vms: Int) throws(KitError) -> Topology {
         let settings = settings(options)

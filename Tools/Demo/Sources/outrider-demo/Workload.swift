@@ -11,7 +11,7 @@ struct Workload: Sendable {
     let progress: Progress
 
     /// Launches under way at one time: more would measure this machine's cores, not the launch.
-    static let concurrentMax = 3
+    static let concurrentMax = 2
     private static let tick = Duration.milliseconds(10)
 
     /// Plays the events of `interval` (time within the trace) in real time.
