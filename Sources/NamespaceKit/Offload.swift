@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Synchronization
 
@@ -13,6 +14,20 @@ public func offload<T: Sendable>(_ body: @escaping @Sendable () throws(KitError)
         }
     }
     return try result.get()
+}
+
+/// Runs tasks that block on threads of their own: `withTaskExecutorPreference(BlockingExecutor.shared)`.
+///
+/// The concurrency pool has one thread per core. A few bodies that wait for programs and packets would hold them all,
+/// and everything else that runs beside them would stand still.
+public final class BlockingExecutor: TaskExecutor {
+    public static let shared = BlockingExecutor()
+    private let queue = DispatchQueue(label: "outrider.blocking", attributes: .concurrent)
+
+    public func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        queue.async { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+    }
 }
 
 /// Tells blocking work on another thread to end.

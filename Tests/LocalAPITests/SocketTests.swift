@@ -49,7 +49,7 @@ struct EchoAgent: AgentService {
     @Test func callsAndErrors() async throws {
         try await withServer { path in
             var client = try AgentClient(path: path)
-            let answer = try client.attach(Self.call("vm1", nic: 7), timeout: .seconds(10))
+            let answer = try client.attach(Self.call("vm1", nic: 7), timeout: .seconds(120))
             #expect(answer.sni.rawValue == 7 && answer.port == "vm1" && answer.mtu == 1450)
             try client.detach(DetachCall(interface: #require(VMInterface(vm: "x", nic: 0))))
             let refused = #expect(throws: AgentCallError.self) { try client.attach(Self.call("none")) }
@@ -92,7 +92,7 @@ struct EchoAgent: AgentService {
                 try client.send(VarlinkCall(method: "io.outrider.Agent.Attach", parameters: call.json))
             }
             for nic in 0..<100 {
-                #expect(try client.receive("Attach", timeout: .seconds(20))["sni"] == .integer(Int64(nic)))
+                #expect(try client.receive("Attach", timeout: .seconds(120))["sni"] == .integer(Int64(nic)))
             }
         }
     }
@@ -106,7 +106,7 @@ struct EchoAgent: AgentService {
                 try client.value.send(VarlinkCall(method: "io.outrider.Agent.Attach", parameters: call.json))
             }
             for (nic, client) in clients.enumerated() {
-                #expect(try client.value.receive("Attach", timeout: .seconds(20))["sni"] == .integer(Int64(nic)))
+                #expect(try client.value.receive("Attach", timeout: .seconds(120))["sni"] == .integer(Int64(nic)))
             }
         }
     }
@@ -181,7 +181,7 @@ struct EchoAgent: AgentService {
             import os, socket, sys
             os.setgroups(\(groups)); os.setgid(\(gid)); os.setuid(\(uid))
             s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            s.settimeout(10)
+            s.settimeout(120)
             try:
                 s.connect(sys.argv[1])
                 s.sendall(b'{"method":"org.varlink.service.GetInfo"}\\0')

@@ -22,8 +22,8 @@ struct LifeCycleTests {
                 far.slot.echoIPv6.stream(to: near.ipv6, every: .milliseconds(5), until: stop)
             }
             try await Task.sleep(for: .milliseconds(300))
-            let code = bed.cluster.agent(host)?.kill()
-            #expect(code == 128 + 9)
+            let code = try #require(bed.cluster.agent(host)).kill()
+            #expect(code == 137, "128 and the number of SIGKILL")
             try await Task.sleep(for: .milliseconds(300))
             try bed.cluster.startAgent(host)
             try bed.waitUntilBinding(host)

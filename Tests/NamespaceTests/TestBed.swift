@@ -56,7 +56,7 @@ final class TestBed {
             }
             let testBed = TestBed(cluster: bed.0, slots: bed.1)
             for host in bed.0.hosts { try testBed.waitUntilBinding(host) }
-            try await body(testBed)
+            try await withTaskExecutorPreference(BlockingExecutor.shared) { try await body(testBed) }
         } catch {
             for host in bed.0.hosts { print("--- \(host.name)\n\(bed.0.agent(host)?.outputText.suffix(4_000) ?? "")") }
             print("--- coordinator\n\(bed.0.coordinator?.outputText.suffix(4_000) ?? "")")
