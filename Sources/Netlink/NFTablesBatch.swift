@@ -11,7 +11,7 @@ import Glibc
         let capacity = 128 << 10 + messages * 256
         unsafe raw.data = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
         // Padding between attributes is skipped, not written: it must not carry what the memory held before.
-        unsafe raw.data.initialize(repeating: 0, count: capacity)
+        unsafe memset(raw.data, 0, capacity)
         unsafe raw.capacity = capacity
         unsafe raw.sequence = firstSequence
         unsafe outrider_nft_begin(&raw)

@@ -47,7 +47,19 @@ public struct IPv6Address: Hashable, Comparable, Sendable {
 
     /// Network order, sixteen bytes.
     public var bytes: [UInt8] {
-        [high, low].flatMap { half in (0..<8).map { UInt8(truncatingIfNeeded: half >> (56 - 8 * UInt64($0))) } }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(16)
+        var shift: UInt64 = 64
+        while shift > 0 {
+            shift -= 8
+            bytes.append(UInt8(truncatingIfNeeded: high >> shift))
+        }
+        shift = 64
+        while shift > 0 {
+            shift -= 8
+            bytes.append(UInt8(truncatingIfNeeded: low >> shift))
+        }
+        return bytes
     }
 
     /// Nil unless exactly sixteen bytes, network order.
@@ -68,7 +80,11 @@ public struct IPv6Address: Hashable, Comparable, Sendable {
 extension IPv6Address: LosslessStringConvertible {
     /// Canonical text (RFC 5952): lower case, longest run of zeros of two or more groups shortened, leftmost on a tie.
     public var description: String {
-        let groups = bytes.indices.filter { $0 % 2 == 0 }.map { UInt16(bytes[$0]) << 8 | UInt16(bytes[$0 + 1]) }
+        func group(_ half: UInt64, _ shift: UInt64) -> UInt16 { UInt16(truncatingIfNeeded: half >> shift) }
+        let groups = [
+            group(high, 48), group(high, 32), group(high, 16), group(high, 0),
+            group(low, 48), group(low, 32), group(low, 16), group(low, 0),
+        ]
         var best = 0..<0
         var start = 0
         while start < 8 {
