@@ -109,16 +109,19 @@ public final class Cluster: Sendable {
 
     // MARK: Control
 
-    /// Runs `outriderctl` against the coordinator.
-    public func control(_ arguments: [String]) throws(KitError) -> Command.Result {
+    /// Runs `outriderctl` against the coordinator; `idly` gives way to everything else, for samplers beside a measurement.
+    public func control(_ arguments: [String], idly: Bool = false) throws(KitError) -> Command.Result {
         try Command.attempt(
-            [program("outriderctl")] + arguments + ["--coordinator", coordinatorAddress],
+            (idly ? ["nice", "-n", "19"] : [])
+                + [program("outriderctl")] + arguments + ["--coordinator", coordinatorAddress],
             namespace: coordinatorNamespace)
     }
 
     /// Runs `outriderctl --output json` and decodes the answer; any status but 0 is an error.
-    public func control<T: Decodable>(_ type: T.Type, _ arguments: [String]) throws(KitError) -> T {
-        let result = try control(arguments + ["--output", "json"])
+    public func control<T: Decodable>(
+        _ type: T.Type, _ arguments: [String], idly: Bool = false
+    ) throws(KitError) -> T {
+        let result = try control(arguments + ["--output", "json"], idly: idly)
         guard result.status == 0 else {
             throw .command(
                 line: "outriderctl " + arguments.joined(separator: " "), status: result.status, output: result.output)

@@ -102,6 +102,7 @@ extension RouteSocket {
     }
 
     /// Changes a device found by index; several properties travel in one message.
+    /// An index of 0 finds the device by its name, which then stays.
     public func changeLink(index: Int, named current: String, _ change: LinkChange) throws(NetlinkError) {
         try self.change(RouteMessage.link(index: index, current: current, change))
     }
@@ -135,7 +136,9 @@ extension RouteMessage {
                         unsafe raw.mtu = UInt32(change.mtu ?? 0)
                         unsafe raw.up = change.isUp.map { $0 ? 1 : 0 } ?? -1
                         unsafe raw.ns_fd = change.namespace?.fd ?? -1
-                        return unsafe outrider_nl_link_change(buffer, capacity, Int32(index), nil, &raw)
+                        return unsafe current.withCString {
+                            unsafe outrider_nl_link_change(buffer, capacity, Int32(index), $0, &raw)
+                        }
                     }
                 }
             }

@@ -43,10 +43,7 @@ extension RouteSocket {
     /// only after a second. The pair can't be born up: the kernel refuses to open an end that has no peer yet.
     private func raise(_ peerName: String, inNamespace descriptor: Int32) throws(NetlinkError) {
         let peer = try RouteSocket(in: NamespaceSockets(path: "/proc/self/fd/\(descriptor)"))
-        guard let link = try peer.link(named: peerName) else {
-            throw NetlinkError(operation: "read port", object: peerName, code: ENODEV)
-        }
-        try peer.changeLink(index: link.index, named: peerName, LinkChange(isUp: true))
+        try peer.changeLink(index: 0, named: peerName, LinkChange(isUp: true))
     }
 
     /// The kernel's EEXIST does not say which end it means.

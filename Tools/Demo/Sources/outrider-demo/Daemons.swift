@@ -51,7 +51,7 @@ struct Daemons: Sendable {
         var taken: Int { idle + (bound ?? 0) + (reclaiming ?? 0) + (quarantined ?? 0) }
     }
 
-    func totals() throws(KitError) -> Totals { try cluster.control(Totals.self, ["status"]) }
+    func totals() throws(KitError) -> Totals { try cluster.control(Totals.self, ["status"], idly: true) }
 
     private struct Leases: Decodable {
         struct Entry: Decodable { var predicted: Bool? }
@@ -60,7 +60,7 @@ struct Daemons: Sendable {
 
     /// Blocks that hosts lease because a forecast asked for them, before any launch did.
     func predictedLeases() throws(KitError) -> Int {
-        let answer = try cluster.control(Leases.self, ["lease", "list"])
+        let answer = try cluster.control(Leases.self, ["lease", "list"], idly: true)
         return (answer.leases ?? []).count { $0.predicted == true }
     }
 
