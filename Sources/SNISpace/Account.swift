@@ -6,6 +6,7 @@ struct Account: Hashable, Sendable {
     var cap = 0
     /// Identifiers that others must leave room for.
     var floor = 0
+    var rank = ClassRank.lowest
     /// Everything it owns; the maximal blocks are its ranges, so that a neighbour buddy joins its range by itself.
     var owned: BuddyIndex
     /// Owned and not leased.
@@ -24,10 +25,15 @@ struct Account: Hashable, Sendable {
         active = BuddyIndex(orderMax: chunkOrder)
     }
 
+    /// Identifiers that could be taken away without going below its floor, those that are on their way out not counted.
+    var spare: Int {
+        max(0, owned.identifiers - byState[.marked] - byState[.draining] - byState[.quarantined] - floor)
+    }
+
     /// Identifiers of its floor that it does not own yet.
     var floorDebt: Int { max(0, floor - owned.identifiers) }
 
-    var isBlank: Bool { owned.isEmpty && cap == 0 && floor == 0 }
+    var isBlank: Bool { owned.isEmpty && cap == 0 && floor == 0 && rank == .lowest }
 }
 
 /// An open chunk.
@@ -37,12 +43,15 @@ struct Chunk: Hashable, Sendable {
     /// The application that it was opened for, which finds its room first.
     var home: ApplicationID
     var free: BuddyIndex
-    /// Identifiers that the plan allows in it.
-    var usable: Int
+    /// Neither free nor owned: they left the pool.
+    var withdrawn: BuddyIndex
+    /// Identifiers that applications own; an open chunk without any closes.
+    var owned = 0
 
     /// Stands where a dictionary wants a default; never stored.
     static let none = Chunk(
-        index: 0, home: ApplicationID(UUID128(high: 0, low: 0)), free: BuddyIndex(orderMax: 0), usable: 0)
+        index: 0, home: ApplicationID(UUID128(high: 0, low: 0)), free: BuddyIndex(orderMax: 0),
+        withdrawn: BuddyIndex(orderMax: 0))
 }
 
 /// The chunks of one application whose largest free block has one order.

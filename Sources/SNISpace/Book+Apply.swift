@@ -16,63 +16,102 @@ extension Book {
             giveBack(block, of: application)
         case .leased(let lease): applyLeased(lease)
         case .staged(let block): transition(block, to: .staged)
-        case .marked(let block, let epoch, let reason, let force):
-            lastEpoch = max(lastEpoch, epoch)
-            change(block) { lease in
-                lease.stagedBeforeMark = lease.state == .staged
-                lease.epoch = epoch
+        case .marked(let block, let epoch, let reason, let force): applyMarked(block, epoch, reason, force)
+        case .markAborted(let block, let epoch): applyAborted(block, epoch)
+        case .drained(let block, let epoch): applyDrained(block, epoch) { _ in }
+        case .fenced(let block, let epoch, let reason):
+            applyDrained(block, epoch) { lease in
                 lease.reason = reason
-                lease.force = force
+                lease.fenced = true
             }
-            transition(block, to: .marked)
-        case .markAborted(let block, let epoch):
-            lastEpoch = max(lastEpoch, epoch)
-            let staged = leases[block.first.rawValue]?.stagedBeforeMark ?? false
-            change(block) { lease in
-                lease.epoch = epoch
-                lease.reason = ""
-                lease.force = false
-                lease.stagedBeforeMark = false
-            }
-            transition(block, to: staged ? .staged : .leased)
-        case .drained(let block, let epoch):
-            lastEpoch = max(lastEpoch, epoch)
-            change(block) { $0.epoch = epoch }
-            transition(block, to: .draining)
-            if let owner = leases[block.first.rawValue]?.application { accounts[owner]?.active.remove(block) }
         case .removed(let block): transition(block, to: .quarantined)
-        case .freed(let block): applyFreed(block)
+        case .freed(let block):
+            if block.size == 1 { applySubleaseFreed(block) } else { applyFreed(block) }
+        case .subleased(let lease): applySubleased(lease)
         case .quotaSet(let application, let cap, let floor):
             adjustFloors(of: application) { account in
                 account.cap = cap
                 account.floor = floor
             }
+        case .ranked(let application, let rank): adjustFloors(of: application) { $0.rank = rank }
+        case .excluded(let range): applyExcluded(range)
+        case .included(let range): applyIncluded(range)
         case .applicationForgotten(let application):
             adjustFloors(of: application) { account in
                 account.cap = 0
                 account.floor = 0
+                account.rank = .lowest
+            }
+        }
+    }
+
+    // MARK: Leases
+
+    private mutating func applyMarked(_ block: SNIBlock, _ epoch: Epoch, _ reason: String, _ force: Bool) {
+        lastEpoch = max(lastEpoch, epoch)
+        change(block) { lease in
+            lease.stagedBeforeMark = lease.state == .staged
+            lease.epoch = epoch
+            lease.reason = reason
+            lease.force = force
+        }
+        transition(block, to: .marked)
+    }
+
+    private mutating func applyAborted(_ block: SNIBlock, _ epoch: Epoch) {
+        lastEpoch = max(lastEpoch, epoch)
+        let staged = self[leaseOf: block]?.stagedBeforeMark ?? false
+        change(block) { lease in
+            lease.epoch = epoch
+            lease.reason = ""
+            lease.force = false
+            lease.stagedBeforeMark = false
+        }
+        transition(block, to: staged ? .staged : .leased)
+    }
+
+    private mutating func applyDrained(_ block: SNIBlock, _ epoch: Epoch, _ body: (inout BlockLease) -> Void) {
+        lastEpoch = max(lastEpoch, epoch)
+        change(block) { lease in
+            lease.epoch = epoch
+            body(&lease)
+        }
+        transition(block, to: .draining)
+        deactivate(block)
+    }
+
+    /// The lease record of a block, or of a sub-lease when its size is 1.
+    private subscript(leaseOf block: SNIBlock) -> BlockLease? {
+        get { block.size == 1 ? subleased[block.first.rawValue] : leases[block.first.rawValue] }
+        set {
+            if block.size == 1 {
+                subleased[block.first.rawValue] = newValue
+            } else {
+                leases[block.first.rawValue] = newValue
             }
         }
     }
 
     private mutating func change(_ block: SNIBlock, _ body: (inout BlockLease) -> Void) {
-        guard var lease = leases[block.first.rawValue] else {
+        guard var lease = self[leaseOf: block] else {
             preconditionFailure("event for \(block), which nobody leases")
         }
         body(&lease)
-        leases[block.first.rawValue] = lease
+        self[leaseOf: block] = lease
     }
 
     private mutating func transition(_ block: SNIBlock, to state: LeaseState) {
-        guard let before = leases[block.first.rawValue] else {
+        guard let before = self[leaseOf: block] else {
             preconditionFailure("event for \(block), which nobody leases")
         }
         count(before, -block.size)
         change(block) { $0.state = state }
-        if let after = leases[block.first.rawValue] { count(after, block.size) }
+        if let after = self[leaseOf: block] { count(after, block.size) }
     }
 
     private mutating func count(_ lease: BlockLease, _ identifiers: Int) {
+        // The identifier of a sub-lease is counted with its block.
+        guard lease.block.size > 1 else { return }
         byState[lease.state] += identifiers
         accounts[lease.application]?.byState[lease.state] += identifiers
     }
@@ -158,6 +197,7 @@ extension Book {
         reroom(number) { free in
             guard free.remove(block) else { preconditionFailure("\(block) is taken and was not free") }
         }
+        chunks[number]?.owned += block.size
         adjustFloors(of: application) { $0.owned.insert(block) }
         ownedTotal += block.size
     }
@@ -170,11 +210,15 @@ extension Book {
         }
         ownedTotal -= block.size
         let number = plan.chunk(of: block.first)
-        reroom(number) { $0.insert(block) }
-        if let chunk = chunks[number], chunk.free.identifiers == chunk.usable { close(number, chunk) }
+        chunks[number]?.owned -= block.size
+        let (stays, leaves) = parted(block)
+        reroom(number) { free in for part in stays { free.insert(part) } }
+        for part in leaves { chunks[number]?.withdrawn.insert(part) }
+        withdrawn += leaves.reduce(0) { $0 + $1.size }
+        if let chunk = chunks[number], chunk.owned == 0 { close(number, chunk) }
     }
 
-    private mutating func adjustFloors(of application: ApplicationID, _ body: (inout Account) -> Void) {
+    mutating func adjustFloors(of application: ApplicationID, _ body: (inout Account) -> Void) {
         floorDebt -= accounts[application]?.floorDebt ?? 0
         body(&accounts[application, default: Account(chunkOrder: plan.chunkOrder)])
         floorDebt += accounts[application]?.floorDebt ?? 0
@@ -187,18 +231,22 @@ extension Book {
     mutating func open(_ index: Int, _ home: ApplicationID) {
         unopened.remove(UInt32(index))
         let number = order.chunk(at: index)
-        let usable = plan.usable(in: number)
-        chunks[number] = Chunk(index: index, home: home, free: usable, usable: usable.identifiers)
+        var free = plan.usable(in: number)
+        var left = BuddyIndex(orderMax: plan.chunkOrder)
+        for block in excludingBlocks(in: number) {
+            for part in free.extract(within: block) { left.insert(part) }
+        }
+        chunks[number] = Chunk(index: index, home: home, free: free, withdrawn: left)
         enlist(number, true)
     }
 
     private mutating func close(_ number: UInt32, _ chunk: Chunk) {
         enlist(number, false)
         chunks[number] = nil
-        unopened.insert(UInt32(chunk.index))
+        if !chunk.free.isEmpty { unopened.insert(UInt32(chunk.index)) }
     }
 
-    private mutating func reroom(_ number: UInt32, _ body: (inout BuddyIndex) -> Void) {
+    mutating func reroom(_ number: UInt32, _ body: (inout BuddyIndex) -> Void) {
         enlist(number, false)
         guard chunks[number] != nil else { preconditionFailure("chunk \(number) is not open") }
         body(&chunks[number, default: Chunk.none].free)

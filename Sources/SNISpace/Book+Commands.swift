@@ -98,7 +98,10 @@ extension Book {
 
     private func freshChunk(order wanted: Int) -> (block: SNIBlock, opening: Int?)? {
         for index in unopened {
-            if let block = plan.usable(in: order.chunk(at: Int(index))).bestFit(order: wanted) {
+            let number = order.chunk(at: Int(index))
+            var usable = plan.usable(in: number)
+            for block in excludingBlocks(in: number) { _ = usable.extract(within: block) }
+            if let block = usable.bestFit(order: wanted) {
                 return (block, Int(index))
             }
         }
@@ -175,10 +178,20 @@ extension Book {
 
     public func free(_ block: SNIBlock) throws(BookError) -> [BookEvent] {
         try check(block, .free)
+        let living = subleases(of: block).count
+        guard block.size == 1 || living == 0 else { throw .subleased(block, count: living) }
         return [.freed(block)]
     }
 
-    private func check(_ block: SNIBlock, _ verb: BookVerb, named: Epoch? = nil) throws(BookError) {
+    /// Drains a block of a host that is proven off, or that every reachable host dropped: the host is not asked.
+    ///
+    /// - Parameter reason: who takes responsibility, and on what grounds.
+    public func fence(_ block: SNIBlock, reason: String) throws(BookError) -> [BookEvent] {
+        try check(block, .fence)
+        return [.fenced(block, epoch: lastEpoch.next, reason: reason)]
+    }
+
+    func check(_ block: SNIBlock, _ verb: BookVerb, named: Epoch? = nil) throws(BookError) {
         guard let lease = lease(of: block) else { throw .unknownBlock(block) }
         if let named, named != lease.epoch { throw .stale(block, named: named, inForce: lease.epoch) }
         let state = IdentifierState(lease.state)
@@ -187,7 +200,10 @@ extension Book {
 
     // MARK: Quotas
 
-    public func setQuota(_ application: ApplicationID, cap: Int, floor: Int) throws(BookError) -> [BookEvent] {
+    /// - Parameter rank: the application's class in a shortage; nil leaves it as it is.
+    public func setQuota(
+        _ application: ApplicationID, cap: Int, floor: Int, rank: ClassRank? = nil
+    ) throws(BookError) -> [BookEvent] {
         guard cap >= 0, cap <= SessionNetworkID.spaceSize else {
             throw .invalid(field: "cap", why: "must be from 0 (none) to \(SessionNetworkID.spaceSize)")
         }
@@ -199,8 +215,12 @@ extension Book {
         guard floorDebt - (account?.floorDebt ?? 0) + debt <= free else {
             throw .exhausted(wanted: floor, free: free)
         }
-        guard cap != account?.cap ?? 0 || floor != account?.floor ?? 0 else { return [] }
-        return [.quotaSet(application, cap: cap, floor: floor)]
+        var events: [BookEvent] = []
+        if cap != account?.cap ?? 0 || floor != account?.floor ?? 0 {
+            events.append(.quotaSet(application, cap: cap, floor: floor))
+        }
+        if let rank, rank != account?.rank ?? .lowest { events.append(.ranked(application, rank)) }
+        return events
     }
 
     public func forget(_ application: ApplicationID) throws(BookError) -> [BookEvent] {

@@ -15,6 +15,9 @@ public struct Holdings: Hashable, Sendable {
 }
 
 extension Book {
+    /// Usable identifiers of the pool, without those that left it.
+    public var capacity: Int { planned - withdrawn }
+
     /// Identifiers that nobody owns.
     public var free: Int { capacity - ownedTotal }
 
@@ -44,14 +47,22 @@ extension Book {
         (accounts[application]?.cap ?? 0, accounts[application]?.floor ?? 0)
     }
 
-    /// The lease of exactly this block.
+    public func rank(of application: ApplicationID) -> ClassRank { accounts[application]?.rank ?? .lowest }
+
+    /// The lease of exactly this block, or the sub-lease when its size is 1.
     public func lease(of block: SNIBlock) -> BlockLease? {
+        if block.size == 1 { return subleased[block.first.rawValue] }
         guard let lease = leases[block.first.rawValue], lease.block == block else { return nil }
         return lease
     }
 
-    /// The lease around an identifier.
+    /// The lease around an identifier: its sub-lease if it has one, else its block's.
     public func lease(around sni: SessionNetworkID) -> BlockLease? {
+        subleased[sni.rawValue] ?? blockLease(around: sni)
+    }
+
+    /// The lease of the block around an identifier, whoever has the identifier itself.
+    public func blockLease(around sni: SessionNetworkID) -> BlockLease? {
         for order in 2...8 {
             let first = sni.rawValue & ~(UInt32(1) << UInt32(order) - 1)
             if let lease = leases[first], lease.block.order >= order, lease.block.contains(sni) { return lease }
@@ -75,7 +86,9 @@ extension Book {
 
     private func leases(touching range: SNIRange, among firsts: IdentifierSet) -> [BlockLease] {
         var found: [BlockLease] = []
-        if let lease = lease(around: range.first), firsts.contains(lease.block.first.rawValue) { found.append(lease) }
+        if let lease = blockLease(around: range.first), firsts.contains(lease.block.first.rawValue) {
+            found.append(lease)
+        }
         var cursor = range.first.rawValue + 1
         while let first = firsts.next(from: cursor), first < range.end {
             if let lease = leases[first] { found.append(lease) }
@@ -163,11 +176,14 @@ extension Book {
         return found
     }
 
-    /// State of one identifier; nil outside the pool.
+    /// State of one identifier; nil outside the pool, also when it left it.
     public func state(of sni: SessionNetworkID) -> IdentifierState? {
         guard plan.contains(SNIRange(unchecked: sni.rawValue, count: 1)) else { return nil }
         if let lease = lease(around: sni) { return IdentifierState(lease.state) }
-        guard let chunk = chunks[plan.chunk(of: sni)], let single = SNIBlock(first: sni, size: 1) else { return .free }
+        guard let chunk = chunks[plan.chunk(of: sni)], let single = SNIBlock(first: sni, size: 1) else {
+            return excluding.contains { $0.contains(sni) } ? nil : .free
+        }
+        if chunk.withdrawn.enclosing(single) != nil { return nil }
         return chunk.free.enclosing(single) == nil ? .reserved : .free
     }
 

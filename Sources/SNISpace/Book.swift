@@ -1,23 +1,34 @@
 import DequeModule
-import NetworkTypes
+public import NetworkTypes
 
 /// The book of the 24-bit identifier space: who owns which range, who leases which block, in which epoch.
 ///
-/// Every identifier is in one of seven states. Columns are what can happen (``BookVerb``), cells the state that follows,
-/// `-` a refusal that changes nothing:
+/// Every identifier is in one of seven states. Rows are what can happen (``BookVerb``), columns the state before, cells
+/// the state after, `-` a refusal that changes nothing:
 ///
-/// | state       | reserve  | release     | lease  | stage  | mark   | abort  | drain    | remove      | free |
-/// |-------------|----------|-------------|--------|--------|--------|--------|----------|-------------|------|
-/// | free        | reserved | -           | -      | -      | -      | -      | -        | -           | -    |
-/// | reserved    | -        | free        | leased | -      | -      | -      | -        | -           | -    |
-/// | leased      | -        | leased      | -      | staged | marked | -      | -        | -           | -    |
-/// | staged      | -        | staged      | -      | -      | marked | -      | -        | -           | -    |
-/// | marked      | -        | marked      | -      | -      | -      | former | draining | -           | -    |
-/// | draining    | -        | draining    | -      | -      | -      | -      | -        | quarantined | -    |
-/// | quarantined | -        | quarantined | -      | -      | -      | -      | -        | -           | free |
+/// | verb     | free     | reserved | leased   | staged   | marked   | draining    | quarantined |
+/// |----------|----------|----------|----------|----------|----------|-------------|-------------|
+/// | reserve  | reserved | -        | -        | -        | -        | -           | -           |
+/// | release  | -        | free     | leased   | staged   | marked   | draining    | quarantined |
+/// | lease    | -        | leased   | -        | -        | -        | -           | -           |
+/// | stage    | -        | -        | staged   | -        | -        | -           | -           |
+/// | mark     | -        | -        | marked   | marked   | -        | -           | -           |
+/// | abort    | -        | -        | -        | -        | former   | -           | -           |
+/// | drain    | -        | -        | -        | -        | draining | -           | -           |
+/// | remove   | -        | -        | -        | -        | -        | quarantined | -           |
+/// | free     | -        | -        | -        | -        | -        | -           | free        |
+/// | fence    | -        | -        | draining | draining | draining | -           | -           |
+/// | sublease | -        | -        | leased   | staged   | -        | -           | -           |
 ///
 /// `former` is leased or staged, whichever it was before the mark. A release (also expiry and deletion) ends the claim
-/// of a reservation and never a lease: no path frees a leased block except mark, drain, remove, free.
+/// of a reservation and never a lease: no path frees a leased block except mark, drain (or fence), remove, free.
+///
+/// A sub-lease gives one identifier of a leased block to another host (a migration). It is a lease of a block of one,
+/// with an epoch of its own, and takes the same table from `leased` on; its `free` returns the identifier to the block
+/// around it. Whatever happens to the block leaves it alone, and the block is not freed before its sub-leases are.
+///
+/// Exclusion takes identifiers out of the pool while it is in use: free ones leave at once, owned ones when they are
+/// freed, and it is done when ``excludingLeft`` is 0.
 ///
 /// Commands validate and return events; ``apply(_:)`` is the only mutation, so that replaying the events rebuilds the
 /// book exactly. The book knows no clock: lifetimes are lengths, and who counts them down asks for the end.
@@ -41,6 +52,9 @@ public struct Book: Hashable, Sendable {
     var homes: [HomeKey: IdentifierSet] = [:]
     var accounts: [ApplicationID: Account] = [:]
     var leases: [UInt32: BlockLease] = [:]
+    /// Leases of one identifier inside a leased block, by identifier.
+    var subleased: [UInt32: BlockLease] = [:]
+    var subleaseFirsts = IdentifierSet()
     var leaseFirsts = IdentifierSet()
     var hostLeases: [HostID: IdentifierSet] = [:]
     var claims: [ReservationID: Claim] = [:]
@@ -53,14 +67,18 @@ public struct Book: Hashable, Sendable {
     var answers = AnswerLog()
     var reclaimedLog = ReclaimedLog()
 
-    /// Usable identifiers of the pool.
-    public let capacity: Int
+    /// Ranges that leave the pool; ascending, disjoint, joined.
+    public internal(set) var excluding: [SNIRange] = []
+    /// Identifiers of the plan inside `excluding`, and how many of them have left.
+    var excludingTotal = 0
+    var withdrawn = 0
+    let planned: Int
 
     public init(plan: PoolPlan) {
         self.plan = plan
         order = plan.order
         for chunk in plan.chunks { unopened.insert(UInt32(order.index(of: chunk))) }
-        capacity = plan.capacity
+        planned = plan.capacity
         room = Array(repeating: IdentifierSet(), count: plan.chunkOrder + 1)
     }
 }

@@ -93,7 +93,7 @@ public struct PoolPlan: Hashable, Sendable, Codable {
         return blocks
     }
 
-    private static func joined(_ ranges: [SNIRange]) -> [SNIRange] {
+    static func joined(_ ranges: [SNIRange]) -> [SNIRange] {
         var result: [SNIRange] = []
         for range in ranges.sorted() {
             if let last = result.last, last.end >= range.first.rawValue {
