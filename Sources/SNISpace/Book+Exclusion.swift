@@ -15,7 +15,7 @@ extension Book {
         for range in sorted {
             if let other = excluding.first(where: { $0.overlaps(range) }) { throw .overlapping(range, other) }
             guard plan.contains(range) else { throw .outsidePool(range) }
-            leaving += freeIdentifiers(in: range)
+            leaving += unowned(in: range)
         }
         guard floorDebt == 0 || floorDebt <= free - leaving else {
             throw .exhausted(wanted: floorDebt, free: max(0, free - leaving))
@@ -38,78 +38,105 @@ extension Book {
     /// Identifiers that somebody still owns inside the excluded ranges: 0 when the exclusion is done.
     public var excludingLeft: Int { excludingTotal - withdrawn }
 
-    /// Aligned blocks that tile what is being excluded of a chunk, ascending.
-    func excludingBlocks(in number: UInt32) -> [SNIBlock] {
-        excluding.flatMap { blocks(of: $0, in: number) }
+    // MARK: What may be granted
+
+    /// What of a chunk is of the pool and stays in it, as aligned blocks of at least four, ascending.
+    func grantable(in number: UInt32) -> [SNIBlock] {
+        plan.usable(in: number).flatMap { grantable(of: $0) }
     }
 
-    private func blocks(of range: SNIRange, in number: UInt32) -> [SNIBlock] {
-        let low = max(range.first.rawValue, number << UInt32(plan.chunkOrder))
-        let high = min(range.end, (number + 1) << UInt32(plan.chunkOrder))
-        guard low < high else { return [] }
-        return PoolPlan.blocks(of: SNIRange(unchecked: low, count: Int(high - low)), orderMax: plan.chunkOrder)
+    /// The same of a block that somebody owns; it is of the pool.
+    func grantable(of block: SNIBlock) -> [SNIBlock] {
+        guard excluding.contains(where: { $0.overlaps(block.range) }) else { return [block] }
+        return grantable(of: block.range)
     }
 
-    /// What of a block returns to the free space, and what leaves the pool.
-    func parted(_ block: SNIBlock) -> (stays: [SNIBlock], leaves: [SNIBlock]) {
-        guard excluding.contains(where: { $0.overlaps(block.range) }) else { return ([block], []) }
-        var rest = BuddyIndex(orderMax: plan.chunkOrder)
-        rest.insert(block)
-        var leaves: [SNIBlock] = []
-        for hole in excludingBlocks(in: plan.chunk(of: block.first)) { leaves += rest.extract(within: hole) }
-        return (rest.blocks, leaves)
+    private func grantable(of range: SNIRange) -> [SNIBlock] {
+        var parts = [range]
+        for hole in excluding where hole.overlaps(range) { parts = parts.flatMap { $0.without(hole) } }
+        return parts.flatMap { part -> [SNIBlock] in
+            let first = (part.first.rawValue + 3) & ~3
+            let end = part.end & ~3
+            guard first < end else { return [] }
+            return PoolPlan.blocks(of: SNIRange(unchecked: first, count: Int(end - first)), orderMax: plan.chunkOrder)
+        }
+    }
+
+    func excludedCount(in range: SNIRange) -> Int {
+        excluding.reduce(0) { $0 + max(0, Int(min($1.end, range.end)) - Int(max($1.first, range.first).rawValue)) }
     }
 
     private func chunkNumbers(of range: SNIRange) -> ClosedRange<UInt32> {
         plan.chunk(of: range.first)...plan.chunk(of: range.last)
     }
 
-    private func freeIdentifiers(in range: SNIRange) -> Int {
+    private func part(of range: SNIRange, in number: UInt32) -> SNIRange {
+        let low = max(range.first.rawValue, number << UInt32(plan.chunkOrder))
+        let high = min(range.end, (number + 1) << UInt32(plan.chunkOrder))
+        return SNIRange(unchecked: low, count: Int(high - low))
+    }
+
+    /// Identifiers of a range of the pool that nobody owns.
+    private func unowned(in range: SNIRange) -> Int {
         chunkNumbers(of: range).reduce(0) { sum, number in
-            let free = chunks[number]?.free ?? plan.usable(in: number)
-            return sum + blocks(of: range, in: number).flatMap { free.members(within: $0) }.reduce(0) { $0 + $1.size }
+            let part = part(of: range, in: number)
+            return sum + part.count - (pages[chunk: number]?.owned(in: part) ?? 0)
         }
     }
 
+    // MARK: Events
+
     mutating func applyExcluded(_ range: SNIRange) {
-        excluding = (excluding + [range]).sorted()
+        let shelves = shelves(of: range)
+        excluding = PoolPlan.joined(excluding + [range])
         excludingTotal += range.count
+        withdrawn += unowned(in: range)
         for number in chunkNumbers(of: range) {
-            let areas = blocks(of: range, in: number)
-            var left = areas
-            if chunks[number] == nil {
-                settle(number)
-            } else {
-                reroom(number) { free in left = areas.flatMap { free.extract(within: $0) } }
-                for part in left { chunks[number]?.withdrawn.insert(part) }
+            guard let place = pages.place(of: number) else { continue }
+            let before = pages[place].freeMask
+            for block in granules(around: part(of: range, in: number)) {
+                pages[place].withdraw(pages[place].node(block))
             }
-            withdrawn += left.reduce(0) { $0 + $1.size }
+            reroom(place, from: before, to: pages[place].freeMask)
         }
-        excluding = PoolPlan.joined(excluding)
+        reshelve(shelves)
     }
 
     mutating func applyIncluded(_ range: SNIRange) {
+        let shelves = shelves(of: range)
         excluding = excluding.flatMap { $0.without(range) }
         excludingTotal -= range.count
+        withdrawn -= unowned(in: range)
         for number in chunkNumbers(of: range) {
-            let areas = blocks(of: range, in: number)
-            var back = areas
-            if chunks[number] == nil {
-                settle(number)
-            } else {
-                back = areas.flatMap { chunks[number]?.withdrawn.extract(within: $0) ?? [] }
-                reroom(number) { free in for part in back { free.insert(part) } }
+            guard let place = pages.place(of: number) else { continue }
+            let before = pages[place].freeMask
+            let all = grantable(in: number)
+            for block in granules(around: part(of: range, in: number)) {
+                // Aligned blocks lie inside each other or apart.
+                for free in all where free.range.overlaps(block.range) {
+                    pages[place].releaseUnowned(pages[place].node(free.size < block.size ? free : block))
+                }
             }
-            withdrawn -= back.reduce(0) { $0 + $1.size }
+            reroom(place, from: before, to: pages[place].freeMask)
         }
+        reshelve(shelves)
     }
 
-    /// A closed chunk waits to be opened while it has anything to give.
-    private mutating func settle(_ number: UInt32) {
-        var usable = plan.usable(in: number)
-        for block in excludingBlocks(in: number) { _ = usable.extract(within: block) }
-        let index = UInt32(order.index(of: number))
-        if usable.isEmpty { unopened.remove(index) } else { unopened.insert(index) }
+    /// Aligned blocks that tile a range after its ends are moved out to multiples of four.
+    private func granules(around range: SNIRange) -> [SNIBlock] {
+        let first = range.first.rawValue & ~3
+        let end = (range.end + 3) & ~3
+        return PoolPlan.blocks(of: SNIRange(unchecked: first, count: Int(end - first)), orderMax: plan.chunkOrder)
+    }
+
+    /// Where the closed chunks of a range stand.
+    private func shelves(of range: SNIRange) -> [(number: UInt32, shelf: UInt16)] {
+        chunkNumbers(of: range).filter { pages.place(of: $0) == nil }
+            .map { ($0, Self.shelf(of: grantable(in: $0))) }
+    }
+
+    private mutating func reshelve(_ shelves: [(number: UInt32, shelf: UInt16)]) {
+        for (number, shelf) in shelves { shelve(number, before: shelf) }
     }
 }
 

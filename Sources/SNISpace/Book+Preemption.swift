@@ -35,11 +35,14 @@ extension Book {
         guard count > 0, count <= SessionNetworkID.spaceSize else {
             throw .invalid(field: "count", why: "must be from 1 to \(SessionNetworkID.spaceSize)")
         }
-        let victims = accounts.filter { $0.key != application && $0.value.rank < rank && $0.value.spare > 0 }
-        var spare = victims.mapValues(\.spare)
+        let victims = accounts.all.map(\.number)
+            .filter { accounts.key($0) != application && accounts[$0].rank < rank && accounts[$0].spare > 0 }
+        var spare: [ApplicationID: Int] = [:]
+        for victim in victims { spare[accounts.key(victim)] = accounts[victim].spare }
         var plan = PreemptionPlan()
         for piece in reservedPieces(of: victims, expiry: expiry) where plan.identifiers < count {
-            for part in trimmed(piece.block, to: min(count - plan.identifiers, spare[piece.application] ?? 0)) {
+            let wanted = min((count - plan.identifiers + 3) & ~3, (spare[piece.application] ?? 0) & ~3)
+            for part in trimmed(piece.block, to: wanted) {
                 plan.reserved.append(.init(block: part, application: piece.application, claim: piece.claim))
                 plan.identifiers += part.size
                 spare[piece.application, default: 0] -= part.size
@@ -56,15 +59,20 @@ extension Book {
     }
 
     private func reservedPieces(
-        of victims: [ApplicationID: Account], expiry: (ReservationID) -> Duration
+        of victims: [UInt32], expiry: (ReservationID) -> Duration
     ) -> [PreemptionPlan.Reserved] {
         var ranked: [(rank: ClassRank, expiry: Duration, piece: PreemptionPlan.Reserved)] = []
-        for (application, account) in victims {
-            for claim in account.reservations {
-                let left = expiry(claim)
-                for piece in claims[claim]?.pieces ?? [] {
-                    for block in account.idle.members(within: piece) {
-                        ranked.append((account.rank, left, .init(block: block, application: application, claim: claim)))
+        for victim in victims {
+            let application = accounts.key(victim)
+            for claim in claimNumbers(of: application) {
+                let reservation = claims[claim].reservation
+                guard let page = pages[chunk: plan.chunk(of: reservation.block.first)] else { continue }
+                let left = expiry(reservation.id)
+                for piece in page.pieces(of: claim, within: page.node(reservation.block)) {
+                    for node in page.idle.nodes(within: piece) {
+                        let piece = PreemptionPlan.Reserved(
+                            block: page.block(node), application: application, claim: reservation.id)
+                        ranked.append((accounts[victim].rank, left, piece))
                     }
                 }
             }
@@ -73,25 +81,26 @@ extension Book {
         return ranked.map(\.piece)
     }
 
-    private func unboundLeases(
-        of victims: [ApplicationID: Account], expiry: (ReservationID) -> Duration
-    ) -> [BlockLease] {
+    private func unboundLeases(of victims: [UInt32], expiry: (ReservationID) -> Duration) -> [BlockLease] {
         var ranked: [(rank: ClassRank, expiry: Duration, lease: BlockLease)] = []
-        for (_, account) in victims {
-            for first in account.leases {
-                guard let lease = leases[first], lease.state == .leased || lease.state == .staged,
-                    subleases(of: lease.block).isEmpty
-                else { continue }
-                let lives = pieces.overlapping(lease.block).map { expiry($0.claim) }
-                ranked.append((account.rank, lives.max() ?? .seconds(Int64.max), lease))
+        for victim in victims {
+            for lease in leases(of: accounts.key(victim)) where lease.state == .leased || lease.state == .staged {
+                guard subleases(of: lease.block).isEmpty else { continue }
+                let lives = claims(around: lease.block).map { expiry(claims[$0].reservation.id) }
+                ranked.append((accounts[victim].rank, lives.max() ?? .seconds(Int64.max), lease))
             }
         }
         ranked.sort { ($0.rank, $1.expiry, $0.lease.block) < ($1.rank, $0.expiry, $1.lease.block) }
         return ranked.map(\.lease)
     }
 
-    /// The part of a block that covers `count` with the fewest identifiers left over, as aligned blocks of the largest
-    /// sizes, never more than `count` identifiers.
+    /// The claims that cover a block or parts of it.
+    private func claims(around block: SNIBlock) -> [UInt32] {
+        guard let page = pages[chunk: plan.chunk(of: block.first)] else { return [] }
+        return page.pieces(touching: page.node(block)).map(page.claim(of:))
+    }
+
+    /// The first `count` identifiers of a block, as aligned blocks.
     private func trimmed(_ block: SNIBlock, to count: Int) -> [SNIBlock] {
         guard count > 0 else { return [] }
         guard count < block.size else { return [block] }

@@ -20,71 +20,55 @@ extension Book {
 
     /// Living sub-leases inside a block, by identifier, in any state.
     public func subleases(of block: SNIBlock) -> [BlockLease] {
+        guard !subleaseFirsts.isEmpty else { return [] }
         var found: [BlockLease] = []
         var cursor = block.first.rawValue
         while let sni = subleaseFirsts.next(from: cursor), sni < block.range.end {
-            if let lease = subleased[sni] { found.append(lease) }
+            if let record = subleased[sni] { found.append(view(record)) }
             cursor = sni + 1
         }
         return found
     }
 
     /// Living sub-leases that a host holds, by identifier.
-    public func subleases(of host: HostID) -> [BlockLease] { allSubleases.filter { $0.host == host } }
+    public func subleases(of host: HostID) -> [BlockLease] {
+        hosts[host].map { $0.subleases.compactMap { subleased[$0].map(view) } } ?? []
+    }
 
     /// Living sub-leases of an application, by identifier.
     public func subleases(of application: ApplicationID) -> [BlockLease] {
-        allSubleases.filter { $0.application == application }
+        guard let number = accounts.number(of: application) else { return [] }
+        return accounts[number].chunks.flatMap { chunk in
+            let low = chunk << UInt32(plan.chunkOrder)
+            return subleases(of: SNIBlock(aligned: low, order: plan.chunkOrder)).filter {
+                $0.application == application
+            }
+        }
     }
 
     /// By identifier.
-    public var allSubleases: [BlockLease] { subleaseFirsts.compactMap { subleased[$0] } }
-
-    mutating func applySubleased(_ lease: BlockLease) {
-        lastEpoch = max(lastEpoch, lease.epoch)
-        insertSublease(lease)
-    }
+    public var allSubleases: [BlockLease] { subleaseFirsts.compactMap { subleased[$0].map(view) } }
 
     mutating func insertSublease(_ lease: BlockLease) {
         let sni = lease.block.first.rawValue
         precondition(subleased[sni] == nil, "\(sni) is sub-leased twice")
-        subleased[sni] = lease
-        subleaseFirsts.insert(sni)
-        guard lease.isCarried else { return }
-        // Its block may have been drained meanwhile.
-        if accounts[lease.application]?.active.enclosing(lease.block) == nil {
-            accounts[lease.application]?.active.insert(lease.block)
+        guard let application = accounts.number(of: lease.application) else {
+            preconditionFailure("\(sni) is sub-leased for \(lease.application), which owns nothing")
         }
+        let host = hosts.intern(lease.host, Holder())
+        hosts[host].subleases.insert(sni)
+        subleased[sni] = LeaseRecord(
+            lease, application: application, host: host, reason: reasons.retain(lease.reason))
+        subleaseFirsts.insert(sni)
     }
 
     mutating func applySubleaseFreed(_ block: SNIBlock) {
-        guard subleased.removeValue(forKey: block.first.rawValue) != nil else {
+        guard let record = subleased.removeValue(forKey: block.first.rawValue) else {
             preconditionFailure("\(block) is freed and was not leased")
         }
-        subleaseFirsts.remove(block.first.rawValue)
-    }
-
-    /// After a drain: peers stop to carry the block, except for what others of its leases keep alive.
-    mutating func deactivate(_ block: SNIBlock) {
-        if block.size == 1 {
-            guard let around = blockLease(around: block.first), !around.isCarried else { return }
-            accounts[around.application]?.active.remove(block)
-        } else if let owner = leases[block.first.rawValue]?.application {
-            accounts[owner]?.active.remove(block)
-            for lease in subleases(of: block) where lease.isCarried { accounts[owner]?.active.insert(lease.block) }
-        }
-    }
-}
-
-extension BlockLease {
-    /// Peers' kernels carry it.
-    var isCarried: Bool { state == .leased || state == .staged || state == .marked }
-}
-
-extension SNIBlock {
-    /// The block of one identifier.
-    init(unit sni: SessionNetworkID) {
-        guard let block = SNIBlock(first: sni, size: 1) else { preconditionFailure("\(sni) is no block of one") }
-        self = block
+        subleaseFirsts.remove(record.first)
+        reasons.release(record.reason)
+        hosts[record.host].subleases.remove(record.first)
+        dismiss(record.host)
     }
 }

@@ -40,33 +40,33 @@ public import NetworkTypes
 ///
 /// Epochs come from one counter of the book, so that they rise over every earlier lease of a block, whatever block
 /// sizes and owners it had.
-public struct Book: Hashable, Sendable {
+///
+/// Inside: one ``Page`` per open chunk with a few bit maps, its leases as records of 48 bytes; per application the
+/// chunks that matter to it by the sizes of what is in them. Of several places that would do the lowest is taken, so
+/// that a book restored from a snapshot decides as the original would have.
+public struct Book: Sendable {
     public let plan: PoolPlan
     let order: ChunkOrder
-    var chunks: [UInt32: Chunk] = [:]
-    /// Places in the keyed order of the usable chunks that are not open; the first is opened next.
-    var unopened = IdentifierSet()
-    /// Open chunks with room, by the order of their largest free block.
-    var room: [IdentifierSet]
-    /// The same chunks by the application that they were opened for.
-    var homes: [HomeKey: IdentifierSet] = [:]
-    var accounts: [ApplicationID: Account] = [:]
-    var leases: [UInt32: BlockLease] = [:]
+    var pages: PageTable
+    /// Places in the keyed order of the usable chunks that are not open, by the size of their largest free block.
+    var unopened = LevelSets()
+    /// Open chunks with room, by the size of their largest free block.
+    var room = LevelSets()
+    var accounts = Registry<ApplicationID, Account>(blank: Account())
+    var hosts = Registry<HostID, Holder>(blank: Holder())
+    var claims: Registry<ReservationID, Claim>
+    var reasons = Reasons()
     /// Leases of one identifier inside a leased block, by identifier.
-    var subleased: [UInt32: BlockLease] = [:]
+    var subleased: [UInt32: LeaseRecord] = [:]
     var subleaseFirsts = IdentifierSet()
-    var leaseFirsts = IdentifierSet()
-    var hostLeases: [HostID: IdentifierSet] = [:]
-    var claims: [ReservationID: Claim] = [:]
-    var pieces = PieceTable()
     var lastEpoch = Epoch(0)
     var ownedTotal = 0
     /// Identifiers promised by floors and not owned yet.
     var floorDebt = 0
     var byState = StateCounts()
+    public internal(set) var leaseCount = 0
     var answers = AnswerLog()
     var reclaimedLog = ReclaimedLog()
-
     /// Ranges that leave the pool; ascending, disjoint, joined.
     public internal(set) var excluding: [SNIRange] = []
     /// Identifiers of the plan inside `excluding`, and how many of them have left.
@@ -77,45 +77,22 @@ public struct Book: Hashable, Sendable {
     public init(plan: PoolPlan) {
         self.plan = plan
         order = plan.order
-        for chunk in plan.chunks { unopened.insert(UInt32(order.index(of: chunk))) }
+        let chunks = plan.chunks
+        pages = PageTable(chunks: Int(chunks.last ?? 0) + 1, depth: plan.chunkOrder - 2)
+        claims = Registry(blank: Claim.none)
         planned = plan.capacity
-        room = Array(repeating: IdentifierSet(), count: plan.chunkOrder + 1)
+        for chunk in chunks { shelve(chunk, before: 0) }
     }
 }
 
-/// Which reservation claims which identifiers.
-struct PieceTable: Hashable, Sendable {
-    private var byFirst: [UInt32: Piece] = [:]
-    private var firsts = IdentifierSet()
+extension Book: Hashable {
+    /// By content: what happened on the way there does not count.
+    public static func == (lhs: Book, rhs: Book) -> Bool { lhs.snapshot == rhs.snapshot }
 
-    struct Piece: Hashable, Sendable {
-        var block: SNIBlock
-        var claim: ReservationID
-    }
-
-    mutating func insert(_ block: SNIBlock, of claim: ReservationID) {
-        byFirst[block.first.rawValue] = Piece(block: block, claim: claim)
-        firsts.insert(block.first.rawValue)
-    }
-
-    mutating func remove(_ block: SNIBlock) {
-        byFirst[block.first.rawValue] = nil
-        firsts.remove(block.first.rawValue)
-    }
-
-    /// The pieces that share identifiers with `block`.
-    func overlapping(_ block: SNIBlock) -> [Piece] {
-        for order in block.order...24 {
-            let first = block.first.rawValue & ~(UInt32(1) << UInt32(order) - 1)
-            if let piece = byFirst[first], piece.block.order >= order { return [piece] }
-        }
-        var found: [Piece] = []
-        var cursor = block.first.rawValue
-        while let first = firsts.next(from: cursor), first < block.range.end, let piece = byFirst[first] {
-            found.append(piece)
-            cursor = first + 1
-        }
-        return found
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(lastEpoch)
+        hasher.combine(ownedTotal)
+        hasher.combine(leaseCount)
     }
 }
 

@@ -99,6 +99,7 @@ import Testing
                 }
                 log += events
                 try quotasHold(book)
+                if number % 25 == 0 { try audit(book) }
                 if number % 50 == 0 { try model.compare(with: book) }
             }
             try model.compare(with: book)
@@ -132,6 +133,7 @@ import Testing
             let restored = Book(restoring: try JSONDecoder().decode(BookSnapshot.self, from: stored))
             try hold(restored.snapshot == book.snapshot, "snapshot of the restored book differs")
             try hold(restored == book, "restored book differs")
+            try audit(restored)
         }
     }
 
@@ -154,8 +156,12 @@ import Testing
                 run(try book.free(lease.block))
             }
             try hold(book.free == book.capacity, "\(book.capacity - book.free) identifiers leaked")
-            try hold(book.chunks.isEmpty && book.unopened == empty.unopened, "a chunk stayed open")
-            try hold(book.leases.isEmpty && book.leaseFirsts.isEmpty && book.hostLeases.isEmpty, "a lease stayed")
+            try audit(book)
+            try hold(book.leaseCount == 0 && book.hosts.count == 0 && book.claims.count == 0, "something stayed")
+            book.pages.forEach { page in Issue.record("chunk \(page.number) stayed open") }
+            try hold(
+                (0...6).allSatisfy { book.unopened.chunks(level: $0) == empty.unopened.chunks(level: $0) },
+                "closed chunks differ")
         }
     }
 }
