@@ -98,7 +98,7 @@ struct PageTable: Sendable {
     }
 
     subscript(place: Int) -> Page {
-        get { pages[place] }
+        _read { yield pages[place] }
         _modify { yield &pages[place] }
     }
 

@@ -53,11 +53,10 @@ extension Book {
 
     /// Identifiers that the application may still claim under its cap and the floors of others.
     public func headroom(of application: ApplicationID) -> Int {
-        let account = accounts[application]
-        let others = floorDebt - (account?.floorDebt ?? 0)
-        let room = max(0, free - others)
-        guard let account, account.cap > 0 else { return room }
-        return max(0, min(room, account.cap - account.owned))
+        guard let number = accounts.number(of: application) else { return max(0, free - floorDebt) }
+        let room = max(0, free - (floorDebt - accounts[number].floorDebt))
+        let cap = accounts[number].cap
+        return cap == 0 ? room : max(0, min(room, cap - accounts[number].owned))
     }
 
     static func order(atLeast count: Int) -> Int {

@@ -106,7 +106,7 @@ extension Book {
 
     /// True when a block of that order can be leased without a new reservation.
     public func hasIdle(_ application: ApplicationID, order: Int) -> Bool {
-        accounts[application]?.idle.holds(from: order - 2) ?? false
+        accounts.number(of: application).map { accounts[$0].idle.holds(from: order - 2) } ?? false
     }
 
     /// The block that the next lease of that order takes.

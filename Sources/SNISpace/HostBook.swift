@@ -154,20 +154,20 @@ public struct HostBook: Sendable {
 
     /// Binds one identifier by name: a launch that was promised it, or what runs already.
     public mutating func bind(_ sni: SessionNetworkID) throws(HostBookError) {
-        let (place, cell) = try cell(of: sni, in: [.available])
+        let (place, cell) = try cell(of: sni, as: .available)
         guard blocks[Int(place)].isOpen else { throw .closed(blocks[Int(place)].block) }
         change(place, cell, to: .bound)
     }
 
     /// The VM stopped and keeps its identifier.
     public mutating func hold(_ sni: SessionNetworkID) throws(HostBookError) {
-        let (place, cell) = try cell(of: sni, in: [.bound])
+        let (place, cell) = try cell(of: sni, as: .bound)
         change(place, cell, to: .held)
     }
 
     /// The VM is back.
     public mutating func resume(_ sni: SessionNetworkID) throws(HostBookError) {
-        let (place, cell) = try cell(of: sni, in: [.held])
+        let (place, cell) = try cell(of: sni, as: .held)
         change(place, cell, to: .bound)
     }
 
@@ -175,7 +175,7 @@ public struct HostBook: Sendable {
     ///
     /// - Parameter until: end of the cooldown; never earlier than that of an earlier call, or it ends with that one.
     public mutating func unbind(_ sni: SessionNetworkID, until: Instant) throws(HostBookError) {
-        let (place, cell) = try cell(of: sni, in: [.bound, .held])
+        let (place, cell) = try cell(of: sni, as: .bound, .held)
         change(place, cell, to: .cooling)
         cooling.append(Cooling(sni: sni.rawValue, until: until))
     }
@@ -205,8 +205,7 @@ public struct HostBook: Sendable {
     /// Nil when no leased block holds the identifier.
     public func use(of sni: SessionNetworkID) -> IdentifierUse? {
         guard let place = place(around: sni.rawValue) else { return nil }
-        let block = blocks[Int(place)]
-        return block.cells[Int(sni.rawValue - block.first)].use
+        return blocks[Int(place)].cells[Int(sni.rawValue - blocks[Int(place)].first)].use
     }
 
     /// Nil when the host does not lease exactly this block.
@@ -241,12 +240,12 @@ public struct HostBook: Sendable {
     }
 
     private func cell(
-        of sni: SessionNetworkID, in uses: Set<IdentifierUse>
+        of sni: SessionNetworkID, as use: IdentifierUse, _ other: IdentifierUse? = nil
     ) throws(HostBookError) -> (place: UInt32, cell: UInt16) {
         guard let place = place(around: sni.rawValue) else { throw .unknown(SNIBlock(unit: sni)) }
         let cell = UInt16(sni.rawValue - blocks[Int(place)].first)
-        let use = blocks[Int(place)].cells[Int(cell)].use
-        guard uses.contains(use) else { throw .wrongUse(sni, use) }
+        let found = blocks[Int(place)].cells[Int(cell)].use
+        guard found == use || found == other else { throw .wrongUse(sni, found) }
         return (place, cell)
     }
 

@@ -113,6 +113,10 @@ struct HostShelf: Sendable {
     var staged = Lists()
     var leased = Lists()
 
+    mutating func setHead(_ isStaged: Bool, _ number: Int, to place: UInt32) {
+        if isStaged { staged[number] = place } else { leased[number] = place }
+    }
+
     /// Where the block stands that the next launch takes.
     var fullest: UInt32? { staged.fewest ?? leased.fewest }
 }
@@ -120,33 +124,26 @@ struct HostShelf: Sendable {
 extension HostBook {
     /// Puts a block at the head of the list that its number of available identifiers belongs to; a closed one to none.
     mutating func enlist(_ place: UInt32) {
-        let block = blocks[Int(place)]
-        guard block.isOpen else { return }
-        let number = block.counts[.available]
-        let head = block.isStaged ? shelves[block.shelf].staged[number] : shelves[block.shelf].leased[number]
+        guard blocks[Int(place)].isOpen else { return }
+        let number = blocks[Int(place)].counts[.available]
+        let shelf = blocks[Int(place)].shelf
+        let isStaged = blocks[Int(place)].isStaged
+        let head = isStaged ? shelves[shelf].staged[number] : shelves[shelf].leased[number]
         blocks[Int(place)].previous = HostShelf.none
         blocks[Int(place)].next = head
         if head != HostShelf.none { blocks[Int(head)].previous = place }
-        setHead(of: block, to: place)
+        shelves[shelf].setHead(isStaged, number, to: place)
     }
 
     mutating func delist(_ place: UInt32) {
-        let block = blocks[Int(place)]
-        guard block.isOpen else { return }
-        if block.next != HostShelf.none { blocks[Int(block.next)].previous = block.previous }
-        if block.previous != HostShelf.none {
-            blocks[Int(block.previous)].next = block.next
+        guard blocks[Int(place)].isOpen else { return }
+        let (previous, next) = (blocks[Int(place)].previous, blocks[Int(place)].next)
+        if next != HostShelf.none { blocks[Int(next)].previous = previous }
+        if previous != HostShelf.none {
+            blocks[Int(previous)].next = next
         } else {
-            setHead(of: block, to: block.next)
-        }
-    }
-
-    private mutating func setHead(of block: HostBlock, to place: UInt32) {
-        let number = block.counts[.available]
-        if block.isStaged {
-            shelves[block.shelf].staged[number] = place
-        } else {
-            shelves[block.shelf].leased[number] = place
+            let number = blocks[Int(place)].counts[.available]
+            shelves[blocks[Int(place)].shelf].setHead(blocks[Int(place)].isStaged, number, to: next)
         }
     }
 }

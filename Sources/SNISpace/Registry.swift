@@ -19,7 +19,7 @@ struct Registry<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     }
 
     subscript(number: UInt32) -> Value {
-        get { values[Int(number)] }
+        _read { yield values[Int(number)] }
         _modify { yield &values[Int(number)] }
     }
 
