@@ -36,10 +36,10 @@ public enum HostBookError: Error, Hashable, Sendable {
 /// | unbind  | -         | cooling | cooling | -         |
 /// | warm up | -         | -       | -       | available |
 ///
-/// A launch takes a staged block of its application before one that is only leased, of these the fullest (so that empty
-/// ones can drain), and in it the identifier that is unused for longest. All of it costs the same whatever the number of
-/// blocks: the available identifiers of a block are a queue through its cells, the blocks of an application lists by how
-/// many they have.
+/// A launch takes a staged block of its application before one that is only leased, of these the fullest (so that
+/// empty ones can drain), and in it the identifier that is unused for longest. All of it costs the same whatever the
+/// number of blocks: the available identifiers of a block are a queue through its cells, the blocks of an application
+/// lists by how many they have.
 public struct HostBook: Sendable {
     /// Identifiers of a block or an application by use.
     public struct Counts: Hashable, Sendable {
@@ -93,7 +93,9 @@ public struct HostBook: Sendable {
     private func holdsPart(of block: SNIBlock) -> Bool {
         (0..<block.order).contains { order in
             orders[order] > 0
-                && stride(from: block.first.rawValue, to: block.range.end, by: 1 << order).contains { places[$0] != nil }
+                && stride(from: block.first.rawValue, to: block.range.end, by: 1 << order).contains {
+                    places[$0] != nil
+                }
         }
     }
 
