@@ -51,6 +51,7 @@ let package = Package(
         .library(name: "Netlink", targets: ["Netlink"]),
         .library(name: "LocalAPI", targets: ["LocalAPI"]),
         .library(name: "Forecasting", targets: ["Forecasting"]),
+        .library(name: "SNISpace", targets: ["SNISpace"]),
         .library(name: "SimulationKit", targets: ["SimulationKit"]),
         .library(name: "NamespaceKit", targets: ["NamespaceKit"]),
     ],

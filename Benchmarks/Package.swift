@@ -19,7 +19,9 @@ let package = Package(
     targets: [
         .executableTarget(
             name: "outrider-bench",
-            dependencies: ["NetworkTypes", "Forecasting", "SimulationKit", "LocalAPI", "Netlink", "NamespaceKit"].map {
+            dependencies: [
+                "NetworkTypes", "Forecasting", "SimulationKit", "LocalAPI", "Netlink", "NamespaceKit", "SNISpace",
+            ].map {
                 .product(name: $0, package: "outrider")
             }, swiftSettings: strict)
     ]

@@ -72,7 +72,7 @@ extension CoordinatorMachine {
 
     /// Everybody who had to has acknowledged.
     mutating func complete(_ first: UInt32) {
-        guard let lease = state.book.lease(around: SessionNetworkID(unchecked: first)) else { return }
+        guard let lease = state.book.blockLease(around: SessionNetworkID(unchecked: first)) else { return }
         switch lease.state {
         case .leased: try? book { (book) throws(BookError) in try book.stage(lease.block) }
         case .draining: try? book { (book) throws(BookError) in try book.remove(lease.block) }
@@ -83,7 +83,7 @@ extension CoordinatorMachine {
     /// Handshakes go on without a host that is silent for too long, except the removal of its own leases.
     mutating func excuse(_ host: HostID) {
         for (block, owed) in live.waits.sorted(by: { $0.key < $1.key }) where owed[host] != nil {
-            let lease = state.book.lease(around: SessionNetworkID(unchecked: block))
+            let lease = state.book.blockLease(around: SessionNetworkID(unchecked: block))
             if lease?.host == host, lease?.state == .draining { continue }
             release(block, from: host)
         }

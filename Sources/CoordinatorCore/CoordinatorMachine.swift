@@ -155,7 +155,7 @@ public struct CoordinatorMachine: Sendable {
             live.timers.cancel(.drain(block))
             // Peers may have acknowledged while the mark was out.
             if live.waits[block.first.rawValue] == nil { complete(block.first.rawValue) }
-        case .drained(let block, _):
+        case .drained(let block, _), .fenced(let block, _, _):
             live.timers.cancel(.drain(block))
             guard let lease = state.book.lease(of: block) else { return }
             live.dirtyBlocks.insert(block)
@@ -167,7 +167,8 @@ public struct CoordinatorMachine: Sendable {
             live.waits[block.first.rawValue] = nil
             live.idleSince[block.first.rawValue] = nil
             live.timers.cancel(.quarantine(block))
-        case .chunkOpened, .unreserved, .quotaSet, .applicationForgotten: break
+        case .chunkOpened, .unreserved, .quotaSet, .ranked, .excluded, .included, .subleased, .applicationForgotten:
+            break
         }
     }
 

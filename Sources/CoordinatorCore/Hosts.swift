@@ -181,7 +181,8 @@ extension CoordinatorMachine {
     private mutating func take(_ report: BindingReport, from host: HostID, on stream: StreamID) {
         if report.journalSequence > state.hosts[host]?.journalSequence ?? 0 {
             for record in report.events where record.state == .cooling || record.state == .ended {
-                if let lease = state.book.lease(around: record.sni) { live.idleSince[lease.block.first.rawValue] = now }
+                guard let lease = state.book.blockLease(around: record.sni) else { continue }
+                live.idleSince[lease.block.first.rawValue] = now
             }
             commit(
                 .bindings(host, journalSequence: report.journalSequence, records: report.events, whole: false))

@@ -56,6 +56,12 @@ extension CoordinatorError {
         case .keyReused(let key): self = .duplicate(key)
         case .stillOwns(let application, let identifiers):
             self = .invalid(field: "application", why: "\(application) still owns \(identifiers) identifiers")
+        case .subleased(let block, let count):
+            self = .invalid(field: "block", why: "\(count) identifiers of \(block) are sub-leased")
+        case .outsidePool(let range): self = .outsidePool(range)
+        case .overlapping(let range, let other):
+            self = .invalid(field: "range", why: "\(range) and \(other) share identifiers")
+        case .notExcluded(let range): self = .invalid(field: "range", why: "\(range) is not being excluded")
         case .invalid(let field, let why): self = .invalid(field: field, why: why)
         }
     }

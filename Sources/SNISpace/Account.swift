@@ -1,63 +1,57 @@
 import NetworkTypes
 
-/// What the book keeps of one application. All indices are over blocks; nothing is expanded per identifier.
-struct Account: Hashable, Sendable {
+/// What the book keeps of one application. Nothing in it is expanded per identifier or per block.
+struct Account: Sendable {
     /// Upper bound on identifiers owned; 0 means none.
     var cap = 0
     /// Identifiers that others must leave room for.
     var floor = 0
-    /// Everything it owns; the maximal blocks are its ranges, so that a neighbour buddy joins its range by itself.
-    var owned: BuddyIndex
-    /// Owned and not leased.
-    var idle: BuddyIndex
-    /// Leased, staged or marked: what hosts and peers carry.
-    var active: BuddyIndex
-    /// First identifiers of its leased blocks, in any lease state.
-    var leases = IdentifierSet()
-    var reservations: Set<ReservationID> = []
+    var rank = ClassRank.lowest
+    /// Identifiers owned.
+    var owned = 0
     /// Identifiers by lease state.
     var byState = StateCounts()
+    /// Reservations in force.
+    var claims = 0
+    /// Chunks that it owns something of.
+    var chunks = ChunkSet()
+    /// The same by the sizes of its ranges (maximal blocks owned) and idle blocks (owned and not leased) in them.
+    var ranges = LevelSets()
+    var idle = LevelSets()
+    /// Chunks that were opened for it, by the size of their largest free block.
+    var hotHomes = LevelSets()
+    var coldHomes = LevelSets()
+    /// Number of these chunks, full ones included.
+    var homes = 0
 
-    init(chunkOrder: Int) {
-        owned = BuddyIndex(orderMax: chunkOrder)
-        idle = BuddyIndex(orderMax: chunkOrder)
-        active = BuddyIndex(orderMax: chunkOrder)
-    }
+    /// Identifiers that could be taken away without going below its floor, those that are on their way out not counted.
+    var spare: Int { max(0, owned - byState[.marked] - byState[.draining] - byState[.quarantined] - floor) }
 
     /// Identifiers of its floor that it does not own yet.
-    var floorDebt: Int { max(0, floor - owned.identifiers) }
+    var floorDebt: Int { max(0, floor - owned) }
 
-    var isBlank: Bool { owned.isEmpty && cap == 0 && floor == 0 }
+    /// It owns something, or something was promised or forbidden to it.
+    var isKnown: Bool { owned != 0 || cap != 0 || floor != 0 || rank != .lowest }
+    /// Nothing refers to it.
+    var isBlank: Bool { !isKnown && homes == 0 }
 }
 
-/// An open chunk.
-struct Chunk: Hashable, Sendable {
-    /// Its place in the keyed order.
-    var index: Int
-    /// The application that it was opened for, which finds its room first.
-    var home: ApplicationID
-    var free: BuddyIndex
-    /// Identifiers that the plan allows in it.
-    var usable: Int
-
-    /// Stands where a dictionary wants a default; never stored.
-    static let none = Chunk(
-        index: 0, home: ApplicationID(UUID128(high: 0, low: 0)), free: BuddyIndex(orderMax: 0), usable: 0)
-}
-
-/// The chunks of one application whose largest free block has one order.
-struct HomeKey: Hashable, Sendable {
-    var application: ApplicationID
-    var order: Int
+/// What the book keeps of one host.
+struct Holder: Sendable {
+    /// The head of the list of its leases, by first identifier.
+    var first = LeaseRecord.end
+    var leases = 0
+    /// Identifiers sub-leased to it.
+    var subleases = IdentifierSet()
 }
 
 /// Identifiers by lease state.
 struct StateCounts: Hashable, Sendable {
-    private var counts = Array(repeating: 0, count: LeaseState.allCases.count)
+    private var counts = SIMD8<Int32>.zero
 
     subscript(state: LeaseState) -> Int {
-        get { counts[Self.place(state)] }
-        set { counts[Self.place(state)] = newValue }
+        get { Int(counts[Self.place(state)]) }
+        set { counts[Self.place(state)] = Int32(newValue) }
     }
 
     private static func place(_ state: LeaseState) -> Int {
@@ -72,7 +66,60 @@ struct StateCounts: Hashable, Sendable {
 }
 
 /// A reservation and what is left of it: freed blocks are cut out.
-struct Claim: Hashable, Sendable {
+struct Claim: Sendable {
     var reservation: Reservation
-    var pieces: Set<SNIBlock>
+    var identifiers: Int
+
+    /// Stands at numbers out of use.
+    static let none = Claim(
+        reservation: Reservation(
+            id: ReservationID(UUID128(high: 0, low: 0)), application: ApplicationID(UUID128(high: 0, low: 0)),
+            block: SNIBlock(aligned: 0, order: 0), predicted: false, lifetime: .zero, reason: ""), identifiers: 0)
+}
+
+/// The open chunks.
+struct PageTable: Sendable {
+    /// One more than the place of a chunk's page; 0 for a closed chunk.
+    private var places: [Int32]
+    private var pages: [Page] = []
+    private var vacant: [Int] = []
+    private let blank: Page
+
+    /// - Parameter chunks: one more than the last chunk that may ever be opened.
+    init(chunks: Int, depth: Int) {
+        places = Array(repeating: 0, count: chunks)
+        blank = Page(number: 0, index: 0, home: 0, depth: depth)
+    }
+
+    func place(of chunk: UInt32) -> Int? {
+        guard chunk < places.count else { return nil }
+        let place = places[Int(chunk)]
+        return place == 0 ? nil : Int(place) - 1
+    }
+
+    subscript(place: Int) -> Page {
+        _read { yield pages[place] }
+        _modify { yield &pages[place] }
+    }
+
+    /// Nil when the chunk is closed.
+    subscript(chunk chunk: UInt32) -> Page? { place(of: chunk).map { pages[$0] } }
+
+    mutating func open(_ page: Page) {
+        let place = vacant.popLast() ?? pages.count
+        if place == pages.count { pages.append(page) } else { pages[place] = page }
+        places[Int(page.number)] = Int32(place + 1)
+    }
+
+    mutating func close(_ chunk: UInt32) {
+        guard let place = place(of: chunk) else { return }
+        pages[place] = blank
+        places[Int(chunk)] = 0
+        vacant.append(place)
+    }
+
+    /// Calls `body` with every page, by chunk number.
+    func forEach(_ body: (Page) throws -> Void) rethrows {
+        for place in places where place != 0 { try body(pages[Int(place) - 1]) }
+    }
 }

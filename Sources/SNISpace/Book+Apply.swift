@@ -6,215 +6,173 @@ extension Book {
         switch event {
         case .chunkOpened(let index, let home): open(index, home)
         case .reserved(let reservation): applyReserved(reservation)
-        case .reservationExtended(let id, let lifetime): claims[id]?.reservation.lifetime = lifetime
+        case .reservationExtended(let id, let lifetime):
+            if let claim = claims.number(of: id) { claims[claim].reservation.lifetime = lifetime }
         case .reservationEnded(let id, _): applyEnded(id)
-        case .unreserved(let block, let application):
-            guard accounts[application]?.idle.remove(block) == true else {
-                preconditionFailure("\(block) is released and was not reserved for \(application)")
-            }
-            cut(block)
-            giveBack(block, of: application)
+        case .unreserved(let block, let application): applyUnreserved(block, application)
         case .leased(let lease): applyLeased(lease)
-        case .staged(let block): transition(block, to: .staged)
+        case .staged(let block): change(block) { lease, _ in lease.state = .staged }
         case .marked(let block, let epoch, let reason, let force):
-            lastEpoch = max(lastEpoch, epoch)
-            change(block) { lease in
-                lease.stagedBeforeMark = lease.state == .staged
-                lease.epoch = epoch
-                lease.reason = reason
-                lease.force = force
+            change(block, epoch) { lease, reasons in
+                lease[.stagedBeforeMark] = lease.state == .staged
+                lease[.force] = force
+                reasons.replace(&lease.reason, by: reason)
+                lease.state = .marked
             }
-            transition(block, to: .marked)
         case .markAborted(let block, let epoch):
-            lastEpoch = max(lastEpoch, epoch)
-            let staged = leases[block.first.rawValue]?.stagedBeforeMark ?? false
-            change(block) { lease in
-                lease.epoch = epoch
-                lease.reason = ""
-                lease.force = false
-                lease.stagedBeforeMark = false
+            change(block, epoch) { lease, reasons in
+                lease.state = lease[.stagedBeforeMark] ? .staged : .leased
+                lease.flags.subtract([.stagedBeforeMark, .force])
+                reasons.replace(&lease.reason, by: "")
             }
-            transition(block, to: staged ? .staged : .leased)
-        case .drained(let block, let epoch):
-            lastEpoch = max(lastEpoch, epoch)
-            change(block) { $0.epoch = epoch }
-            transition(block, to: .draining)
-            if let owner = leases[block.first.rawValue]?.application { accounts[owner]?.active.remove(block) }
-        case .removed(let block): transition(block, to: .quarantined)
-        case .freed(let block): applyFreed(block)
+        case .drained(let block, let epoch): change(block, epoch) { lease, _ in lease.state = .draining }
+        case .fenced(let block, let epoch, let reason):
+            change(block, epoch) { lease, reasons in
+                lease[.fenced] = true
+                reasons.replace(&lease.reason, by: reason)
+                lease.state = .draining
+            }
+        case .removed(let block): change(block) { lease, _ in lease.state = .quarantined }
+        case .freed(let block):
+            if block.size == 1 { applySubleaseFreed(block) } else { applyFreed(block) }
+        case .subleased(let lease):
+            lastEpoch = max(lastEpoch, lease.epoch)
+            insertSublease(lease)
         case .quotaSet(let application, let cap, let floor):
-            adjustFloors(of: application) { account in
+            adjust(application) { account in
                 account.cap = cap
                 account.floor = floor
             }
+        case .ranked(let application, let rank): adjust(application) { $0.rank = rank }
+        case .excluded(let range): applyExcluded(range)
+        case .included(let range): applyIncluded(range)
         case .applicationForgotten(let application):
-            adjustFloors(of: application) { account in
+            adjust(application) { account in
                 account.cap = 0
                 account.floor = 0
+                account.rank = .lowest
             }
         }
     }
 
-    private mutating func change(_ block: SNIBlock, _ body: (inout BlockLease) -> Void) {
-        guard var lease = leases[block.first.rawValue] else {
-            preconditionFailure("event for \(block), which nobody leases")
+    // MARK: Leases
+
+    /// A lease changes, at a new epoch or at its own.
+    private mutating func change(
+        _ block: SNIBlock, _ epoch: Epoch? = nil, _ body: (inout LeaseRecord, inout Reasons) -> Void
+    ) {
+        if let epoch { lastEpoch = max(lastEpoch, epoch) }
+        if block.size == 1 {
+            guard var record = subleased[block.first.rawValue] else {
+                preconditionFailure("event for \(block), which nobody leases")
+            }
+            if let epoch { record.epoch = epoch.rawValue }
+            body(&record, &reasons)
+            subleased[block.first.rawValue] = record
+            return
         }
-        body(&lease)
-        leases[block.first.rawValue] = lease
+        guard let place = pages.place(of: plan.chunk(of: block.first)),
+            let slot = pages[place].slot(at: block.first.rawValue)
+        else { preconditionFailure("event for \(block), which nobody leases") }
+        var record = pages[place].records[slot]
+        let before = record.state
+        if let epoch { record.epoch = epoch.rawValue }
+        body(&record, &reasons)
+        pages[place].records[slot] = record
+        guard record.state != before else { return }
+        count(before, of: record.application, -block.size)
+        count(record.state, of: record.application, block.size)
+        if record.state.isCarried != before.isCarried { pages[place].setCarried(record, record.state.isCarried) }
     }
 
-    private mutating func transition(_ block: SNIBlock, to state: LeaseState) {
-        guard let before = leases[block.first.rawValue] else {
-            preconditionFailure("event for \(block), which nobody leases")
-        }
-        count(before, -block.size)
-        change(block) { $0.state = state }
-        if let after = leases[block.first.rawValue] { count(after, block.size) }
-    }
-
-    private mutating func count(_ lease: BlockLease, _ identifiers: Int) {
-        byState[lease.state] += identifiers
-        accounts[lease.application]?.byState[lease.state] += identifiers
-    }
-
-    // MARK: Ownership
-
-    private mutating func applyReserved(_ reservation: Reservation) {
-        take(reservation.block, for: reservation.application)
-        accounts[reservation.application]?.idle.insert(reservation.block)
-        accounts[reservation.application]?.reservations.insert(reservation.id)
-        claims[reservation.id] = Claim(reservation: reservation, pieces: [reservation.block])
-        pieces.insert(reservation.block, of: reservation.id)
-        answers.record(reservation)
-    }
-
-    private mutating func applyEnded(_ id: ReservationID) {
-        guard let claim = claims.removeValue(forKey: id) else { return }
-        let application = claim.reservation.application
-        accounts[application]?.reservations.remove(id)
-        for piece in claim.pieces.sorted() {
-            pieces.remove(piece)
-            for block in accounts[application]?.idle.extract(within: piece) ?? [] { giveBack(block, of: application) }
-        }
+    private mutating func count(_ state: LeaseState, of application: UInt32, _ identifiers: Int) {
+        byState[state] += identifiers
+        accounts[application].byState[state] += identifiers
     }
 
     private mutating func applyLeased(_ lease: BlockLease) {
         lastEpoch = max(lastEpoch, lease.epoch)
-        let first = lease.block.first.rawValue
-        guard accounts[lease.application]?.idle.remove(lease.block) == true else {
-            preconditionFailure("\(lease.block) is leased and was not reserved for \(lease.application)")
-        }
-        insertLease(lease)
-        accounts[lease.application]?.active.insert(lease.block)
-        precondition(leases[first] != nil)
+        guard let application = accounts.number(of: lease.application),
+            let place = pages.place(of: plan.chunk(of: lease.block.first))
+        else { preconditionFailure("\(lease.block) is leased and was not reserved for \(lease.application)") }
+        insertLease(lease, of: application, at: place)
     }
 
-    mutating func insertLease(_ lease: BlockLease) {
-        let first = lease.block.first.rawValue
-        accounts[lease.application]?.leases.insert(first)
-        leases[first] = lease
-        leaseFirsts.insert(first)
-        hostLeases[lease.host, default: IdentifierSet()].insert(first)
-        count(lease, lease.block.size)
+    /// Records a lease of idle identifiers.
+    mutating func insertLease(_ lease: BlockLease, of application: UInt32, at place: Int) {
+        edit(place, application) { page in
+            guard page.removeIdle(page.node(lease.block), of: application) else {
+                preconditionFailure("\(lease.block) is leased and was not reserved for \(lease.application)")
+            }
+        }
+        let host = hosts.intern(lease.host, Holder())
+        var record = LeaseRecord(lease, application: application, host: host, reason: reasons.retain(lease.reason))
+        record.next = hosts[host].first
+        if record.next != LeaseRecord.end { link(record.next) { $0.previous = record.first } }
+        hosts[host].first = record.first
+        hosts[host].leases += 1
+        leaseCount += 1
+        pages[place].insert(record)
+        count(record.state, of: application, record.size)
+    }
+
+    private mutating func link(_ first: UInt32, _ body: (inout LeaseRecord) -> Void) {
+        guard let place = pages.place(of: first >> UInt32(plan.chunkOrder)), let slot = pages[place].slot(at: first)
+        else { preconditionFailure("a list of leases names \(first), which nobody leases") }
+        body(&pages[place].records[slot])
     }
 
     private mutating func applyFreed(_ block: SNIBlock) {
-        let first = block.first.rawValue
-        guard let lease = leases.removeValue(forKey: first) else {
-            preconditionFailure("\(block) is freed and was not leased")
-        }
-        count(lease, -block.size)
-        leaseFirsts.remove(first)
-        accounts[lease.application]?.leases.remove(first)
-        hostLeases[lease.host]?.remove(first)
-        if hostLeases[lease.host]?.isEmpty ?? false { hostLeases[lease.host] = nil }
-        cut(block)
-        giveBack(block, of: lease.application)
-        reclaimedLog.record(lease)
+        guard let place = pages.place(of: plan.chunk(of: block.first)),
+            let slot = pages[place].slot(at: block.first.rawValue)
+        else { preconditionFailure("\(block) is freed and was not leased") }
+        let record = pages[place].records[slot]
+        reclaimedLog.record(view(record))
+        count(record.state, of: record.application, -block.size)
+        pages[place].remove(slot: slot)
+        leaseCount -= 1
+        reasons.release(record.reason)
+        unlink(record)
+        cut(block, at: place)
+        edit(place, record.application) { page in page.insertIdle(page.node(block), of: record.application) }
+        giveBack([block], of: record.application, at: place)
     }
 
-    /// Takes `block` out of the claims that cover it: they end where its identifiers are free for anybody.
-    private mutating func cut(_ block: SNIBlock) {
-        for piece in pieces.overlapping(block) {
-            pieces.remove(piece.block)
-            claims[piece.claim]?.pieces.remove(piece.block)
-            var rest = BuddyIndex()
-            rest.insert(piece.block)
-            if piece.block.size > block.size { rest.remove(block) } else { rest = BuddyIndex() }
-            for part in rest.blocks {
-                pieces.insert(part, of: piece.claim)
-                claims[piece.claim]?.pieces.insert(part)
-            }
-            if let claim = claims[piece.claim], claim.pieces.isEmpty {
-                claims[piece.claim] = nil
-                accounts[claim.reservation.application]?.reservations.remove(piece.claim)
-            }
-        }
-    }
-
-    /// Free identifiers become the application's.
-    mutating func take(_ block: SNIBlock, for application: ApplicationID) {
-        let number = plan.chunk(of: block.first)
-        reroom(number) { free in
-            guard free.remove(block) else { preconditionFailure("\(block) is taken and was not free") }
-        }
-        adjustFloors(of: application) { $0.owned.insert(block) }
-        ownedTotal += block.size
-    }
-
-    private mutating func giveBack(_ block: SNIBlock, of application: ApplicationID) {
-        adjustFloors(of: application) { account in
-            guard account.owned.remove(block) else {
-                preconditionFailure("\(block) returns from \(application), not its")
-            }
-        }
-        ownedTotal -= block.size
-        let number = plan.chunk(of: block.first)
-        reroom(number) { $0.insert(block) }
-        if let chunk = chunks[number], chunk.free.identifiers == chunk.usable { close(number, chunk) }
-    }
-
-    private mutating func adjustFloors(of application: ApplicationID, _ body: (inout Account) -> Void) {
-        floorDebt -= accounts[application]?.floorDebt ?? 0
-        body(&accounts[application, default: Account(chunkOrder: plan.chunkOrder)])
-        floorDebt += accounts[application]?.floorDebt ?? 0
-        // A blank account is no account, so that books with the same content are equal.
-        if accounts[application]?.isBlank ?? false { accounts[application] = nil }
-    }
-
-    // MARK: Chunks
-
-    mutating func open(_ index: Int, _ home: ApplicationID) {
-        unopened.remove(UInt32(index))
-        let number = order.chunk(at: index)
-        let usable = plan.usable(in: number)
-        chunks[number] = Chunk(index: index, home: home, free: usable, usable: usable.identifiers)
-        enlist(number, true)
-    }
-
-    private mutating func close(_ number: UInt32, _ chunk: Chunk) {
-        enlist(number, false)
-        chunks[number] = nil
-        unopened.insert(UInt32(chunk.index))
-    }
-
-    private mutating func reroom(_ number: UInt32, _ body: (inout BuddyIndex) -> Void) {
-        enlist(number, false)
-        guard chunks[number] != nil else { preconditionFailure("chunk \(number) is not open") }
-        body(&chunks[number, default: Chunk.none].free)
-        enlist(number, true)
-    }
-
-    private mutating func enlist(_ number: UInt32, _ listed: Bool) {
-        guard let chunk = chunks[number], let order = chunk.free.largestOrder else { return }
-        let key = HomeKey(application: chunk.home, order: order)
-        if listed {
-            room[order].insert(number)
-            homes[key, default: IdentifierSet()].insert(number)
+    private mutating func unlink(_ record: LeaseRecord) {
+        if record.previous == LeaseRecord.end {
+            hosts[record.host].first = record.next
         } else {
-            room[order].remove(number)
-            homes[key]?.remove(number)
-            if homes[key]?.isEmpty ?? false { homes[key] = nil }
+            link(record.previous) { $0.next = record.next }
         }
+        if record.next != LeaseRecord.end { link(record.next) { $0.previous = record.previous } }
+        hosts[record.host].leases -= 1
+        dismiss(record.host)
+    }
+
+    /// Forgets a host that leases nothing.
+    mutating func dismiss(_ host: UInt32) {
+        if hosts[host].leases == 0, hosts[host].subleases.isEmpty { hosts.remove(host) }
+    }
+}
+
+extension LeaseRecord {
+    init(_ lease: BlockLease, application: UInt32, host: UInt32, reason: UInt32) {
+        var flags: Flags = []
+        if lease.predicted { flags.insert(.predicted) }
+        if lease.fromReserved { flags.insert(.fromReserved) }
+        if lease.stagedBeforeMark { flags.insert(.stagedBeforeMark) }
+        if lease.force { flags.insert(.force) }
+        if lease.fenced { flags.insert(.fenced) }
+        self.init(
+            first: lease.block.first.rawValue, application: application, host: host, reason: reason,
+            epoch: lease.epoch.rawValue, grantEpoch: lease.grantEpoch.rawValue, order: UInt8(lease.block.order),
+            state: lease.state, flags: flags)
+    }
+}
+
+extension Reasons {
+    mutating func replace(_ number: inout UInt32, by text: String) {
+        release(number)
+        number = retain(text)
     }
 }

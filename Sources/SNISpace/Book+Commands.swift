@@ -1,8 +1,8 @@
 public import NetworkTypes
 
 extension Book {
-    /// How many ranges of one size are asked for a free neighbour buddy before the search goes on elsewhere.
-    static let neighbourTriesMax = 32
+    /// How many chunks with ranges of one size are asked for a free neighbour buddy before the search goes on.
+    static let neighbourTriesMax = 16
 
     /// Reserves identifiers for an application: one aligned range of at least `count`, or the largest smaller one that
     /// cap, floors of others and free space allow (a partial grant).
@@ -23,7 +23,7 @@ extension Book {
             throw .invalid(field: "block-size", why: "must be a power of two from 4 to 256")
         }
         guard lifetime > .zero else { throw .invalid(field: "lifetime", why: "must be longer than nothing") }
-        guard claims[id] == nil else { throw .invalid(field: "id", why: "reservation \(id) exists") }
+        guard claims.number(of: id) == nil else { throw .invalid(field: "id", why: "reservation \(id) exists") }
         if !idempotencyKey.isEmpty, let earlier = answers[idempotencyKey] {
             guard earlier.application == application else { throw .keyReused(idempotencyKey) }
             return []
@@ -45,19 +45,18 @@ extension Book {
 
     private func refusal(of application: ApplicationID, wanted: Int) -> BookError {
         let account = accounts[application]
-        if let account, account.cap > 0, account.cap - account.owned.identifiers <= free {
-            return .quota(cap: account.cap, owned: account.owned.identifiers, wanted: wanted)
+        if let account, account.cap > 0, account.cap - account.owned <= free {
+            return .quota(cap: account.cap, owned: account.owned, wanted: wanted)
         }
         return .exhausted(wanted: wanted, free: free)
     }
 
     /// Identifiers that the application may still claim under its cap and the floors of others.
     public func headroom(of application: ApplicationID) -> Int {
-        let account = accounts[application]
-        let others = floorDebt - (account?.floorDebt ?? 0)
-        let room = max(0, free - others)
-        guard let account, account.cap > 0 else { return room }
-        return max(0, min(room, account.cap - account.owned.identifiers))
+        guard let number = accounts.number(of: application) else { return max(0, free - floorDebt) }
+        let room = max(0, free - (floorDebt - accounts[number].floorDebt))
+        let cap = accounts[number].cap
+        return cap == 0 ? room : max(0, min(room, cap - accounts[number].owned))
     }
 
     static func order(atLeast count: Int) -> Int {
@@ -66,65 +65,64 @@ extension Book {
 
     /// Where a block of `order` goes, and the chunk to open for it; see ``Book`` for the order of preference.
     private func place(for application: ApplicationID, order: Int) -> (block: SNIBlock, opening: Int?)? {
-        if let buddy = freeBuddy(of: application, order: order) { return (buddy, nil) }
-        for size in order...plan.chunkOrder {
-            if let number = homes[HomeKey(application: application, order: size)]?.min,
-                let block = chunks[number]?.free.bestFit(order: order)
-            {
-                return (block, nil)
-            }
+        let level = order - 2
+        if let number = accounts.number(of: application) {
+            if let buddy = freeBuddy(of: number, level: level) { return (buddy, nil) }
+            if let block = fitting(level, in: accounts[number].hotHomes) { return (block, nil) }
         }
-        if let fresh = freshChunk(order: order) { return fresh }
-        for size in order...plan.chunkOrder {
-            if let number = room[size].min, let block = chunks[number]?.free.bestFit(order: order) {
-                return (block, nil)
-            }
+        if let fresh = freshChunk(level: level) { return fresh }
+        if let number = accounts.number(of: application),
+            let block = fitting(level, in: accounts[number].coldHomes)
+        {
+            return (block, nil)
+        }
+        return fitting(level, in: room).map { ($0, nil) }
+    }
+
+    /// A free block in the chunk whose largest one is the smallest that is big enough, of several the lowest.
+    private func fitting(_ level: Int, in chunks: LevelSets) -> SNIBlock? {
+        for size in level...plan.chunkOrder - 2 {
+            guard let chunk = chunks.lowest(level: size), let place = pages.place(of: chunk) else { continue }
+            return pages[place].bestFit(level: level).map { pages[place].block($0) }
         }
         return nil
     }
 
-    private func freeBuddy(of application: ApplicationID, order: Int) -> SNIBlock? {
-        guard order < plan.chunkOrder else { return nil }
-        for range in accounts[application]?.owned.blocks(order: order, limit: Self.neighbourTriesMax) ?? [] {
-            let first = SessionNetworkID(unchecked: range.first.rawValue ^ (1 << UInt32(order)))
-            if let buddy = SNIBlock(first: first, size: range.size),
-                chunks[plan.chunk(of: first)]?.free.enclosing(buddy) != nil
-            {
-                return buddy
-            }
+    private func freeBuddy(of application: UInt32, level: Int) -> SNIBlock? {
+        guard level < plan.chunkOrder - 2 else { return nil }
+        return accounts[application].ranges.first(level: level, tries: Self.neighbourTriesMax) { chunk in
+            guard let place = pages.place(of: chunk) else { return nil }
+            return pages[place].freeBuddy(of: application, level: level).map { pages[place].block($0) }
         }
-        return nil
     }
 
-    private func freshChunk(order wanted: Int) -> (block: SNIBlock, opening: Int?)? {
-        for index in unopened {
-            if let block = plan.usable(in: order.chunk(at: Int(index))).bestFit(order: wanted) {
-                return (block, Int(index))
-            }
-        }
-        return nil
+    private func freshChunk(level: Int) -> (block: SNIBlock, opening: Int?)? {
+        let fitting = (level...plan.chunkOrder - 2).compactMap { unopened.lowest(level: $0) }
+        guard let index = fitting.min() else { return nil }
+        let blocks = grantable(in: order.chunk(at: Int(index))).filter { $0.order - 2 >= level }
+        guard let smallest = blocks.min(by: { ($0.size, $0.first) < ($1.size, $1.first) }) else { return nil }
+        return (SNIBlock(aligned: smallest.first.rawValue, order: level + 2), Int(index))
     }
 
     /// The reservation that first answered an idempotency key.
     public func answer(to key: String) -> Reservation? { answers[key] }
 
     public func extend(_ id: ReservationID, lifetime: Duration) throws(BookError) -> [BookEvent] {
-        guard claims[id] != nil else { throw .unknownReservation(id) }
+        guard claims.number(of: id) != nil else { throw .unknownReservation(id) }
         guard lifetime > .zero else { throw .invalid(field: "lifetime", why: "must be longer than nothing") }
         return [.reservationExtended(id, lifetime: lifetime)]
     }
 
     /// Release and expiry: what is not leased is free at once, leased blocks stay until the handshake frees them.
     public func end(_ id: ReservationID, reason: String) throws(BookError) -> [BookEvent] {
-        guard claims[id] != nil else { throw .unknownReservation(id) }
+        guard claims.number(of: id) != nil else { throw .unknownReservation(id) }
         return [.reservationEnded(id, reason: reason)]
     }
 
     /// Gives back a part of what an application has reserved and not leased.
     public func unreserve(_ block: SNIBlock, of application: ApplicationID) throws(BookError) -> [BookEvent] {
-        guard accounts[application]?.idle.enclosing(block) != nil else {
-            throw .nothingReserved(application, size: block.size)
-        }
+        guard block.order >= 2 else { throw .invalid(field: "block", why: "must have at least four identifiers") }
+        guard isIdle(block, of: application) else { throw .nothingReserved(application, size: block.size) }
         return [.unreserved(block, application)]
     }
 
@@ -137,7 +135,7 @@ extension Book {
         guard (2...8).contains(order) else {
             throw .invalid(field: "block-size", why: "must be a power of two from 4 to 256")
         }
-        guard let block = accounts[application]?.idle.bestFit(order: order) else {
+        guard let block = idleBlock(of: application, order: order) else {
             throw .nothingReserved(application, size: 1 << order)
         }
         let lease = BlockLease(
@@ -175,19 +173,34 @@ extension Book {
 
     public func free(_ block: SNIBlock) throws(BookError) -> [BookEvent] {
         try check(block, .free)
+        let living = subleases(of: block).count
+        guard block.size == 1 || living == 0 else { throw .subleased(block, count: living) }
         return [.freed(block)]
     }
 
-    private func check(_ block: SNIBlock, _ verb: BookVerb, named: Epoch? = nil) throws(BookError) {
-        guard let lease = lease(of: block) else { throw .unknownBlock(block) }
-        if let named, named != lease.epoch { throw .stale(block, named: named, inForce: lease.epoch) }
-        let state = IdentifierState(lease.state)
+    /// Drains a block of a host that is proven off, or that every reachable host dropped: the host is not asked.
+    ///
+    /// - Parameter reason: who takes responsibility, and on what grounds.
+    public func fence(_ block: SNIBlock, reason: String) throws(BookError) -> [BookEvent] {
+        try check(block, .fence)
+        return [.fenced(block, epoch: lastEpoch.next, reason: reason)]
+    }
+
+    func check(_ block: SNIBlock, _ verb: BookVerb, named: Epoch? = nil) throws(BookError) {
+        guard let record = record(of: block) else { throw .unknownBlock(block) }
+        if let named, named.rawValue != record.epoch {
+            throw .stale(block, named: named, inForce: Epoch(record.epoch))
+        }
+        let state = IdentifierState(record.state)
         guard state.after(verb) != nil else { throw .wrongState(block, state, verb) }
     }
 
     // MARK: Quotas
 
-    public func setQuota(_ application: ApplicationID, cap: Int, floor: Int) throws(BookError) -> [BookEvent] {
+    /// - Parameter rank: the application's class in a shortage; nil leaves it as it is.
+    public func setQuota(
+        _ application: ApplicationID, cap: Int, floor: Int, rank: ClassRank? = nil
+    ) throws(BookError) -> [BookEvent] {
         guard cap >= 0, cap <= SessionNetworkID.spaceSize else {
             throw .invalid(field: "cap", why: "must be from 0 (none) to \(SessionNetworkID.spaceSize)")
         }
@@ -195,12 +208,16 @@ extension Book {
             throw .invalid(field: "floor", why: "must be from 0 to the cap")
         }
         let account = accounts[application]
-        let debt = max(0, floor - (account?.owned.identifiers ?? 0))
+        let debt = max(0, floor - (account?.owned ?? 0))
         guard floorDebt - (account?.floorDebt ?? 0) + debt <= free else {
             throw .exhausted(wanted: floor, free: free)
         }
-        guard cap != account?.cap ?? 0 || floor != account?.floor ?? 0 else { return [] }
-        return [.quotaSet(application, cap: cap, floor: floor)]
+        var events: [BookEvent] = []
+        if cap != account?.cap ?? 0 || floor != account?.floor ?? 0 {
+            events.append(.quotaSet(application, cap: cap, floor: floor))
+        }
+        if let rank, rank != account?.rank ?? .lowest { events.append(.ranked(application, rank)) }
+        return events
     }
 
     public func forget(_ application: ApplicationID) throws(BookError) -> [BookEvent] {

@@ -1,23 +1,34 @@
 import DequeModule
-import NetworkTypes
+public import NetworkTypes
 
 /// The book of the 24-bit identifier space: who owns which range, who leases which block, in which epoch.
 ///
-/// Every identifier is in one of seven states. Columns are what can happen (``BookVerb``), cells the state that follows,
-/// `-` a refusal that changes nothing:
+/// Every identifier is in one of seven states. Rows are what can happen (``BookVerb``), columns the state before, cells
+/// the state after, `-` a refusal that changes nothing:
 ///
-/// | state       | reserve  | release     | lease  | stage  | mark   | abort  | drain    | remove      | free |
-/// |-------------|----------|-------------|--------|--------|--------|--------|----------|-------------|------|
-/// | free        | reserved | -           | -      | -      | -      | -      | -        | -           | -    |
-/// | reserved    | -        | free        | leased | -      | -      | -      | -        | -           | -    |
-/// | leased      | -        | leased      | -      | staged | marked | -      | -        | -           | -    |
-/// | staged      | -        | staged      | -      | -      | marked | -      | -        | -           | -    |
-/// | marked      | -        | marked      | -      | -      | -      | former | draining | -           | -    |
-/// | draining    | -        | draining    | -      | -      | -      | -      | -        | quarantined | -    |
-/// | quarantined | -        | quarantined | -      | -      | -      | -      | -        | -           | free |
+/// | verb     | free     | reserved | leased   | staged   | marked   | draining    | quarantined |
+/// |----------|----------|----------|----------|----------|----------|-------------|-------------|
+/// | reserve  | reserved | -        | -        | -        | -        | -           | -           |
+/// | release  | -        | free     | leased   | staged   | marked   | draining    | quarantined |
+/// | lease    | -        | leased   | -        | -        | -        | -           | -           |
+/// | stage    | -        | -        | staged   | -        | -        | -           | -           |
+/// | mark     | -        | -        | marked   | marked   | -        | -           | -           |
+/// | abort    | -        | -        | -        | -        | former   | -           | -           |
+/// | drain    | -        | -        | -        | -        | draining | -           | -           |
+/// | remove   | -        | -        | -        | -        | -        | quarantined | -           |
+/// | free     | -        | -        | -        | -        | -        | -           | free        |
+/// | fence    | -        | -        | draining | draining | draining | -           | -           |
+/// | sublease | -        | -        | leased   | staged   | -        | -           | -           |
 ///
 /// `former` is leased or staged, whichever it was before the mark. A release (also expiry and deletion) ends the claim
-/// of a reservation and never a lease: no path frees a leased block except mark, drain, remove, free.
+/// of a reservation and never a lease: no path frees a leased block except mark, drain (or fence), remove, free.
+///
+/// A sub-lease gives one identifier of a leased block to another host (a migration). It is a lease of a block of one,
+/// with an epoch of its own, and takes the same table from `leased` on; its `free` returns the identifier to the block
+/// around it. Whatever happens to the block leaves it alone, and the block is not freed before its sub-leases are.
+///
+/// Exclusion takes identifiers out of the pool while it is in use: free ones leave at once, owned ones when they are
+/// freed, and it is done when ``excludingLeft`` is 0.
 ///
 /// Commands validate and return events; ``apply(_:)`` is the only mutation, so that replaying the events rebuilds the
 /// book exactly. The book knows no clock: lifetimes are lengths, and who counts them down asks for the end.
@@ -29,75 +40,59 @@ import NetworkTypes
 ///
 /// Epochs come from one counter of the book, so that they rise over every earlier lease of a block, whatever block
 /// sizes and owners it had.
-public struct Book: Hashable, Sendable {
+///
+/// Inside: one ``Page`` per open chunk with a few bit maps, its leases as records of 48 bytes; per application the
+/// chunks that matter to it by the sizes of what is in them. Of several places that would do the lowest is taken, so
+/// that a book restored from a snapshot decides as the original would have.
+public struct Book: Sendable {
     public let plan: PoolPlan
     let order: ChunkOrder
-    var chunks: [UInt32: Chunk] = [:]
-    /// Places in the keyed order of the usable chunks that are not open; the first is opened next.
-    var unopened = IdentifierSet()
-    /// Open chunks with room, by the order of their largest free block.
-    var room: [IdentifierSet]
-    /// The same chunks by the application that they were opened for.
-    var homes: [HomeKey: IdentifierSet] = [:]
-    var accounts: [ApplicationID: Account] = [:]
-    var leases: [UInt32: BlockLease] = [:]
-    var leaseFirsts = IdentifierSet()
-    var hostLeases: [HostID: IdentifierSet] = [:]
-    var claims: [ReservationID: Claim] = [:]
-    var pieces = PieceTable()
+    var pages: PageTable
+    /// Places in the keyed order of the usable chunks that are not open, by the size of their largest free block.
+    var unopened = LevelSets()
+    /// Open chunks with room, by the size of their largest free block.
+    var room = LevelSets()
+    var accounts = Registry<ApplicationID, Account>(blank: Account())
+    var hosts = Registry<HostID, Holder>(blank: Holder())
+    var claims: Registry<ReservationID, Claim>
+    var reasons = Reasons()
+    /// Leases of one identifier inside a leased block, by identifier.
+    var subleased: [UInt32: LeaseRecord] = [:]
+    var subleaseFirsts = IdentifierSet()
     var lastEpoch = Epoch(0)
     var ownedTotal = 0
     /// Identifiers promised by floors and not owned yet.
     var floorDebt = 0
     var byState = StateCounts()
+    public internal(set) var leaseCount = 0
     var answers = AnswerLog()
     var reclaimedLog = ReclaimedLog()
-
-    /// Usable identifiers of the pool.
-    public let capacity: Int
+    /// Ranges that leave the pool; ascending, disjoint, joined.
+    public internal(set) var excluding: [SNIRange] = []
+    /// Identifiers of the plan inside `excluding`, and how many of them have left.
+    var excludingTotal = 0
+    var withdrawn = 0
+    let planned: Int
 
     public init(plan: PoolPlan) {
         self.plan = plan
         order = plan.order
-        for chunk in plan.chunks { unopened.insert(UInt32(order.index(of: chunk))) }
-        capacity = plan.capacity
-        room = Array(repeating: IdentifierSet(), count: plan.chunkOrder + 1)
+        let chunks = plan.chunks
+        pages = PageTable(chunks: Int(chunks.last ?? 0) + 1, depth: plan.chunkOrder - 2)
+        claims = Registry(blank: Claim.none)
+        planned = plan.capacity
+        for chunk in chunks { shelve(chunk, before: 0) }
     }
 }
 
-/// Which reservation claims which identifiers.
-struct PieceTable: Hashable, Sendable {
-    private var byFirst: [UInt32: Piece] = [:]
-    private var firsts = IdentifierSet()
+extension Book: Hashable {
+    /// By content: what happened on the way there does not count.
+    public static func == (lhs: Book, rhs: Book) -> Bool { lhs.snapshot == rhs.snapshot }
 
-    struct Piece: Hashable, Sendable {
-        var block: SNIBlock
-        var claim: ReservationID
-    }
-
-    mutating func insert(_ block: SNIBlock, of claim: ReservationID) {
-        byFirst[block.first.rawValue] = Piece(block: block, claim: claim)
-        firsts.insert(block.first.rawValue)
-    }
-
-    mutating func remove(_ block: SNIBlock) {
-        byFirst[block.first.rawValue] = nil
-        firsts.remove(block.first.rawValue)
-    }
-
-    /// The pieces that share identifiers with `block`.
-    func overlapping(_ block: SNIBlock) -> [Piece] {
-        for order in block.order...24 {
-            let first = block.first.rawValue & ~(UInt32(1) << UInt32(order) - 1)
-            if let piece = byFirst[first], piece.block.order >= order { return [piece] }
-        }
-        var found: [Piece] = []
-        var cursor = block.first.rawValue
-        while let first = firsts.next(from: cursor), first < block.range.end, let piece = byFirst[first] {
-            found.append(piece)
-            cursor = first + 1
-        }
-        return found
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(lastEpoch)
+        hasher.combine(ownedTotal)
+        hasher.combine(leaseCount)
     }
 }
 

@@ -19,5 +19,13 @@ public enum BookError: Error, Hashable, Sendable {
     case keyReused(String)
     /// The application still owns identifiers.
     case stillOwns(ApplicationID, identifiers: Int)
+    /// Sub-leases inside the block are alive.
+    case subleased(SNIBlock, count: Int)
+    /// Identifiers of the range are not of the pool, or left it.
+    case outsidePool(SNIRange)
+    /// The two ranges share identifiers.
+    case overlapping(SNIRange, SNIRange)
+    /// The range is not being excluded.
+    case notExcluded(SNIRange)
     case invalid(field: String, why: String)
 }

@@ -50,6 +50,8 @@ public struct BlockLease: Hashable, Sendable, Codable {
     public var reason: String
     /// The host withdraws bound VMs first.
     public var force: Bool
+    /// Taken from a host that is off or cut off: nobody waits for its acknowledgement.
+    public var fenced: Bool
     public init(
         block: SNIBlock, application: ApplicationID, host: HostID, epoch: Epoch, predicted: Bool, fromReserved: Bool
     ) {
@@ -64,6 +66,7 @@ public struct BlockLease: Hashable, Sendable, Codable {
         self.stagedBeforeMark = false
         self.reason = ""
         self.force = false
+        self.fenced = false
     }
 }
 
@@ -99,12 +102,30 @@ public enum BookEvent: Hashable, Sendable, Codable {
     case marked(SNIBlock, epoch: Epoch, reason: String, force: Bool)
     case markAborted(SNIBlock, epoch: Epoch)
     case drained(SNIBlock, epoch: Epoch)
+    /// Drained without the host's word.
+    case fenced(SNIBlock, epoch: Epoch, reason: String)
     case removed(SNIBlock)
     case freed(SNIBlock)
+    /// An identifier of a leased block became another host's; the lease names a block of one.
+    case subleased(BlockLease)
     /// Upper and lower bound of what an application owns; a cap of 0 means none.
     case quotaSet(ApplicationID, cap: Int, floor: Int)
+    /// The application's class in a shortage.
+    case ranked(ApplicationID, ClassRank)
+    /// The range leaves the pool as its identifiers become free.
+    case excluded(SNIRange)
+    /// The range is of the pool again.
+    case included(SNIRange)
     /// The application is gone: nothing refers to it any more.
     case applicationForgotten(ApplicationID)
+}
+
+/// Rank of an application's priority class in a shortage: higher takes from lower.
+public struct ClassRank: RawRepresentable, Hashable, Comparable, Sendable, Codable {
+    public var rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+    public static let lowest = ClassRank(rawValue: 0)
+    public static func < (lhs: Self, rhs: Self) -> Bool { lhs.rawValue < rhs.rawValue }
 }
 
 /// A block that returned to the free space.

@@ -5,11 +5,13 @@ public struct BookSnapshot: Hashable, Sendable, Codable {
     public struct OpenChunk: Hashable, Sendable, Codable {
         public var index: Int
         public var home: ApplicationID
+        public var isHot: Bool
     }
     public struct Quota: Hashable, Sendable, Codable {
         public var application: ApplicationID
         public var cap: Int
         public var floor: Int
+        public var rank: ClassRank
     }
     public struct Holding: Hashable, Sendable, Codable {
         public var reservation: Reservation
@@ -21,6 +23,8 @@ public struct BookSnapshot: Hashable, Sendable, Codable {
     public var quotas: [Quota]
     public var holdings: [Holding]
     public var leases: [BlockLease]
+    public var subleases: [BlockLease]
+    public var excluding: [SNIRange]
     public var epoch: Epoch
     public var answers: [Reservation]
     public var reclaimed: [ReclaimedBlock]
@@ -28,24 +32,37 @@ public struct BookSnapshot: Hashable, Sendable, Codable {
 }
 
 extension Book {
+    /// Reads every block and every application.
     public var snapshot: BookSnapshot {
-        BookSnapshot(
-            plan: plan,
-            chunks: chunks.values.sorted { $0.index < $1.index }.map { .init(index: $0.index, home: $0.home) },
-            quotas: accounts.sorted { $0.key < $1.key }.filter { $0.value.cap != 0 || $0.value.floor != 0 }
-                .map { .init(application: $0.key, cap: $0.value.cap, floor: $0.value.floor) },
-            holdings: claims.values.sorted { $0.reservation.id < $1.reservation.id }
-                .map { .init(reservation: $0.reservation, pieces: $0.pieces.sorted()) },
-            leases: allLeases, epoch: lastEpoch, answers: answers.all, reclaimed: Array(reclaimedLog.entries),
-            reclaimedLast: reclaimedLog.last)
+        var chunks: [BookSnapshot.OpenChunk] = []
+        pages.forEach { chunks.append(.init(index: $0.index, home: accounts.key($0.home), isHot: $0.isHot)) }
+        let quotas = applications.compactMap { id -> BookSnapshot.Quota? in
+            guard let account = accounts[id] else { return nil }
+            guard account.cap != 0 || account.floor != 0 || account.rank != .lowest else { return nil }
+            return .init(application: id, cap: account.cap, floor: account.floor, rank: account.rank)
+        }
+        let holdings = claims.all.map { claims[$0.number].reservation }.sorted { $0.id < $1.id }
+            .map { BookSnapshot.Holding(reservation: $0, pieces: pieces(of: $0.id)) }
+        return BookSnapshot(
+            plan: plan, chunks: chunks.sorted { $0.index < $1.index }, quotas: quotas, holdings: holdings,
+            leases: allLeases, subleases: allSubleases, excluding: excluding, epoch: lastEpoch, answers: answers.all,
+            reclaimed: Array(reclaimedLog.entries), reclaimedLast: reclaimedLog.last)
     }
 
     public init(restoring snapshot: BookSnapshot) {
         self.init(plan: snapshot.plan)
-        for chunk in snapshot.chunks { open(chunk.index, chunk.home) }
-        for quota in snapshot.quotas { apply(.quotaSet(quota.application, cap: quota.cap, floor: quota.floor)) }
+        for chunk in snapshot.chunks { open(chunk.index, chunk.home, isHot: chunk.isHot) }
+        for quota in snapshot.quotas {
+            adjust(quota.application) { account in
+                account.cap = quota.cap
+                account.floor = quota.floor
+                account.rank = quota.rank
+            }
+        }
         for holding in snapshot.holdings { restore(holding) }
         for lease in snapshot.leases { restore(lease) }
+        for lease in snapshot.subleases { insertSublease(lease) }
+        for range in snapshot.excluding { applyExcluded(range) }
         lastEpoch = snapshot.epoch
         for answer in snapshot.answers { answers.record(answer) }
         reclaimedLog = ReclaimedLog(last: snapshot.reclaimedLast, entries: snapshot.reclaimed)
@@ -53,23 +70,30 @@ extension Book {
 
     private mutating func restore(_ holding: BookSnapshot.Holding) {
         let reservation = holding.reservation
-        for piece in holding.pieces {
-            take(piece, for: reservation.application)
-            accounts[reservation.application]?.idle.insert(piece)
-            pieces.insert(piece, of: reservation.id)
+        let application = accounts.intern(reservation.application, Account())
+        guard let place = pages.place(of: plan.chunk(of: reservation.block.first)) else {
+            preconditionFailure("\(reservation.id) claims something in a chunk that is not open")
         }
-        accounts[reservation.application]?.reservations.insert(reservation.id)
-        claims[reservation.id] = Claim(reservation: reservation, pieces: Set(holding.pieces))
+        for piece in holding.pieces { take(piece, for: application, at: place) }
+        insertClaim(reservation, pieces: holding.pieces, of: application, at: place)
     }
 
     private mutating func restore(_ lease: BlockLease) {
-        // A claim may cover all of the block, parts of it, or nothing.
-        let application = lease.application
-        var missing = BuddyIndex(orderMax: plan.chunkOrder)
-        missing.insert(lease.block)
-        for covered in accounts[application]?.idle.extract(within: lease.block) ?? [] { missing.remove(covered) }
-        for part in missing.blocks { take(part, for: application) }
-        insertLease(lease)
-        if [.leased, .staged, .marked].contains(lease.state) { accounts[application]?.active.insert(lease.block) }
+        let application = accounts.intern(lease.application, Account())
+        guard let place = pages.place(of: plan.chunk(of: lease.block.first)) else {
+            preconditionFailure("\(lease.block) is leased in a chunk that is not open")
+        }
+        takeMissing(pages[place].node(lease.block), for: application, at: place)
+        insertLease(lease, of: application, at: place)
+    }
+
+    /// A claim may cover all of a leased block, parts of it, or nothing.
+    private mutating func takeMissing(_ node: Node, for application: UInt32, at place: Int) {
+        if pages[place].isIdle(node, of: application) { return }
+        if pages[place].idle.nodes(within: node).isEmpty {
+            return take(pages[place].block(node), for: application, at: place)
+        }
+        takeMissing(Node(node.raw << 1), for: application, at: place)
+        takeMissing(Node(node.raw << 1 | 1), for: application, at: place)
     }
 }

@@ -13,7 +13,8 @@ public struct PoolPlan: Hashable, Sendable, Codable {
     /// Chunks of 2^8 ... 2^16 identifiers: no lease is larger than the smallest, and a chunk's book stays small.
     public static let chunkOrders = 8...16
 
-    /// Sorts and joins the ranges. Chunk 0 is never handed out, whatever the pool says: the kernel refuses VNI 0, and
+    /// Sorts and joins the ranges; excluded ones must not overlap each other. Chunk 0 is never handed out, whatever the
+    /// pool says: the kernel refuses VNI 0, and
     /// VNI 1 belongs to the path echo.
     public init(chunkOrder: Int, pool: [SNIRange], excluded: [SNIRange], key: ShuffleKey) throws(BookError) {
         guard Self.chunkOrders.contains(chunkOrder) else {
@@ -21,6 +22,10 @@ public struct PoolPlan: Hashable, Sendable, Codable {
         }
         self.chunkOrder = chunkOrder
         self.pool = Self.joined(pool)
+        let sorted = excluded.sorted()
+        for (range, next) in zip(sorted, sorted.dropFirst()) where range.overlaps(next) {
+            throw .overlapping(range, next)
+        }
         self.excluded = Self.joined(excluded)
         self.key = key
         guard capacity > 0 else {
@@ -40,26 +45,28 @@ public struct PoolPlan: Hashable, Sendable, Codable {
             && !excluded.contains { $0.overlaps(range) }
     }
 
-    /// The usable identifiers of a chunk as maximal aligned blocks.
-    public func usable(in chunk: UInt32) -> BuddyIndex {
-        var usable = BuddyIndex(orderMax: chunkOrder)
-        guard chunk != 0 else { return usable }
+    /// The usable identifiers of a chunk, ascending.
+    func usable(in chunk: UInt32) -> [SNIRange] {
+        guard chunk != 0 else { return [] }
         let low = chunk << UInt32(chunkOrder)
         let high = low + 1 << UInt32(chunkOrder)
+        var usable: [SNIRange] = []
         for range in pool where range.first.rawValue < high && low < range.end {
             var cursor = max(low, range.first.rawValue)
             let end = min(high, range.end)
             for hole in excluded where hole.end > cursor && hole.first.rawValue < end {
-                if hole.first.rawValue > cursor { Self.insert(cursor..<hole.first.rawValue, into: &usable) }
+                if hole.first.rawValue > cursor {
+                    usable.append(SNIRange(unchecked: cursor, count: Int(hole.first.rawValue - cursor)))
+                }
                 cursor = max(cursor, hole.end)
             }
-            if cursor < end { Self.insert(cursor..<end, into: &usable) }
+            if cursor < end { usable.append(SNIRange(unchecked: cursor, count: Int(end - cursor))) }
         }
         return usable
     }
 
     /// Identifiers that may be used.
-    public var capacity: Int { chunks.reduce(0) { $0 + usable(in: $1).identifiers } }
+    public var capacity: Int { chunks.reduce(0) { $0 + usable(in: $1).reduce(0) { $0 + $1.count } } }
 
     /// Chunks that hold usable identifiers, ascending.
     public var chunks: [UInt32] {
@@ -73,11 +80,6 @@ public struct PoolPlan: Hashable, Sendable, Codable {
         return numbers
     }
 
-    private static func insert(_ run: Range<UInt32>, into index: inout BuddyIndex) {
-        let range = SNIRange(unchecked: run.lowerBound, count: run.count)
-        for block in blocks(of: range, orderMax: index.orderMax) { index.insert(block) }
-    }
-
     /// The fewest aligned blocks that tile a range, ascending.
     static func blocks(of range: SNIRange, orderMax: Int) -> [SNIBlock] {
         var blocks: [SNIBlock] = []
@@ -86,14 +88,13 @@ public struct PoolPlan: Hashable, Sendable, Codable {
             let aligned = first == 0 ? 24 : first.trailingZeroBitCount
             let fitting = 31 - (range.end - first).leadingZeroBitCount
             let order = min(aligned, fitting, orderMax)
-            guard let block = SNIBlock(first: SessionNetworkID(unchecked: first), size: 1 << order) else { break }
-            blocks.append(block)
+            blocks.append(SNIBlock(aligned: first, order: order))
             first += 1 << UInt32(order)
         }
         return blocks
     }
 
-    private static func joined(_ ranges: [SNIRange]) -> [SNIRange] {
+    static func joined(_ ranges: [SNIRange]) -> [SNIRange] {
         var result: [SNIRange] = []
         for range in ranges.sorted() {
             if let last = result.last, last.end >= range.first.rawValue {

@@ -34,6 +34,10 @@ public enum BookVerb: String, Hashable, Sendable, Codable, CaseIterable {
     case remove
     /// Its quarantine ended.
     case free
+    /// Its host is proven off or cut off: what a drain does, without the host.
+    case fence
+    /// One of its identifiers is leased to another host for a migration.
+    case sublease
 }
 
 extension IdentifierState {
@@ -47,12 +51,15 @@ extension IdentifierState {
         case (.leased, .mark), (.staged, .mark): .marked
         case (.marked, .abort): stagedBefore ? .staged : .leased
         case (.marked, .drain): .draining
+        case (.leased, .fence), (.staged, .fence), (.marked, .fence): .draining
         case (.draining, .remove): .quarantined
         case (.quarantined, .free): .free
         // The end of a claim never ends a lease: only the handshake does.
         case (.leased, .release), (.staged, .release), (.marked, .release), (.draining, .release),
             (.quarantined, .release):
             self
+        // What happens to one identifier inside leaves the block where it was.
+        case (.leased, .sublease), (.staged, .sublease): self
         default: nil
         }
     }

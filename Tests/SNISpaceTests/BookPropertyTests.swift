@@ -24,8 +24,8 @@ import Testing
             return []
         }
         let leases = book.allLeases
-        let lease = generator.pick(from: leases)
-        switch generator.integer(in: 0...13) {
+        let lease = generator.pick(from: leases + book.allSubleases)
+        switch generator.integer(in: 0...17) {
         case 0, 1, 2:
             return try book.reserve(
                 id: ReservationID(.random(using: &generator)), application: application,
@@ -46,7 +46,9 @@ import Testing
             return try book.unreserve(try #require(part), of: application)
         case 8:
             let cap = generator.integer(in: 0...400)
-            return try book.setQuota(application, cap: cap, floor: generator.integer(in: 0...80))
+            return try book.setQuota(
+                application, cap: cap, floor: generator.integer(in: 0...80),
+                rank: ClassRank(rawValue: UInt8(generator.integer(in: 0...2))))
         case 9: return try lease.map { try book.stage($0.block) } ?? []
         case 10: return try lease.map { try book.mark($0.block, reason: "test", force: generator.chance(0.1)) } ?? []
         case 11:
@@ -55,8 +57,27 @@ import Testing
             return try generator.chance(0.3)
                 ? book.abort(lease.block, epoch: epoch) : book.drain(lease.block, epoch: epoch)
         case 12: return try lease.map { try book.remove($0.block) } ?? []
+        case 13:
+            guard let lease, generator.chance(0.5) else { return [] }
+            return try book.fence(lease.block, reason: "test")
+        case 14:
+            guard let lease, let sni = generator.pick(from: lease.block.identifiers) else { return [] }
+            return try book.sublease(sni, to: host)
+        case 15: return try exclusion(book, &generator)
         default: return try lease.map { try book.free($0.block) } ?? []
         }
+    }
+
+    /// A range or two out of the pool, or back.
+    static func exclusion(_ book: Book, _ generator: inout SeededGenerator) throws -> [BookEvent] {
+        let first = UInt32(generator.integer(in: 90...1010))
+        let range = SNIRange(unchecked: first, count: generator.integer(in: 1...70))
+        guard generator.chance(0.6) else {
+            let whole = generator.pick(from: book.excluding)
+            return try book.include([generator.chance(0.5) ? whole ?? range : range])
+        }
+        let other = SNIRange(unchecked: first + 3000, count: generator.integer(in: 1...70))
+        return try book.exclude(generator.chance(0.5) ? [range] : [range, other])
     }
 
     @Test func bookAgreesWithOneRecordPerIdentifier() throws {
@@ -78,6 +99,7 @@ import Testing
                 }
                 log += events
                 try quotasHold(book)
+                if number % 25 == 0 { try audit(book) }
                 if number % 50 == 0 { try model.compare(with: book) }
             }
             try model.compare(with: book)
@@ -93,6 +115,8 @@ import Testing
             let owned = book.owned(by: application)
             if quota.cap > 0, owned >= quota.cap { try hold(book.headroom(of: application) == 0, "room above the cap") }
         }
+        // What is freed inside an exclusion is lost to the floors, too.
+        guard book.excluding.isEmpty else { return }
         try hold(book.floorDebt <= book.free, "floors promise \(book.floorDebt), \(book.free) are free")
     }
 
@@ -109,6 +133,7 @@ import Testing
             let restored = Book(restoring: try JSONDecoder().decode(BookSnapshot.self, from: stored))
             try hold(restored.snapshot == book.snapshot, "snapshot of the restored book differs")
             try hold(restored == book, "restored book differs")
+            try audit(restored)
         }
     }
 
@@ -119,7 +144,8 @@ import Testing
             for _ in 0..<200 { for event in (try? Self.step(book, &generator)) ?? [] { book.apply(event) } }
             func run(_ events: [BookEvent]) { for event in events { book.apply(event) } }
             for reservation in book.reservations() { run(try book.end(reservation.id, reason: "end")) }
-            for lease in book.allLeases {
+            run(try book.include(book.excluding))
+            for lease in book.allSubleases + book.allLeases {
                 if lease.state == .leased || lease.state == .staged {
                     run(try book.mark(lease.block, reason: "end", force: false))
                 }
@@ -130,8 +156,12 @@ import Testing
                 run(try book.free(lease.block))
             }
             try hold(book.free == book.capacity, "\(book.capacity - book.free) identifiers leaked")
-            try hold(book.chunks.isEmpty && book.unopened == empty.unopened, "a chunk stayed open")
-            try hold(book.leases.isEmpty && book.leaseFirsts.isEmpty && book.hostLeases.isEmpty, "a lease stayed")
+            try audit(book)
+            try hold(book.leaseCount == 0 && book.hosts.count == 0 && book.claims.count == 0, "something stayed")
+            book.pages.forEach { page in Issue.record("chunk \(page.number) stayed open") }
+            try hold(
+                (0...6).allSatisfy { book.unopened.chunks(level: $0) == empty.unopened.chunks(level: $0) },
+                "closed chunks differ")
         }
     }
 }

@@ -1,9 +1,14 @@
 import NetworkTypes
-import SNISpace
 import SimulationKit
+
+@testable import SNISpace
 
 /// The book as somebody would write it who has all the time in the world: one record per identifier.
 struct NaiveModel {
+    struct Sublease: Equatable {
+        var state: IdentifierState
+        var host: HostID
+    }
     struct Cell: Equatable {
         var state = IdentifierState.free
         var owner: ApplicationID?
@@ -14,6 +19,10 @@ struct NaiveModel {
     let excluded: [SNIRange]
     let chunkSize: Int
     var cells: [UInt32: Cell] = [:]
+    var subleases: [UInt32: Sublease] = [:]
+    /// Ranges on their way out of the pool, and identifiers that are out.
+    var excluding: [SNIRange] = []
+    var gone: Set<UInt32> = []
     /// The highest epoch that each identifier ever had.
     var epochs: [UInt32: Epoch] = [:]
 
@@ -32,7 +41,16 @@ struct NaiveModel {
 
     mutating func apply(_ event: BookEvent) throws {
         switch event {
-        case .chunkOpened, .reservationExtended, .quotaSet, .applicationForgotten: break
+        case .chunkOpened, .reservationExtended, .quotaSet, .ranked, .applicationForgotten: break
+        case .excluded(let range):
+            excluding.append(range)
+            settle()
+        case .included(let range):
+            excluding = excluding.flatMap { $0.without(range) }
+            for number in gone where range.contains(SessionNetworkID(unchecked: number)) {
+                gone.remove(number)
+                cells[number] = Cell()
+            }
         case .reserved(let reservation):
             try change(reservation.block, from: [.free]) { cell in
                 cell = Cell(state: .reserved, owner: reservation.application, host: nil, claim: reservation.id)
@@ -41,11 +59,13 @@ struct NaiveModel {
             for (number, cell) in cells where cell.claim == id {
                 if cell.state == .reserved { cells[number] = Cell() } else { cells[number]?.claim = nil }
             }
+            settle()
         case .unreserved(let block, let application):
             try change(block, from: [.reserved]) { cell in
                 precondition(cell.owner == application)
                 cell = Cell()
             }
+            settle()
         case .leased(let lease):
             try change(lease.block, from: [.reserved]) { cell in
                 guard cell.owner == lease.application else { return cell.owner = nil }
@@ -53,25 +73,67 @@ struct NaiveModel {
                 cell.host = lease.host
             }
             try rise(lease.block, to: lease.epoch)
-        case .staged(let block): try change(block, from: [.leased]) { $0.state = .staged }
+        case .subleased(let lease): try sublease(lease)
+        // Leased and staged are one here; which of the two it is, the table test knows.
+        case .staged(let block): try change(block, from: [.leased]) { $0.state = .leased }
         case .marked(let block, let epoch, _, _):
-            try change(block, from: [.leased, .staged]) { $0.state = .marked }
+            try change(block, from: [.leased]) { $0.state = .marked }
             try rise(block, to: epoch)
         case .markAborted(let block, let epoch):
-            // Which of the two it is, the table test knows.
             try change(block, from: [.marked]) { $0.state = .leased }
             try rise(block, to: epoch)
         case .drained(let block, let epoch):
             try change(block, from: [.marked]) { $0.state = .draining }
             try rise(block, to: epoch)
+        case .fenced(let block, let epoch, _):
+            try change(block, from: [.leased, .marked]) { $0.state = .draining }
+            try rise(block, to: epoch)
         case .removed(let block): try change(block, from: [.draining]) { $0.state = .quarantined }
-        case .freed(let block): try change(block, from: [.quarantined]) { $0 = Cell() }
+        case .freed(let block):
+            let living = block.identifiers.filter { subleases[$0.rawValue] != nil }
+            try hold(block.size == 1 || living.isEmpty, "\(block) is freed around a sub-lease")
+            try change(block, from: [.quarantined]) { $0 = Cell() }
+            if block.size == 1 { subleases[block.first.rawValue] = nil }
+            settle()
         }
+    }
+
+    private mutating func sublease(_ lease: BlockLease) throws {
+        let sni = lease.block.first.rawValue
+        try hold(lease.block.size == 1 && subleases[sni] == nil, "\(sni) is sub-leased twice")
+        let cell = cells[sni] ?? Cell()
+        try hold(cell.state == .leased && cell.host != lease.host, "\(sni) is no identifier to sub-lease")
+        try hold(cell.owner == lease.application, "\(sni) is sub-leased for somebody else")
+        subleases[sni] = Sublease(state: .leased, host: lease.host)
+        try rise(lease.block, to: lease.epoch)
+    }
+
+    /// What is free inside the excluded ranges leaves.
+    private mutating func settle() {
+        for (number, cell) in cells where cell.state == .free {
+            guard excluding.contains(where: { $0.contains(SessionNetworkID(unchecked: number)) }) else { continue }
+            cells[number] = nil
+            gone.insert(number)
+        }
+    }
+
+    /// A block of one is a sub-lease: its state is its own, the cell below stays.
+    private mutating func changeSublease(
+        _ block: SNIBlock, from states: [IdentifierState], _ body: (inout Cell) -> Void
+    ) throws {
+        guard let sublease = subleases[block.first.rawValue], let owner = cells[block.first.rawValue]?.owner else {
+            throw PropertyViolation("\(block) is not sub-leased")
+        }
+        var cell = Cell(state: sublease.state, owner: owner)
+        try hold(states.contains(cell.state), "\(block) is \(cell.state), wanted one of \(states)")
+        body(&cell)
+        subleases[block.first.rawValue]?.state = cell.state
     }
 
     private mutating func change(
         _ block: SNIBlock, from states: [IdentifierState], _ body: (inout Cell) -> Void
     ) throws {
+        if block.size == 1, states != [.reserved] { return try changeSublease(block, from: states, body) }
         for sni in block.identifiers {
             guard var cell = cells[sni.rawValue] else { throw PropertyViolation("\(sni) is outside the pool") }
             try hold(states.contains(cell.state), "\(sni) is \(cell.state), wanted one of \(states)")
@@ -94,14 +156,21 @@ struct NaiveModel {
         for (number, cell) in cells {
             let sni = SessionNetworkID(unchecked: number)
             var state = book.state(of: sni)
-            if cell.state == .leased, state == .staged { state = .leased }
-            try hold(state == cell.state, "\(sni) is \(String(describing: state)), the model says \(cell.state)")
+            if state == .staged { state = .leased }
+            let expected = subleases[number]?.state ?? cell.state
+            try hold(state == expected, "\(sni) is \(String(describing: state)), the model says \(expected)")
             try hold(book.owner(of: sni) == cell.owner, "\(sni) has another owner")
             if cell.state != .free, cell.state != .reserved {
-                try hold(book.lease(around: sni)?.host == cell.host, "\(sni) has another host")
+                let host = subleases[number]?.host ?? cell.host
+                try hold(book.lease(around: sni)?.host == host, "\(sni) has another host")
+                try hold(book.blockLease(around: sni)?.host == cell.host, "the block around \(sni) has another host")
             }
             if cell.state == .free { free += 1 }
         }
+        for number in gone {
+            try hold(book.state(of: SessionNetworkID(unchecked: number)) == nil, "\(number) is out, and has a state")
+        }
+        try comparePool(with: book)
         try hold(free == book.free, "\(book.free) free, the model has \(free)")
         try hold(book.capacity == cells.count, "capacity \(book.capacity), the model has \(cells.count)")
         for application in book.applications {
@@ -113,6 +182,30 @@ struct NaiveModel {
             let ranges = book.ranges(of: application)
             try hold(ranges.reduce(0) { $0 + $1.size } == mine.count, "ranges of \(application)")
             try hold(ranges.allSatisfy { $0.size <= chunkSize }, "a range spans chunks")
+            try compareActive(of: application, with: book)
         }
+    }
+
+    private func comparePool(with book: Book) throws {
+        let left = excluding.reduce(0) { $0 + $1.count } - gone.count
+        try hold(book.excludingLeft == left, "\(book.excludingLeft) left to exclude, the model has \(left)")
+        try hold(
+            book.allSubleases.map(\.block.first.rawValue) == subleases.keys.sorted(), "other identifiers are sub-leased"
+        )
+        for host in Set(subleases.values.map(\.host)) {
+            let mine = subleases.filter { $0.value.host == host }.keys.sorted()
+            try hold(book.subleases(of: host).map(\.block.first.rawValue) == mine, "sub-leases of \(host)")
+        }
+    }
+
+    /// What kernels carry: leased or marked, as block or as sub-lease.
+    private func compareActive(of application: ApplicationID, with book: Book) throws {
+        let carried: Set<IdentifierState> = [.leased, .marked]
+        let expected = cells.filter { number, cell in
+            cell.owner == application
+                && (carried.contains(cell.state) || subleases[number].map { carried.contains($0.state) } ?? false)
+        }
+        let listed = book.activeRuns(of: application).flatMap { Array($0.first.rawValue..<$0.end) }
+        try hold(listed == expected.keys.sorted(), "active runs of \(application)")
     }
 }

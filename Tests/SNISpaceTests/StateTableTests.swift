@@ -24,11 +24,11 @@ struct Cell: Sendable, CustomTestStringConvertible {
             line.dropFirst(4).split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
         }
         guard let header = rows.first else { return [] }
-        let verbs = header.dropFirst().compactMap(BookVerb.init(rawValue:))
+        let states = header.dropFirst().compactMap(IdentifierState.init(rawValue:))
         var cells: [Cell] = []
         for row in rows.dropFirst(2) {
-            guard let state = row.first.flatMap(IdentifierState.init(rawValue:)) else { continue }
-            for (verb, text) in zip(verbs, row.dropFirst()) {
+            guard let verb = row.first.flatMap(BookVerb.init(rawValue:)) else { continue }
+            for (state, text) in zip(states, row.dropFirst()) {
                 if text == "former" {
                     cells.append(Cell(state: state, verb: verb, next: .leased))
                     cells.append(Cell(state: state, verb: verb, next: .staged, wasStaged: true))
@@ -44,6 +44,7 @@ struct Cell: Sendable, CustomTestStringConvertible {
 @Suite struct StateTableTests {
     let application = ApplicationID(UUID128(high: 1, low: 1))
     let host = HostID("host-a")
+    let other = HostID("host-b")
     let reservation = ReservationID(UUID128(high: 2, low: 2))
 
     @Test func theCommentHoldsTheWholeTable() {
@@ -68,6 +69,38 @@ struct Cell: Sendable, CustomTestStringConvertible {
         #expect(book.state(of: block.last) == next)
     }
 
+    /// Sub-leases take the same table from `leased` on.
+    static let subleaseCells = Cell.all.filter {
+        ![.free, .reserved].contains($0.state) && ![.reserve, .release, .lease, .sublease].contains($0.verb)
+    }
+
+    @Test(arguments: subleaseCells, [IdentifierState.leased, .draining]) func subleaseFollowsTheTable(
+        _ cell: Cell, around: IdentifierState
+    ) throws {
+        var book = try makeBook()
+        let block = try bring(&book, to: .leased, wasStaged: false)
+        let single = try #require(SNIBlock(first: block.first, size: 1))
+        func run(_ verb: BookVerb, on block: SNIBlock) throws {
+            for event in try perform(verb, on: block, in: book) { book.apply(event) }
+        }
+        for event in try book.sublease(single.first, to: try #require(other)) { book.apply(event) }
+        if around == .draining { try run(.fence, on: block) }
+        for verb in Self.path(to: cell.state, wasStaged: cell.wasStaged) where ![.reserve, .lease].contains(verb) {
+            try run(verb, on: single)
+        }
+        #expect(book.state(of: single.first) == cell.state)
+        let before = book
+        guard let next = cell.next else {
+            #expect(throws: BookError.self) { try perform(cell.verb, on: single, in: book) }
+            #expect(book == before)
+            return
+        }
+        try run(cell.verb, on: single)
+        #expect(book.state(of: single.first) == (next == .free ? around : next))
+        #expect(book.state(of: block.last) == around)
+        #expect(book.lease(of: block)?.epoch == before.lease(of: block)?.epoch)
+    }
+
     private func makeBook() throws -> Book {
         Book(
             plan: try PoolPlan(
@@ -78,6 +111,13 @@ struct Cell: Sendable, CustomTestStringConvertible {
     /// A block of 16 in the wanted state, reached by commands alone.
     private func bring(_ book: inout Book, to state: IdentifierState, wasStaged: Bool) throws -> SNIBlock {
         let block = try #require(SNIBlock(first: SessionNetworkID(unchecked: 256), size: 16))
+        for verb in Self.path(to: state, wasStaged: wasStaged) {
+            for event in try perform(verb, on: block, in: book) { book.apply(event) }
+        }
+        return block
+    }
+
+    private static func path(to state: IdentifierState, wasStaged: Bool) -> [BookVerb] {
         var path: [BookVerb] = [.reserve, .lease]
         if wasStaged || state == .staged { path.append(.stage) }
         switch state {
@@ -88,8 +128,7 @@ struct Cell: Sendable, CustomTestStringConvertible {
         case .draining: path += [.mark, .drain]
         case .quarantined: path += [.mark, .drain, .remove]
         }
-        for verb in path { for event in try perform(verb, on: block, in: book) { book.apply(event) } }
-        return block
+        return path
     }
 
     private func perform(_ verb: BookVerb, on block: SNIBlock, in book: Book) throws -> [BookEvent] {
@@ -113,6 +152,11 @@ struct Cell: Sendable, CustomTestStringConvertible {
         case .drain: return try book.drain(block, epoch: epoch)
         case .remove: return try book.remove(block)
         case .free: return try book.free(block)
+        case .fence: return try book.fence(block, reason: "test")
+        case .sublease:
+            // In the middle, so that first and last still show the state of the block.
+            let middle = SessionNetworkID(unchecked: block.first.rawValue + UInt32(block.size / 2))
+            return try book.sublease(middle, to: try #require(other))
         }
     }
 

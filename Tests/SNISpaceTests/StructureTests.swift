@@ -37,38 +37,92 @@ import Testing
     }
 }
 
-@Suite struct BuddyIndexTests {
+@Suite struct BuddyMapTests {
+    static let depth = 8
+
     @Test func agreesWithASetAndIsCanonical() throws {
-        try property("buddy index", iterations: 30) { generator in
-            var index = BuddyIndex(orderMax: 6)
+        try property("buddy map", iterations: 30) { generator in
+            var map = BuddyMap(depth: Self.depth)
+            var counts = LevelCounts()
             var model: Set<UInt32> = []
             for _ in 0..<300 {
-                let order = generator.integer(in: 0...5)
-                let first = UInt32(generator.integer(in: 0...255)) & ~(1 << UInt32(order) - 1)
-                let block = try #require(SNIBlock(first: SessionNetworkID(unchecked: first), size: 1 << order))
-                let members = Set(block.identifiers.map(\.rawValue))
+                let level = generator.integer(in: 0...5)
+                let first = UInt32(generator.integer(in: 0...255)) & ~(1 << UInt32(level) - 1)
+                let node = Node(granule: first, level: level, depth: Self.depth)
+                try hold(node.granule(Self.depth) == first && node.level(Self.depth) == level, "node of \(first)")
+                let members = Self.members(of: node)
                 if members.isDisjoint(with: model) {
-                    index.insert(block)
+                    counts.insert(level: level, merged: map.insert(node).level(Self.depth))
                     model.formUnion(members)
                 } else {
                     let whole = members.isSubset(of: model)
-                    try hold((index.enclosing(block) != nil) == whole, "enclosing \(block)")
-                    try hold(
-                        Set(index.members(within: block).flatMap { $0.identifiers.map(\.rawValue) })
-                            == model.intersection(members), "members within \(block)")
-                    try hold(index.remove(block) == whole, "remove \(block)")
+                    try hold((map.enclosing(node) != nil) == whole, "enclosing \(node)")
+                    let inside = Set(map.nodes(within: node).flatMap { Self.members(of: $0) })
+                    try hold(inside == model.intersection(members), "members within \(node)")
+                    let removed = map.remove(node)
+                    try hold((removed != nil) == whole, "remove \(node)")
+                    if let removed { counts.remove(level: level, whole: removed.level(Self.depth)) }
                     if whole { model.subtract(members) }
                 }
-                try hold(index.identifiers == model.count, "count")
+                try compare(map, counts, model)
             }
-            let listed = index.blocks.flatMap { $0.identifiers.map(\.rawValue) }
-            try hold(listed == model.sorted(), "blocks")
-            try hold(index.runs.flatMap { Array($0.first.rawValue..<$0.end) } == model.sorted(), "runs")
-            var rebuilt = BuddyIndex(orderMax: 6)
+            var rebuilt = BuddyMap(depth: Self.depth)
             for member in model.shuffled(using: &generator) {
-                rebuilt.insert(try #require(SNIBlock(first: SessionNetworkID(unchecked: member), size: 1)))
+                _ = rebuilt.insert(Node(granule: member, level: 0, depth: Self.depth))
             }
-            try hold(rebuilt == index, "order of insertion shows")
+            try hold(rebuilt == map, "order of insertion shows")
+        }
+    }
+
+    private static func members(of node: Node) -> Set<UInt32> {
+        let first = node.granule(depth)
+        return Set(first..<first + 1 << UInt32(node.level(depth)))
+    }
+
+    private func compare(_ map: BuddyMap, _ counts: LevelCounts, _ model: Set<UInt32>) throws {
+        let nodes = map.nodes
+        try hold(nodes.flatMap { Self.members(of: $0).sorted() } == model.sorted(), "nodes")
+        for level in 0...Self.depth {
+            let mine = nodes.filter { $0.level(Self.depth) == level }
+            try hold(counts[level] == mine.count, "\(counts[level]) of level \(level), there are \(mine.count)")
+            try hold(map.lowest(level: level) == mine.first, "lowest of level \(level)")
+        }
+        try hold(counts.top == nodes.map { $0.level(Self.depth) }.max() ?? -1, "largest level")
+    }
+
+    @Test func ownersKeepTheirBlocksApart() {
+        var map = BuddyMap(depth: 6)
+        var owners = Array(repeating: UInt32(0), count: 64)
+        for (granule, owner) in [(0, 1), (1, 2), (2, 2), (3, 2)] as [(UInt32, UInt32)] {
+            let node = map.insert(Node(granule: granule, level: 0, depth: 6), like: owner, in: owners)
+            owners[Int(node.granule(6))] = owner
+        }
+        #expect(map.nodes.map { [$0.granule(6), UInt32($0.level(6))] } == [[0, 0], [1, 0], [2, 1]])
+    }
+}
+
+@Suite struct ChunkSetTests {
+    @Test func agreesWithASet() throws {
+        try property("chunk set", iterations: 30) { generator in
+            var set = ChunkSet()
+            var model: Set<UInt32> = []
+            // Grows past the sorted array, shrinks back to it, and does so again.
+            for step in 0..<600 {
+                let chunk = UInt32(generator.integer(in: 0...(generator.chance(0.5) ? 90 : 65_535)))
+                if generator.chance(step / 150 % 2 == 0 ? 0.8 : 0.2) {
+                    set.insert(chunk)
+                    model.insert(chunk)
+                } else {
+                    let victim = model.sorted().randomElement(using: &generator) ?? chunk
+                    set.remove(victim)
+                    model.remove(victim)
+                }
+                try hold(set.count == model.count && set.isEmpty == model.isEmpty, "count")
+                try hold(set.min == model.min(), "minimum")
+                try hold(set.next(from: chunk) == model.filter { $0 >= chunk }.min(), "next from \(chunk)")
+                try hold(set.contains(chunk) == model.contains(chunk), "membership of \(chunk)")
+            }
+            try hold(Array(set) == model.sorted(), "members")
         }
     }
 }
@@ -207,6 +261,16 @@ import Testing
             chunkOrder: 12, pool: [SNIRange(unchecked: 0, count: 8192)], excluded: [], key: ShuffleKey(high: 0, low: 0))
         #expect(plan.capacity == 4096)
         #expect(!plan.contains(SNIRange(unchecked: 5, count: 1)))
+    }
+
+    @Test func overlappingExclusionsAreRefused() {
+        let one = SNIRange(unchecked: 5000, count: 100)
+        let two = SNIRange(unchecked: 5099, count: 1)
+        #expect(throws: BookError.overlapping(one, two)) {
+            try PoolPlan(
+                chunkOrder: 12, pool: [SNIRange(unchecked: 4096, count: 8192)], excluded: [two, one],
+                key: ShuffleKey(high: 0, low: 0))
+        }
     }
 
     @Test func emptyPoolIsRefused() {
