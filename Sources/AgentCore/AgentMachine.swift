@@ -22,6 +22,14 @@ public import NetworkTypes
 /// | releasing | kernel is clear | releasing | delete port |
 /// | releasing | port is gone | cooling | answer |
 /// | cooling | cooldown over | available | journal `ended`, report |
+/// | bound | detach with a hold | held | journal `held`, data plane: remove port, delete port, answer |
+/// | held | attach of the same interface | launching | journal `bound`, create the port |
+/// | held | hold over, detach, or forced drain | releasing | journal `unbound` |
+/// | (incoming lease) | attach of the VM that migrates here | standby | journal `bound`, port made and closed, answer |
+/// | standby | first frame of the guest | bound | journal `arrived`, data plane: open the port, tell the coordinator |
+/// | bound, departing | the coordinator says flipped | releasing | data plane: forwarding; journal `unbound` |
+///
+/// A departing identifier is not available before the coordinator has taken the departure back.
 ///
 /// A block: leased -> marked (answers `refused` while it has users, waits while identifiers cool, a launch may still
 /// win) -> drained (journalled: nothing is bound at this epoch again) -> removed.
@@ -41,7 +49,7 @@ public struct AgentMachine: Sendable {
 
     // The stream.
     var connected = false
-    /// This stream brought the grant.
+    /// This stream brought a grant, or a stop in its place: what is said on it counts.
     var streamGranted = false
     /// Revision of the last update on this stream; nil before its snapshot.
     var streamRevision: UInt64?
@@ -70,6 +78,10 @@ public struct AgentMachine: Sendable {
     var releases: [SessionNetworkID: Release] = [:]
     var releasing: [VMInterface: SessionNetworkID] = [:]
     var cooling: [SessionNetworkID: Instant] = [:]
+    /// When the identifiers of stopped VMs are given back.
+    var holds: [SessionNetworkID: Instant] = [:]
+    /// A withdrawal is under way: nothing is acknowledged before the last port is gone.
+    var withdrawing = false
     /// Ports in the kernel, by identifier: their interface index.
     var ports: [SessionNetworkID: Int] = [:]
     /// Kernel ports without a record: their identifiers are not handed out.
@@ -105,7 +117,9 @@ public struct AgentMachine: Sendable {
         case .message(let position, let message): receive(message, at: position, now: now, into: &effects)
         case .attach(let request, let wish): attach(wish, for: request, at: now, into: &effects)
         case .plug(let request, let wish): plug(wish, for: request, at: now, into: &effects)
-        case .detach(let request, let interface): detach(interface, for: request, at: now, into: &effects)
+        case .detach(let request, let interface, let hold):
+            detach(interface, hold: hold, for: request, at: now, into: &effects)
+        case .firstFrame(let sni): hearFirstFrame(of: sni, into: &effects)
         case .status(let request): effects.append(.reply(request, .success(.status(status(at: now)))))
         case .resolveRecovery(let request): resolveRecovery(for: request, at: now, into: &effects)
         case .journaled(let token): journaled(token, at: now, into: &effects)
@@ -115,8 +129,8 @@ public struct AgentMachine: Sendable {
         case .portDeleted(let token, let result): portDeleted(token, result, at: now, into: &effects)
         case .portSamples(let samples): fold(samples)
         case .hostReport(let report):
-            latestHostReport = report
-            if streamGranted { effects.append(.send(.hostReport(report))) }
+            latestHostReport = dated(report)
+            if streamGranted { effects.append(.send(.hostReport(dated(report)))) }
         case .tick: tick(at: now, into: &effects)
         }
         return effects
@@ -127,6 +141,7 @@ public struct AgentMachine: Sendable {
         var times: [Instant] = []
         if let at = launches.values.filter({ $0.phase == .waiting }).map(\.deadline).min() { times.append(at) }
         if let at = cooling.values.min() { times.append(at) }
+        if let at = holds.values.min() { times.append(at) }
         if desireSent, let at = releases.values.compactMap(\.retryAt).min() { times.append(at) }
         if let applyAgainAt { times.append(applyAgainAt) }
         if let holdUntil { times.append(holdUntil) }
@@ -137,6 +152,7 @@ public struct AgentMachine: Sendable {
     private mutating func tick(at now: Instant, into effects: inout [AgentEffect]) {
         expireLaunches(at: now, into: &effects)
         endCooling(at: now, into: &effects)
+        endHolds(at: now, into: &effects)
         retryReleases(at: now, into: &effects)
         if let at = applyAgainAt, at <= now, journalFailure == nil {
             applyAgainAt = nil
@@ -158,6 +174,7 @@ extension AgentMachine {
         case applyAgain(Position)
         case launchPort(VMInterface)
         case launchDataplane(VMInterface)
+        case arrivalDataplane(SessionNetworkID)
         case releaseDataplane(SessionNetworkID)
         case releasePort(SessionNetworkID)
         case unknownPort(SessionNetworkID)
@@ -168,6 +185,8 @@ extension AgentMachine {
     enum AfterJournal: Sendable {
         case nothing
         case granted(BootGrant)
+        case stopped(BootGrant)
+        case arrived(SessionNetworkID)
         case update(Position, DurableState.Consequences)
         case launch(VMInterface)
         case release(SessionNetworkID)
@@ -202,6 +221,7 @@ extension AgentMachine {
             all.notices += one.notices
             all.marked += one.marked
             all.added += one.added
+            all.flipped += one.flipped
         }
         recordsSinceCheckpoint += records.count
         let token = expect(.record(upTo: durable.sequence, then: then(all)))
@@ -224,7 +244,9 @@ extension AgentMachine {
         durableSequence = max(durableSequence, upTo)
         switch then {
         case .nothing: break
-        case .granted(let grant): grantJournaled(grant, at: now, into: &effects)
+        case .granted(let grant): grantJournaled(grant, mayBind: true, at: now, into: &effects)
+        case .stopped(let grant): grantJournaled(grant, mayBind: false, at: now, into: &effects)
+        case .arrived(let sni): arrivalJournaled(sni, into: &effects)
         case .update(let position, let consequences):
             submitted = max(submitted, position)
             effects.append(.dataplane(consequences.changes, expect(.update(position))))
@@ -252,6 +274,7 @@ extension AgentMachine {
             applyAgainAt = now + Self.retryInterval
         case (.launchDataplane(let interface), _):
             launchApplied(interface, result, at: now, into: &effects)
+        case (.arrivalDataplane(let sni), _): arrivalApplied(sni, result, at: now, into: &effects)
         case (.releaseDataplane(let sni), _): releaseApplied(sni, result, at: now, into: &effects)
         case (.background, .success), (.record, _), (.launchPort, _), (.releasePort, _), (.unknownPort, _): break
         }

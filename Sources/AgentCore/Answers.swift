@@ -11,7 +11,7 @@ extension AgentMachine {
         guard let bound = durable.bindings[sni], let lease = durable.lease(of: sni) else { return nil }
         return Port(
             sni: sni, block: lease.order.block, application: bound.binding.application,
-            interface: bound.binding.interface, mac: bound.mac)
+            interface: bound.binding.interface, mac: bound.mac, standby: isOnStandby(sni))
     }
 
     func reply(to requests: [RequestID], for bound: BoundInterface, into effects: inout [AgentEffect]) {

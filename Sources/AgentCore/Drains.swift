@@ -17,7 +17,10 @@ extension AgentMachine {
         }
         let adopted = unknownPorts.values.filter { block.contains($0.sni) }
         let users = durable.users(of: block) + adopted.compactMap(\.interface)
-        if lease.order.force, !users.isEmpty {
+        if durable.arrived.contains(block.first), block.size == 1, !users.isEmpty {
+            // The VM runs here and nowhere else.
+            refuseDrain(of: block, reason: "the VM has arrived", into: &effects)
+        } else if lease.order.force, !users.isEmpty {
             withdraw(block, at: now, into: &effects)
         } else if !users.isEmpty || !adopted.isEmpty {
             refuseDrain(of: block, reason: "in use", into: &effects)

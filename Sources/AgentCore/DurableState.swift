@@ -7,8 +7,9 @@ struct DurableState: Sendable {
     /// A lease and what the host has promised about it.
     struct Lease: Hashable, Sendable {
         var order: LeaseOrder
-        /// Past the point of no return at `order.epoch`.
-        var drained = false
+        /// Past the point of no return at this epoch and every lower one.
+        var drainedAt: Epoch?
+        var drained: Bool { drainedAt != nil }
         /// Taken away while in use: kept, not bindable, until its users are gone.
         var orphaned = false
         var isBindable: Bool { !drained && !orphaned && !(order.marked && order.force) }
@@ -22,25 +23,35 @@ struct DurableState: Sendable {
         var marked: [SNIBlock] = []
         /// Leases that were not held before.
         var added: [SNIBlock] = []
+        /// Identifiers whose VM runs at another host now: their ports go.
+        var flipped: [SessionNetworkID] = []
     }
 
-    private(set) var sequence: UInt64 = 0
-    private(set) var position = Position.zero
-    private(set) var grant: BootGrant?
-    private(set) var refusal: Refusal?
-    private(set) var contact: Contact?
-    private(set) var recovering = false
-    private(set) var scopes: [ApplicationID: ScopeState] = [:]
-    private(set) var leases: [SNIBlock: Lease] = [:]
-    private(set) var blocksByApplication: [ApplicationID: Set<SNIBlock>] = [:]
-    private(set) var remotes: [SNIBlock: RemoteBlock] = [:]
-    private(set) var bindings: [SessionNetworkID: BoundInterface] = [:]
-    private(set) var byInterface: [VMInterface: SessionNetworkID] = [:]
+    var sequence: UInt64 = 0
+    var position = Position.zero
+    var grant: BootGrant?
+    var refusal: Refusal?
+    var contact: Contact?
+    var recovering = false
+    var scopes: [ApplicationID: ScopeState] = [:]
+    var leases: [SNIBlock: Lease] = [:]
+    var blocksByApplication: [ApplicationID: Set<SNIBlock>] = [:]
+    var remotes: [SNIBlock: RemoteBlock] = [:]
+    var bindings: [SessionNetworkID: BoundInterface] = [:]
+    var byInterface: [VMInterface: SessionNetworkID] = [:]
     /// Journal sequence of the last use of every used identifier of a lease.
-    private(set) var used: [SessionNetworkID: UInt64] = [:]
-    private(set) var reported: UInt64 = 0
-    private(set) var unreported: [BindingEvent] = []
-    private(set) var orphans = 0
+    var used: [SessionNetworkID: UInt64] = [:]
+    var reported: UInt64 = 0
+    var unreported: [BindingEvent] = []
+    var orphans = 0
+    /// Identifiers kept for stopped VMs, and for how long.
+    var holds: [SessionNetworkID: Duration] = [:]
+    /// Endpoints that nothing may be sent to or taken from, whatever remote blocks name them.
+    var dropped: Set<IPv4Address> = []
+    /// Identifiers of own leases that move, or moved, to another host: not handed out.
+    var departures: [SessionNetworkID: Departure] = [:]
+    /// Identifiers of incoming leases whose guest has spoken here.
+    var arrived: Set<SessionNetworkID> = []
 
     /// Events kept for a coordinator that is away before each identifier's history shrinks to its last event.
     static let unreportedMax = 16_384
@@ -50,21 +61,26 @@ struct DurableState: Sendable {
         var result = Consequences()
         switch record {
         case .grant(let at, let given, let heard):
-            position = max(position, at)
-            grant = given
+            take(given, at, heard)
             refusal = nil
-            contact = Contact(boot: given.identity.boot, at: heard)
+        case .stopped(let at, let given, let heard, let code, let reason):
+            take(given, at, heard)
+            refusal = Refusal(code: code, reason: reason)
         case .refused(let code, let reason): refusal = Refusal(code: code, reason: reason)
         case .contact(let boot, let at): contact = Contact(boot: boot, at: at)
         case .update(let at, let update):
+            // Epochs of a book that was restored from a backup start over.
+            let isRenewed = at.generation > position.generation
             position = max(position, at)
-            apply(update, into: &result)
+            apply(update, isRenewed: isRenewed, into: &result)
         case .bound(let bound): bind(bound)
         case .unbound(let sni): unbind(sni)
         case .ended(let sni): end(sni, into: &result)
         case .plugged(let sni): bindings[sni]?.plugged = true
+        case .held(let sni, let hold): keep(sni, for: hold)
+        case .arrived(let sni): arrived.insert(sni)
         case .drained(let block, let epoch):
-            if leases[block]?.order.epoch == epoch { leases[block]?.drained = true }
+            if leases[block]?.order.epoch == epoch { leases[block]?.drainedAt = epoch }
         case .reported(let upTo):
             reported = max(reported, upTo)
             unreported.removeAll { $0.sequence <= reported }
@@ -72,6 +88,12 @@ struct DurableState: Sendable {
         case .checkpoint(let checkpoint): restore(checkpoint)
         }
         return result
+    }
+
+    private mutating func take(_ given: BootGrant, _ at: Position, _ heard: Instant) {
+        position = max(position, at)
+        grant = given
+        contact = Contact(boot: given.identity.boot, at: heard)
     }
 
     /// The lease that an identifier belongs to: the smallest block that contains it.
@@ -99,7 +121,18 @@ extension DurableState {
         bindings[bound.binding.sni] = bound
         byInterface[bound.binding.interface] = bound.binding.sni
         used[bound.binding.sni] = sequence
+        holds[bound.binding.sni] = nil
         note(bound.binding)
+    }
+
+    /// Its interface keeps the identifier, and nothing else of it stays.
+    private mutating func keep(_ sni: SessionNetworkID, for hold: Duration) {
+        guard var bound = bindings[sni] else { return }
+        let wasHeld = bound.binding.state == .held
+        bound.binding.state = .held
+        bindings[sni] = bound
+        holds[sni] = hold
+        if !wasHeld { note(bound.binding) }
     }
 
     private mutating func unbind(_ sni: SessionNetworkID) {
@@ -107,6 +140,8 @@ extension DurableState {
         bound.binding.state = .cooling
         bindings[sni] = bound
         if byInterface[bound.binding.interface] == sni { byInterface[bound.binding.interface] = nil }
+        holds[sni] = nil
+        arrived.remove(sni)
         note(bound.binding)
     }
 
@@ -125,209 +160,4 @@ extension DurableState {
         var seen: Set<SessionNetworkID> = []
         unreported = unreported.reversed().filter { seen.insert($0.binding.sni).inserted }.reversed()
     }
-}
-
-extension DurableState {
-    /// The order of a snapshot: what is added comes before what goes, and leases before the remotes that may replace them.
-    private mutating func apply(_ update: StateUpdate, into result: inout Consequences) {
-        guard update.isSnapshot else {
-            for operation in update.operations { apply(operation, into: &result) }
-            return
-        }
-        var goneScopes = Set(scopes.keys)
-        var goneLeases = Set(leases.filter { !$0.value.orphaned }.keys)
-        var goneRemotes = Set(remotes.keys)
-        for operation in update.operations {
-            switch operation {
-            case .setScope(let scope): goneScopes.remove(scope.application)
-            case .setLease(let order): goneLeases.remove(order.block)
-            case .setRemote(let remote): goneRemotes.remove(remote.block)
-            case .removeScope, .removeLease, .removeRemote: break
-            }
-        }
-        for case .setScope(let scope) in update.operations { set(scope, into: &result) }
-        for case .setLease(let order) in update.operations { set(order, into: &result) }
-        for block in goneLeases.sorted() { remove(lease: block, at: nil, into: &result) }
-        for block in goneRemotes.sorted() { remove(remote: block, at: nil, into: &result) }
-        for case .setRemote(let remote) in update.operations { set(remote, into: &result) }
-        for application in goneScopes.sorted() { removeScope(application, into: &result) }
-    }
-
-    private mutating func apply(_ operation: StateOperation, into result: inout Consequences) {
-        switch operation {
-        case .setScope(let scope): set(scope, into: &result)
-        case .removeScope(let application): removeScope(application, into: &result)
-        case .setLease(let order): set(order, into: &result)
-        case .removeLease(let block, let epoch): remove(lease: block, at: epoch, into: &result)
-        case .setRemote(let remote): set(remote, into: &result)
-        case .removeRemote(let block, let epoch): remove(remote: block, at: epoch, into: &result)
-        }
-    }
-
-    private mutating func set(_ scope: ScopeState, into result: inout Consequences) {
-        guard scopes[scope.application] != scope else { return }
-        scopes[scope.application] = scope
-        result.changes.append(.setScope(scope.forDataplane))
-    }
-
-    private mutating func removeScope(_ application: ApplicationID, into result: inout Consequences) {
-        guard scopes.removeValue(forKey: application) != nil else { return }
-        result.changes.append(.removeScope(application))
-    }
-
-    private mutating func set(_ order: LeaseOrder, into result: inout Consequences) {
-        let held = leases[order.block]
-        if let held, order.epoch < held.order.epoch {
-            result.notices.append(.staleEpoch(order.block, received: order.epoch, held: held.order.epoch))
-            return
-        }
-        if let held, held.order.application != order.application {
-            let users = users(of: order.block)
-            guard occupants(of: order.block).isEmpty else {
-                result.notices.append(.leaseRemovedInUse(order.block, users: users))
-                orphan(order.block)
-                return
-            }
-            blocksByApplication[held.order.application]?.remove(order.block)
-        }
-        if held?.orphaned == true { orphans -= 1 }
-        // A drain is a promise about one epoch; only a higher one lifts it.
-        let drained = held.map { $0.drained && $0.order.epoch == order.epoch } ?? false
-        leases[order.block] = Lease(order: order, drained: drained)
-        blocksByApplication[order.application, default: []].insert(order.block)
-        if held == nil || held?.order.application != order.application {
-            result.changes.append(.setLocalBlock(LocalBlock(block: order.block, application: order.application)))
-            result.added.append(order.block)
-        }
-        if order.marked { result.marked.append(order.block) }
-    }
-
-    private mutating func remove(lease block: SNIBlock, at epoch: Epoch?, into result: inout Consequences) {
-        guard let held = leases[block] else { return }
-        if let epoch, epoch < held.order.epoch {
-            result.notices.append(.staleEpoch(block, received: epoch, held: held.order.epoch))
-            return
-        }
-        guard occupants(of: block).isEmpty else {
-            result.notices.append(.leaseRemovedInUse(block, users: users(of: block)))
-            orphan(block)
-            return
-        }
-        drop(block, into: &result)
-    }
-
-    private mutating func orphan(_ block: SNIBlock) {
-        guard leases[block]?.orphaned == false else { return }
-        leases[block]?.orphaned = true
-        orphans += 1
-    }
-
-    private mutating func drop(_ block: SNIBlock, into result: inout Consequences) {
-        guard let held = leases.removeValue(forKey: block) else { return }
-        if held.orphaned { orphans -= 1 }
-        blocksByApplication[held.order.application]?.remove(block)
-        if blocksByApplication[held.order.application]?.isEmpty == true {
-            blocksByApplication[held.order.application] = nil
-        }
-        for sni in block.identifiers { used[sni] = nil }
-        result.changes.append(.removeLocalBlock(block))
-    }
-
-    private mutating func set(_ remote: RemoteBlock, into result: inout Consequences) {
-        if let held = remotes[remote.block], remote.epoch < held.epoch {
-            result.notices.append(.staleEpoch(remote.block, received: remote.epoch, held: held.epoch))
-            return
-        }
-        guard lease(of: remote.block.first) == nil, leases[remote.block] == nil else {
-            result.notices.append(.remoteOverlapsLease(remote.block))
-            return
-        }
-        let route = remote.forDataplane
-        if remotes[remote.block]?.forDataplane != route { result.changes.append(.setRemoteBlock(route)) }
-        remotes[remote.block] = remote
-    }
-
-    private mutating func remove(remote block: SNIBlock, at epoch: Epoch?, into result: inout Consequences) {
-        guard let held = remotes[block] else { return }
-        if let epoch, epoch < held.epoch {
-            result.notices.append(.staleEpoch(block, received: epoch, held: held.epoch))
-            return
-        }
-        remotes[block] = nil
-        result.changes.append(.removeRemoteBlock(block))
-    }
-}
-
-extension DurableState {
-    /// Everything in one record, in a fixed order, so that equal states give equal bytes.
-    var checkpoint: Checkpoint {
-        var result = Checkpoint()
-        result.position = position
-        result.grant = grant
-        result.refusal = refusal
-        result.contact = contact
-        result.recovering = recovering
-        result.scopes = scopes.values.sorted { $0.application < $1.application }
-        let sorted = leases.values.sorted { $0.order.block < $1.order.block }
-        result.leases = sorted.filter { !$0.orphaned }.map(\.order)
-        result.orphans = sorted.filter(\.orphaned).map(\.order)
-        result.drained = sorted.filter(\.drained).map {
-            LeaseRecord(
-                block: $0.order.block, application: $0.order.application, epoch: $0.order.epoch, drained: true)
-        }
-        result.remotes = remotes.values.sorted { $0.block < $1.block }
-        result.bindings = bindings.values.sorted { $0.binding.sni < $1.binding.sni }
-        result.used = used.map { IdentifierUse(sni: $0.key, sequence: $0.value) }.sorted { $0.sni < $1.sni }
-        result.reported = reported
-        result.unreported = unreported
-        return result
-    }
-
-    private mutating func restore(_ checkpoint: Checkpoint) {
-        let at = sequence
-        self = DurableState()
-        sequence = at
-        position = checkpoint.position
-        grant = checkpoint.grant
-        refusal = checkpoint.refusal
-        contact = checkpoint.contact
-        recovering = checkpoint.recovering
-        for scope in checkpoint.scopes { scopes[scope.application] = scope }
-        for order in checkpoint.leases { leases[order.block] = Lease(order: order) }
-        for order in checkpoint.orphans { leases[order.block] = Lease(order: order, orphaned: true) }
-        for record in checkpoint.drained where leases[record.block]?.order.epoch == record.epoch {
-            leases[record.block]?.drained = true
-        }
-        for lease in leases.values {
-            blocksByApplication[lease.order.application, default: []].insert(lease.order.block)
-        }
-        for remote in checkpoint.remotes { remotes[remote.block] = remote }
-        for bound in checkpoint.bindings {
-            bindings[bound.binding.sni] = bound
-            if bound.binding.state == .bound || bound.binding.state == .held {
-                byInterface[bound.binding.interface] = bound.binding.sni
-            }
-        }
-        for use in checkpoint.used { used[use.sni] = use.sequence }
-        reported = checkpoint.reported
-        unreported = checkpoint.unreported
-        orphans = checkpoint.orphans.count
-    }
-
-    /// The whole desired state of the kernel apart from ports.
-    var dataplaneWithoutPorts: [DataplaneChange] {
-        let checkpoint = checkpoint
-        return checkpoint.scopes.map { .setScope($0.forDataplane) }
-            + (checkpoint.leases + checkpoint.orphans).map {
-                .setLocalBlock(LocalBlock(block: $0.block, application: $0.application))
-            } + checkpoint.remotes.map { .setRemoteBlock($0.forDataplane) }
-    }
-}
-
-extension ScopeState {
-    fileprivate var forDataplane: Scope { Scope(application: application, ranges: ranges, allowed: allowed) }
-}
-
-extension RemoteBlock {
-    fileprivate var forDataplane: RemoteRoute { RemoteRoute(block: block, application: application, vtep: vtep) }
 }

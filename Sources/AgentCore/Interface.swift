@@ -50,7 +50,11 @@ public enum AgentInput: Sendable {
     case attach(RequestID, AttachRequest)
     case plug(RequestID, PlugRequest)
     /// Always succeeds once the kernel was asked.
-    case detach(RequestID, VMInterface)
+    ///
+    /// With `hold`, the identifier is kept for the interface that long: its next attach gets it again.
+    case detach(RequestID, VMInterface, hold: Duration? = nil)
+    /// The guest behind a port on standby was heard: its migration is done here.
+    case firstFrame(SessionNetworkID)
     case status(RequestID)
     /// The operator confirms that the adopted ports are all there is: ends `recovering` when every one has a lease.
     case resolveRecovery(RequestID)
@@ -99,6 +103,15 @@ public enum AgentEffect: Hashable, Sendable {
 public enum AgentNotice: Hashable, Sendable {
     case granted(BootID)
     case refused(code: String, reason: String)
+    /// The coordinator joined this host and lets it bind nothing.
+    case stopped(code: String, reason: String)
+    /// What was held before a fence is given up.
+    case withdrawing(bindings: Int, ports: Int)
+    /// The hold of a stopped VM's identifier is over.
+    case holdEnded(SessionNetworkID, VMInterface)
+    /// A VM that migrated here has spoken, or one that migrated away has left.
+    case arrived(SessionNetworkID, VMInterface)
+    case departed(SessionNetworkID, VMInterface)
     /// The running ports that were found without a journal.
     case recovering(ports: Int)
     case recovered(leases: Int, bindings: Int, ports: Int)

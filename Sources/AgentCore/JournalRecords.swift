@@ -5,6 +5,8 @@ public import NetworkTypes
 public enum JournalRecord: Hashable, Sendable {
     /// Binding is allowed in this boot, with these settings. `contact` is the boot-time clock.
     case grant(Position, BootGrant, contact: Instant)
+    /// The coordinator joined this boot without permission to bind: the settings of a grant, and why it is none.
+    case stopped(Position, BootGrant, contact: Instant, code: String, reason: String)
     /// The coordinator refused this boot: a grant journalled before no longer counts.
     case refused(code: String, reason: String)
     /// The coordinator was last heard at this boot-time instant of this boot.
@@ -19,6 +21,10 @@ public enum JournalRecord: Hashable, Sendable {
     case ended(SessionNetworkID)
     /// A later port was handed over.
     case plugged(SessionNetworkID)
+    /// The VM stopped; its identifier is kept for this long, counted from the start again after a restart.
+    case held(SessionNetworkID, Duration)
+    /// A VM that migrated here has sent its first frame.
+    case arrived(SessionNetworkID)
     /// Point of no return of a block: nothing is bound there at this epoch or below.
     case drained(SNIBlock, Epoch)
     /// Binding events up to here are durable at the coordinator.
@@ -73,6 +79,14 @@ public struct Checkpoint: Hashable, Sendable {
     public var reported: UInt64 = 0
     /// Binding events not yet durable at the coordinator.
     public var unreported: [BindingEvent] = []
+    /// Identifiers kept for stopped VMs, and for how long.
+    public var holds: [IdentifierHold] = []
+    /// Endpoints that nothing may be sent to or taken from.
+    public var dropped: [IPv4Address] = []
+    /// Identifiers that move, or moved, to another host.
+    public var departures: [Departure] = []
+    /// Identifiers whose VM migrated here and spoke, while the coordinator may not know it yet.
+    public var arrived: [SessionNetworkID] = []
     public init() {}
 }
 
@@ -83,6 +97,17 @@ public struct IdentifierUse: Hashable, Sendable {
     public init(sni: SessionNetworkID, sequence: UInt64) {
         self.sni = sni
         self.sequence = sequence
+    }
+}
+
+/// An identifier kept for a stopped VM.
+public struct IdentifierHold: Hashable, Sendable {
+    public var sni: SessionNetworkID
+    /// Remaining life, from the start after a restart.
+    public var hold: Duration
+    public init(sni: SessionNetworkID, hold: Duration) {
+        self.sni = sni
+        self.hold = hold
     }
 }
 

@@ -30,6 +30,8 @@ struct Launch: Sendable {
     var cancelled = false
     /// The interface was bound before this call: a failure doesn't unbind it.
     var wasBound = false
+    /// A held identifier is bound again: a failure leaves it to its interface.
+    var resumed = false
     var missed = false
 }
 
@@ -57,6 +59,7 @@ extension AgentMachine {
     mutating func attach(
         _ wish: AttachRequest, for request: RequestID, at now: Instant, into effects: inout [AgentEffect]
     ) {
+        if resume(wish, for: request, at: now, into: &effects) { return }
         // An answer that was given stays true, whatever stops new bindings.
         if let sni = durable.byInterface[wish.interface], let bound = durable.bindings[sni],
             launches[wish.interface]?.purpose != .attach
@@ -86,7 +89,7 @@ extension AgentMachine {
         let deadline = now + (wish.timeout ?? configuration.attachTimeout)
         let launch = Launch(
             purpose: .attach, phase: .waiting, request: wish, startedAt: now, deadline: deadline, waiters: [request])
-        if let sni = pick(for: wish.application, at: now) {
+        if let sni = expected(wish) ?? pick(for: wish.application, at: now) {
             launches[wish.interface] = launch
             bind(wish.interface, to: sni, servedFrom: nil, at: now, into: &effects)
         } else {
@@ -175,7 +178,7 @@ extension AgentMachine {
         if let holdUntil, now < holdUntil { return nil }
         var best: (rank: Int, free: Int, block: SNIBlock, sni: SessionNetworkID)?
         for block in durable.blocksByApplication[application] ?? [] {
-            guard let lease = durable.leases[block], lease.isBindable else { continue }
+            guard let lease = durable.leases[block], lease.isBindable, block.size > 1 else { continue }
             let free = block.identifiers.filter { isAvailable($0) }
             guard let sni = free.min(by: { (durable.used[$0] ?? 0, $0) < (durable.used[$1] ?? 0, $1) }) else {
                 continue
@@ -189,7 +192,9 @@ extension AgentMachine {
 
     /// The one place that says what may be handed out inside a lease.
     func isAvailable(_ sni: SessionNetworkID) -> Bool {
-        guard durable.bindings[sni] == nil, unknownPorts[sni] == nil else { return false }
+        guard durable.bindings[sni] == nil, unknownPorts[sni] == nil, durable.departures[sni] == nil else {
+            return false
+        }
         guard let grant = durable.grant else { return false }
         return Int(sni.rawValue) < grant.overlay.capacity
     }
@@ -303,7 +308,7 @@ extension AgentMachine {
         guard let launch = launches.removeValue(forKey: interface), let sni = launch.sni,
             let bound = durable.bindings[sni]
         else { return }
-        if launch.purpose == .attach, !launch.wasBound {
+        if launch.purpose == .attach, !launch.wasBound || launch.resumed, !isOnStandby(sni) {
             windows[bound.binding.application, default: Window()].launches += 1
             counts.count(bound.binding.servedFrom)
         }

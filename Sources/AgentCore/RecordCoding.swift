@@ -24,11 +24,12 @@ extension JournalRecord {
             writer.uuid(boot)
             writer.signed(at.nanoseconds)
         case .update(let position, let update):
-            writer.byte(4)
+            writer.byte(update.withdraw ? 15 : 4)
             writer.position(position)
             writer.flag(update.isSnapshot)
             writer.number(update.baseRevision)
             writer.list(update.operations) { $0.operation($1) }
+            if update.withdraw { writer.flag(true) }
         case .bound(let bound):
             writer.byte(5)
             writer.bound(bound)
@@ -52,8 +53,23 @@ extension JournalRecord {
             writer.byte(11)
             writer.flag(flag)
         case .checkpoint(let checkpoint):
-            writer.byte(12)
+            writer.byte(14)
             writer.checkpoint(checkpoint)
+            writer.extensions(of: checkpoint)
+        case .stopped(let position, let grant, let contact, let code, let reason):
+            writer.byte(13)
+            writer.position(position)
+            writer.grant(grant)
+            writer.signed(contact.nanoseconds)
+            writer.text(code)
+            writer.text(reason)
+        case .held(let sni, let hold):
+            writer.byte(16)
+            writer.sni(sni)
+            writer.signed(hold.inNanoseconds)
+        case .arrived(let sni):
+            writer.byte(17)
+            writer.sni(sni)
         }
         return writer.bytes
     }
@@ -71,13 +87,16 @@ extension JournalRecord {
             self = .grant(position, grant, contact: Instant(nanoseconds: try reader.signed()))
         case 2: self = .refused(code: try reader.text(), reason: try reader.text())
         case 3: self = .contact(try reader.uuid(), Instant(nanoseconds: try reader.signed()))
-        case 4:
+        case 4, 15:
             let position = try reader.position()
             let isSnapshot = try reader.flag()
             let base = try reader.number()
             let operations = try reader.list { (part) throws(JournalRecordError) in try part.operation() }
             self = .update(
-                position, StateUpdate(isSnapshot: isSnapshot, baseRevision: base, operations: operations))
+                position,
+                StateUpdate(
+                    isSnapshot: isSnapshot, baseRevision: base, operations: operations,
+                    withdraw: kind == 15 ? try reader.flag() : false))
         case 5: self = .bound(try reader.bound())
         case 6: self = .unbound(try reader.sni())
         case 7: self = .ended(try reader.sni())
@@ -86,6 +105,18 @@ extension JournalRecord {
         case 10: self = .reported(journalSequence: try reader.number())
         case 11: self = .recovering(try reader.flag())
         case 12: self = .checkpoint(try reader.checkpoint())
+        case 13:
+            let position = try reader.position()
+            let grant = try reader.grant()
+            self = .stopped(
+                position, grant, contact: Instant(nanoseconds: try reader.signed()), code: try reader.text(),
+                reason: try reader.text())
+        case 14:
+            var checkpoint = try reader.checkpoint()
+            try reader.extensions(of: &checkpoint)
+            self = .checkpoint(checkpoint)
+        case 16: self = .held(try reader.sni(), .nanoseconds(try reader.signed()))
+        case 17: self = .arrived(try reader.sni())
         default: throw .unknownKind(kind)
         }
         guard reader.isAtEnd else { throw reader.fail("the end of the record") }
@@ -102,18 +133,32 @@ extension ByteWriter {
             byte(2)
             uuid(application)
         case .setLease(let order):
-            byte(3)
+            byte(order.incoming == nil ? 3 : 11)
             self.order(order)
+            if let interface = order.incoming { self.interface(interface) }
         case .removeLease(let block, let epoch):
             byte(4)
             self.block(block)
             number(epoch.rawValue)
         case .setRemote(let remote):
-            byte(5)
+            byte(remote.standby ? 12 : 5)
             self.remote(remote)
         case .removeRemote(let block, let epoch):
             byte(6)
             self.block(block)
+            number(epoch.rawValue)
+        case .dropEndpoint(let vtep):
+            byte(7)
+            number(UInt64(vtep.rawValue))
+        case .admitEndpoint(let vtep):
+            byte(8)
+            number(UInt64(vtep.rawValue))
+        case .setDeparture(let departure):
+            byte(9)
+            self.departure(departure)
+        case .removeDeparture(let sni, let epoch):
+            byte(10)
+            self.sni(sni)
             number(epoch.rawValue)
         }
     }
@@ -157,6 +202,18 @@ extension ByteReader {
         case 4: return .removeLease(try block(), Epoch(try number()))
         case 5: return .setRemote(try remote())
         case 6: return .removeRemote(try block(), Epoch(try number()))
+        case 7: return .dropEndpoint(IPv4Address(try narrow()))
+        case 8: return .admitEndpoint(IPv4Address(try narrow()))
+        case 9: return .setDeparture(try departure())
+        case 10: return .removeDeparture(try sni(), Epoch(try number()))
+        case 11:
+            var order = try order()
+            order.incoming = try interface()
+            return .setLease(order)
+        case 12:
+            var remote = try remote()
+            remote.standby = true
+            return .setRemote(remote)
         default: throw fail("a kind of state operation")
         }
     }

@@ -43,7 +43,9 @@ extension AgentMachine {
     }
 
     private var wholeState: [DataplaneChange] {
-        let bound = durable.byInterface.values.filter { ports[$0] != nil }.sorted()
+        let bound = durable.byInterface.values.filter { sni in
+            ports[sni] != nil && durable.bindings[sni]?.binding.state == .bound
+        }.sorted()
         return durable.dataplaneWithoutPorts + bound.compactMap { port(of: $0) }.map(DataplaneChange.setPort)
     }
 
@@ -65,6 +67,12 @@ extension AgentMachine {
         for (sni, bound) in durable.bindings.sorted(by: { $0.key < $1.key }) {
             if bound.binding.state == .cooling {
                 resume(sni, bound, at: now, into: &effects)
+            } else if bound.binding.state == .held {
+                resumeHold(sni, bound, at: now, into: &effects)
+            } else if let departure = durable.departures[sni], departure.phase != .preparing,
+                durable.holder(of: departure) != nil
+            {
+                depart(sni, at: now, into: &effects)
             } else if ports[sni] == nil, !sameBoot, !durable.recovering {
                 releases[sni] = Release(interface: bound.binding.interface, detachers: [])
                 releasing[bound.binding.interface] = sni
@@ -150,5 +158,7 @@ extension AgentMachine {
         journal([.recovering(false)], into: &effects)
         effects.append(.ensureOverlay(grant, adoptOnly: false))
         effects.append(.reply(request, .success(.status(status(at: now)))))
+        // The next hello says that the journal is in order.
+        if connected { effects.append(.reconnect(reason: "the recovery is resolved")) }
     }
 }

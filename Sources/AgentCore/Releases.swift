@@ -16,11 +16,14 @@ struct Release: Sendable {
     /// Launches of the same interface that came meanwhile.
     var followers: [(RequestID, AttachRequest)] = []
     var retryAt: Instant?
+    /// The identifier stays with its interface this long, once the port is gone; nil gives it back.
+    var hold: Duration?
 }
 
 extension AgentMachine {
     mutating func detach(
-        _ interface: VMInterface, for request: RequestID, at now: Instant, into effects: inout [AgentEffect]
+        _ interface: VMInterface, hold: Duration? = nil, for request: RequestID, at now: Instant,
+        into effects: inout [AgentEffect]
     ) {
         if let journalFailure {
             effects.append(.reply(request, .failure(.journal(reason: journalFailure))))
@@ -32,6 +35,8 @@ extension AgentMachine {
                 launches[interface]?.cancelled = true
                 launches[interface]?.detachers.append(request)
             }
+        } else if let hold, let sni = durable.byInterface[interface] {
+            keep(sni, for: hold, request, at: now, into: &effects)
         } else if let sni = durable.byInterface[interface] {
             release(sni, for: [request], at: now, into: &effects)
         } else if let sni = releasing[interface] {
@@ -52,14 +57,23 @@ extension AgentMachine {
     mutating func release(
         _ sni: SessionNetworkID, for detachers: [RequestID], at now: Instant, into effects: inout [AgentEffect]
     ) {
-        guard let bound = durable.bindings[sni], releases[sni] == nil else {
+        guard let bound = durable.bindings[sni], releases[sni] == nil || releases[sni]?.hold != nil else {
             for request in detachers { effects.append(.reply(request, .success(.detached))) }
             return
         }
         let interface = bound.binding.interface
+        holds[sni] = nil
+        if releases[sni] != nil {
+            // Its port is going already; only what follows changes.
+            releases[sni]?.hold = nil
+            releases[sni]?.detachers += detachers
+            journal([.unbound(sni)], into: &effects)
+            return
+        }
         releases[sni] = Release(interface: interface, detachers: detachers)
         releasing[interface] = sni
         journal([.unbound(sni)], into: &effects) { _ in .release(sni) }
+        guard bound.binding.state == .bound else { return }
         leave(bound.binding.application)
         windows[bound.binding.application, default: Window()].stops += 1
         counts.stopped += 1
@@ -104,6 +118,7 @@ extension AgentMachine {
         let what = pending.removeValue(forKey: token)
         if case .unknownPort(let sni)? = what {
             if case .success = result { unknownPorts[sni] = nil }
+            if withdrawing { acknowledge(into: &effects) }
             return
         }
         guard case .releasePort(let sni)? = what, releases[sni] != nil else { return }
@@ -116,7 +131,7 @@ extension AgentMachine {
         }
     }
 
-    private mutating func answer(_ sni: SessionNetworkID, into effects: inout [AgentEffect]) {
+    mutating func answer(_ sni: SessionNetworkID, into effects: inout [AgentEffect]) {
         for request in releases[sni]?.detachers ?? [] { effects.append(.reply(request, .success(.detached))) }
         releases[sni]?.detachers = []
     }
@@ -128,7 +143,7 @@ extension AgentMachine {
         ports[sni] = nil
         unknownPorts[sni] = nil
         counters[sni] = nil
-        cooling[sni] = now + cooldown
+        if let hold = release.hold { holds[sni] = now + hold } else { cooling[sni] = now + cooldown }
         for (request, wish) in release.followers { attach(wish, for: request, at: now, into: &effects) }
     }
 
@@ -154,8 +169,11 @@ extension AgentMachine {
         guard !due.isEmpty else { return }
         let blocks = Set(due.compactMap { durable.lease(of: $0)?.order.block })
         for sni in due { cooling[sni] = nil }
+        let tells = withdrawing
         // An orphaned lease goes with its last identifier, and only then may anything be acknowledged again.
-        journal(due.map { .ended($0) }, into: &effects) { $0.changes.isEmpty ? .nothing : .update(.zero, $0) }
+        journal(due.map { .ended($0) }, into: &effects) {
+            $0.changes.isEmpty && !tells ? .nothing : .update(.zero, $0)
+        }
         serveWaiting(at: now, into: &effects)
         for block in blocks.sorted() { evaluateDrain(of: block, isOrder: false, at: now, into: &effects) }
     }

@@ -59,6 +59,8 @@ extension AgentMachine {
         switch message {
         case .bootGrant(let grant): take(grant, at: position, now: now, into: &effects)
         case .bootRefusal(let code, let reason): refuse(code: code, reason: reason, into: &effects)
+        case .bindingStop(let grant, let code, let reason):
+            stop(grant, code: code, reason: reason, at: position, now: now, into: &effects)
         case .stateUpdate(let update): take(update, at: position, now: now, into: &effects)
         case .leaseAnswer(let answer): take(answer, at: now, into: &effects)
         case .reportAck(let sequence, let aggregate): acknowledgeReports(sequence, aggregate)
@@ -87,8 +89,11 @@ extension AgentMachine {
         journal([.grant(durable.position, grant, contact: now)], into: &effects) { _ in .granted(grant) }
     }
 
-    mutating func grantJournaled(_ grant: BootGrant, at now: Instant, into effects: inout [AgentEffect]) {
-        effects.append(.notice(.granted(grant.identity.boot)))
+    /// - Parameter mayBind: false for a stop: everything but binding is as with a grant.
+    mutating func grantJournaled(
+        _ grant: BootGrant, mayBind: Bool, at now: Instant, into effects: inout [AgentEffect]
+    ) {
+        if mayBind { effects.append(.notice(.granted(grant.identity.boot))) }
         effects.append(.ensureOverlay(grant, adoptOnly: durable.recovering))
         startWindow(at: now)
         desire(into: &effects)
@@ -100,7 +105,8 @@ extension AgentMachine {
         for batch in aggregates { effects.append(.send(.aggregates(batch))) }
         for application in asks.keys.sorted() { sendAsk(application, into: &effects) }
         if let report = latestHostReport { effects.append(.send(.hostReport(report))) }
-        deleteUnknownPorts(into: &effects)
+        if mayBind { deleteUnknownPorts(into: &effects) }
+        repeatArrivals(into: &effects)
         acknowledge(into: &effects)
         serveWaiting(at: now, into: &effects)
         // The snapshot may have come before the grant was durable: its marks still want their answers.
@@ -114,9 +120,7 @@ extension AgentMachine {
         if durable.refusal != Refusal(code: code, reason: reason) {
             journal([.refused(code: code, reason: reason)], into: &effects)
         }
-        for interface in launches.keys.sorted() where launches[interface]?.phase == .waiting {
-            failLaunch(interface, with: .notGranted(reason: reason), into: &effects)
-        }
+        failWaiting(because: reason, into: &effects)
         // The reason may pass (a replaced machine that still reported): the next stream asks again.
         effects.append(.reconnect(reason: "refused: \(code)"))
     }
@@ -138,7 +142,10 @@ extension AgentMachine {
             }
         }
         streamRevision = position.revision
+        withdrawing = update.withdraw || withdrawing && !update.isSnapshot
         let known = journal([.update(position, update)], into: &effects) { .update(position, $0) }
+        if update.withdraw { withdrawAll(at: now, into: &effects) }
+        for sni in known.flipped { depart(sni, at: now, into: &effects) }
         adoptCovered(at: now, into: &effects)
         serveWaiting(fresh: Set(known.added), at: now, into: &effects)
         for block in known.marked { evaluateDrain(of: block, isOrder: true, at: now, into: &effects) }
@@ -153,6 +160,7 @@ extension AgentMachine {
 
     mutating func acknowledge(into effects: inout [AgentEffect]) {
         guard streamGranted, streamRevision != nil, durable.orphans == 0, applied > .zero else { return }
+        guard !withdrawing || unknownPorts.isEmpty && durable.bindings.isEmpty else { return }
         acknowledged = applied
         effects.append(.send(.stateAck(applied)))
     }

@@ -10,33 +10,45 @@ extension CoordinatorMachine {
     mutating func awaitStaging(of block: SNIBlock) {
         guard let lease = state.book.lease(of: block), lease.awaitsStaging else { return }
         for host in watchers(of: lease.application).sorted() where host != lease.host {
-            guard let peer = live.hosts[host], peer.reach != .unreachable else { continue }
+            guard let peer = live.hosts[host], peer.reach.takesPart else { continue }
             owe(block, by: host)
         }
-        if live.waits[block.first.rawValue] == nil { complete(block.first.rawValue) }
+        if live.waits[block.key] == nil { complete(block.key) }
     }
 
-    /// The owner's acknowledgement is mandatory, and that of every reachable host that may still carry the block.
+    /// The owner's acknowledgement is mandatory unless it is fenced, and that of every reachable host that may still
+    /// carry the block. Who carries it and is not reachable owes its removal until a snapshot repays it.
     mutating func awaitRemoval(of lease: BlockLease) {
-        let first = lease.block.first.rawValue
+        let first = lease.block.key
         live.waits[first] = nil
         for host in live.hosts.keys.sorted() {
             guard let peer = live.hosts[host] else { continue }
-            if host != lease.host {
-                guard peer.reach != .unreachable else { continue }
-                let carries = peer.sent.map { $0.remotes[first] != nil } ?? true
-                guard carries || peer.removing[first] != nil else { continue }
+            if host == lease.host {
+                if isFenced(lease) { continue }
+            } else {
+                guard mayCarry(first, peer) else { continue }
+                guard peer.reach.takesPart else {
+                    incurDebt(of: lease.block, by: host)
+                    continue
+                }
             }
             owe(lease.block, by: host)
             // Its removal is under way already: no further update will name it.
-            if let revision = peer.removing[first], peer.reach == .connected { live.waits[first]?[host] = revision }
+            if let revision = peer.removing[first] ?? peer.blindUntil, peer.reach == .connected {
+                live.waits[first]?[host] = revision
+            }
         }
         if live.waits[first] == nil { complete(first) }
     }
 
+    private func mayCarry(_ block: UInt32, _ peer: HostLive) -> Bool {
+        let carries = peer.sent.map { $0.remotes[block] != nil } ?? true
+        return carries || peer.removing[block] != nil || peer.blindUntil != nil
+    }
+
     /// `.max` until an update, or a snapshot, names the block.
     private mutating func owe(_ block: SNIBlock, by host: HostID) {
-        live.waits[block.first.rawValue, default: [:]][host] = .max
+        live.waits[block.key, default: [:]][host] = .max
     }
 
     mutating func acknowledge(_ position: Position, by host: HostID) {
@@ -46,12 +58,15 @@ extension CoordinatorMachine {
         else { return }
         let before = live.hosts[host]?.acknowledged ?? .zero
         live.hosts[host]?.acknowledged = max(before, position)
+        if let needed = live.hosts[host]?.blindUntil, needed <= position.revision { live.hosts[host]?.blindUntil = nil }
         var satisfied: Set<UInt32> = []
         while let first = live.hosts[host]?.unacknowledged.first, first.revision <= position.revision {
             live.hosts[host]?.unacknowledged.removeFirst()
             satisfied.insert(first.block)
         }
         for block in satisfied.sorted() { satisfy(block, by: host, at: position.revision) }
+        repay(host, at: position.revision)
+        advanceFences(host, at: position.revision)
     }
 
     private mutating func satisfy(_ block: UInt32, by host: HostID, at revision: UInt64) {
@@ -63,7 +78,7 @@ extension CoordinatorMachine {
     }
 
     /// `host` no longer stands in the way of what `block` waits for.
-    private mutating func release(_ block: UInt32, from host: HostID) {
+    mutating func release(_ block: UInt32, from host: HostID) {
         live.waits[block]?[host] = nil
         guard live.waits[block]?.isEmpty ?? false else { return }
         live.waits[block] = nil
@@ -72,7 +87,7 @@ extension CoordinatorMachine {
 
     /// Everybody who had to has acknowledged.
     mutating func complete(_ first: UInt32) {
-        guard let lease = state.book.blockLease(around: SessionNetworkID(unchecked: first)) else { return }
+        guard let lease = state.book.lease(key: first) else { return }
         switch lease.state {
         case .leased: try? book { (book) throws(BookError) in try book.stage(lease.block) }
         case .draining: try? book { (book) throws(BookError) in try book.remove(lease.block) }
@@ -80,30 +95,72 @@ extension CoordinatorMachine {
         }
     }
 
-    /// Handshakes go on without a host that is silent for too long, except the removal of its own leases.
+    /// Handshakes go on without a host that is silent for too long, except the removal of its own leases. What it did
+    /// not remove is its debt.
     mutating func excuse(_ host: HostID) {
         for (block, owed) in live.waits.sorted(by: { $0.key < $1.key }) where owed[host] != nil {
-            let lease = state.book.blockLease(around: SessionNetworkID(unchecked: block))
-            if lease?.host == host, lease?.state == .draining { continue }
+            if let lease = state.book.lease(key: block), lease.state == .draining {
+                if lease.host == host, !isFenced(lease) { continue }
+                if lease.host != host { incurDebt(of: lease.block, by: host) }
+            }
             release(block, from: host)
         }
+        advanceFences(host, at: nil)
     }
 
     // MARK: Recovery
 
     mutating func recoverPresence() {
-        for lease in state.book.allLeases where lease.isActive { changePresence(lease, by: 1) }
+        for lease in everyLease where lease.isActive { changePresence(lease, by: 1) }
         live.dirtyHosts = []
     }
 
     mutating func recoverHosts() {
         for host in state.hosts.keys.sorted() {
             live.hosts[host] = HostLive(contact: now)
-            live.timers.arm(.silence(host), at: now + configuration.unreachableAfter)
+            // Who owes a removal, or is fenced, was not waited for and is not waited for now.
+            guard state.safety[host]?.isOutside ?? false else {
+                live.timers.arm(.silence(host), at: now + configuration.unreachableAfter)
+                continue
+            }
+            live.hosts[host]?.reach = .unreachable
         }
-        for lease in state.book.allLeases {
+        for host in state.safety.keys.sorted() { awaitDrops(of: host) }
+        for lease in everyLease {
             if lease.awaitsStaging { awaitStaging(of: lease.block) }
             if lease.state == .draining { awaitRemoval(of: lease) }
         }
+    }
+}
+
+extension CoordinatorMachine {
+    /// Leases of blocks, then sub-leases of single identifiers.
+    var everyLease: [BlockLease] { state.book.allLeases + state.book.allSubleases }
+
+    /// Everything that a host leases, sub-leases last.
+    func held(by host: HostID) -> [BlockLease] { state.book.leases(of: host) + state.book.subleases(of: host) }
+
+    /// Everything leased of an application, sub-leases last.
+    func leases(of application: ApplicationID) -> [BlockLease] {
+        state.book.leases(of: application) + state.book.subleases(of: application)
+    }
+}
+
+extension SNIBlock {
+    init(single sni: SessionNetworkID) {
+        guard let block = SNIBlock(first: sni, size: 1) else { preconditionFailure("\(sni) is no block of one") }
+        self = block
+    }
+
+    /// Names a block where blocks of one may lie inside larger ones.
+    var key: UInt32 { size == 1 ? first.rawValue | 1 << 31 : first.rawValue }
+}
+
+extension Book {
+    /// The lease behind a block's ``NetworkTypes/SNIBlock/key``.
+    func lease(key: UInt32) -> BlockLease? {
+        let sni = SessionNetworkID(unchecked: key & 0xFF_FFFF)
+        guard key < 1 << 31 else { return subleases(of: SNIBlock(single: sni)).first }
+        return blockLease(around: sni)
     }
 }

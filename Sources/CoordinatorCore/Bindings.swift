@@ -62,7 +62,7 @@ struct BindingTable: Hashable, Sendable {
         table[key] = value == 0 ? nil : value
     }
 
-    func use(of block: SNIBlock) -> Use { byBlock[block.first.rawValue] ?? Use() }
+    func use(of block: SNIBlock) -> Use { byBlock[block.key] ?? Use() }
 
     /// Bound or held interfaces inside a block, by identifier.
     func users(of block: SNIBlock, on host: HostID) -> [VMInterface] {

@@ -24,6 +24,7 @@ extension CoordinatorMachine {
                         remedy: "give it a host id of its own"))
             }
         }
+        findings += unresolved()
         findings += bindings()
         findings += stalled()
         findings += ledger()
@@ -109,8 +110,8 @@ extension CoordinatorMachine {
     }
 
     private func stalled() -> [Finding] {
-        state.book.allLeases.filter { $0.state == .draining }.compactMap { lease in
-            let owing = (live.waits[lease.block.first.rawValue] ?? [:]).keys
+        everyLease.filter { $0.state == .draining }.compactMap { lease in
+            let owing = (live.waits[lease.block.key] ?? [:]).keys
                 .filter { live.hosts[$0]?.reach != .connected }.sorted()
             guard !owing.isEmpty else { return nil }
             return Finding(

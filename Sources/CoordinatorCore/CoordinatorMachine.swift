@@ -62,13 +62,17 @@ public struct CoordinatorMachine: Sendable {
     }
 
     /// Ends the recovery: a new term, every length of time from its start, every host expected back.
-    public mutating func recovered(at now: Instant) -> [CoordinatorEffect] {
+    ///
+    /// - Parameter restoredFromBackup: the store is older than what it ruled. The generation rises, and nothing moves
+    ///   until hosts have said what they hold; see `Restoration`.
+    public mutating func recovered(at now: Instant, restoredFromBackup: Bool = false) -> [CoordinatorEffect] {
         precondition(!live.isRecovered, "recovered twice")
         turn = Turn(now: now)
         live.isRecovered = true
         live.startedAt = now
         if !state.isFounded { commit(.founded(state.foundation)) }
         commit(.termStarted(state.term + 1))
+        if restoredFromBackup { beginRestoration(above: state.generation) }
         recoverPresence()
         recoverHosts()
         recoverTimers()
@@ -114,7 +118,7 @@ public struct CoordinatorMachine: Sendable {
     var now: Instant { turn.now }
 
     /// Where messages stand that are sent now.
-    public var position: Position { Position(generation: 1, term: state.term, revision: live.revision) }
+    public var position: Position { Position(generation: state.generation, term: state.term, revision: live.revision) }
 
     // MARK: Events
 
@@ -141,7 +145,7 @@ public struct CoordinatorMachine: Sendable {
             live.timers.arm(.reservation(reservation.id), at: now + reservation.lifetime)
         case .reservationExtended(let id, let lifetime): live.timers.arm(.reservation(id), at: now + lifetime)
         case .reservationEnded(let id, _): live.timers.cancel(.reservation(id))
-        case .leased(let lease):
+        case .leased(let lease), .subleased(let lease):
             live.dirtyBlocks.insert(lease.block)
             live.dirtyScopes.insert(lease.application)
             changePresence(lease, by: 1)
@@ -154,7 +158,7 @@ public struct CoordinatorMachine: Sendable {
             live.dirtyBlocks.insert(block)
             live.timers.cancel(.drain(block))
             // Peers may have acknowledged while the mark was out.
-            if live.waits[block.first.rawValue] == nil { complete(block.first.rawValue) }
+            if live.waits[block.key] == nil { complete(block.key) }
         case .drained(let block, _), .fenced(let block, _, _):
             live.timers.cancel(.drain(block))
             guard let lease = state.book.lease(of: block) else { return }
@@ -164,10 +168,10 @@ public struct CoordinatorMachine: Sendable {
             awaitRemoval(of: lease)
         case .removed(let block): live.timers.arm(.quarantine(block), at: now + configuration.quarantine)
         case .freed(let block):
-            live.waits[block.first.rawValue] = nil
-            live.idleSince[block.first.rawValue] = nil
+            live.waits[block.key] = nil
+            live.idleSince[block.key] = nil
             live.timers.cancel(.quarantine(block))
-        case .chunkOpened, .unreserved, .quotaSet, .ranked, .excluded, .included, .subleased, .applicationForgotten:
+        case .chunkOpened, .unreserved, .quotaSet, .ranked, .excluded, .included, .applicationForgotten:
             break
         }
     }
@@ -181,6 +185,7 @@ public struct CoordinatorMachine: Sendable {
             case .drain(let block): drainTimedOut(block)
             case .quarantine(let block): quarantineEnded(block)
             case .silence(let host): silenceEnded(host)
+            case .fence(let host): fenceTimePassed(host)
             case .decision: decideAll()
             case .fold: foldSlots()
             }
@@ -191,7 +196,7 @@ public struct CoordinatorMachine: Sendable {
         for reservation in state.book.reservations() {
             live.timers.arm(.reservation(reservation.id), at: now + reservation.lifetime)
         }
-        for lease in state.book.allLeases {
+        for lease in everyLease {
             switch lease.state {
             case .marked: live.timers.arm(.drain(lease.block), at: now + configuration.drainTimeout)
             case .quarantined: live.timers.arm(.quarantine(lease.block), at: now + configuration.quarantine)

@@ -12,6 +12,7 @@ extension CoordinatorMachine {
     mutating func decideAll() {
         live.timers.arm(.decision, at: now + configuration.decisionInterval)
         live.decidedAt = now
+        guard !state.restoration.isOn else { return }
         for id in state.applications.keys.sorted() {
             guard let record = state.applications[id] else { continue }
             if record.deleting { proceedWithDeletion(of: id) } else { decide(record) }
@@ -50,7 +51,7 @@ extension CoordinatorMachine {
         for host in state.hosts.keys {
             let recent = state.recentLaunches[record.id]?[host]?.value(at: state.time(of: state.slot)) ?? 0
             demands[host] = HostDemand(
-                host: host, recentLaunches: recent, acceptsLeases: live.hosts[host]?.reach == .connected)
+                host: host, recentLaunches: recent, acceptsLeases: mayLease(host))
         }
         var blocks: [OwnedBlock] = []
         for lease in state.book.leases(of: record.id) where lease.state == .leased || lease.state == .staged {
@@ -60,7 +61,7 @@ extension CoordinatorMachine {
             blocks.append(
                 OwnedBlock(
                     block: lease.block, host: lease.host, inUse: use.inUse, cooling: use.cooling,
-                    idleSince: live.idleSince[lease.block.first.rawValue]))
+                    idleSince: live.idleSince[lease.block.key]))
         }
         for idle in state.book.idleBlocks(of: record.id) where idle.size >= size {
             blocks += idle.range.blocks(of: size).map { OwnedBlock(block: $0) }
@@ -109,7 +110,7 @@ extension CoordinatorMachine {
     private mutating func lease(_ decision: AllocationDecision) {
         let order = blockSize(of: decision.application).trailingZeroBitCount
         var left = Self.changesPerDecisionMax
-        for share in decision.shares where live.hosts[share.host]?.reach == .connected {
+        for share in decision.shares where mayLease(share.host) {
             for _ in 0..<share.lease where left > 0 {
                 let events = try? state.book.lease(
                     application: decision.application, host: share.host, order: order, predicted: true,

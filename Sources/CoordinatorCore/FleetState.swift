@@ -57,6 +57,7 @@ struct FleetState: Sendable {
     let launchHalfLife: Duration
     var isFounded = false
     var foundation: Foundation
+    var generation: UInt64 = 1
     var term: UInt64 = 0
     var book: Book
     var applications: [ApplicationID: ApplicationRecord] = [:]
@@ -65,6 +66,8 @@ struct FleetState: Sendable {
     var sessions: [SessionID: SessionRecord] = [:]
     var sessionCount: UInt64 = 0
     var hosts: [HostID: HostRecord] = [:]
+    var safety: [HostID: HostSafety] = [:]
+    var restoration = RestorationState()
     var bindings = BindingTable()
     var launches = LaunchCounts()
     var series: [ApplicationID: Series] = [:]
@@ -106,6 +109,13 @@ struct FleetState: Sendable {
             sessions[id] = SessionRecord(id: id, application: application, label: label, number: sessionCount)
         case .sessionEnded(let id): sessions[id]?.ended = true
         case .hostGranted(let record): hosts[record.id] = record
+        case .host(let id, let event):
+            safety[id, default: HostSafety()].apply(event, of: hosts[id])
+            if safety[id] == HostSafety() { safety[id] = nil }
+        case .generationRaised(let generation): self.generation = generation
+        case .restoration(.started): restoration = RestorationState(isOn: true, awaited: Set(hosts.keys))
+        case .restoration(.heard(let host)): restoration.awaited.remove(host)
+        case .restoration(.ended): restoration.isOn = false
         case .bindings(let host, let sequence, let records, let whole):
             applyBindings(host, sequence, records, whole: whole)
         case .aggregated(let host, let sequence, let slot, let launches):
@@ -142,7 +152,7 @@ struct FleetState: Sendable {
         if whole { bindings.removeAll(of: host) }
         for record in records {
             let lease = book.lease(around: record.sni)
-            let block = lease.flatMap { $0.host == host ? $0.block.first.rawValue : nil }
+            let block = lease.flatMap { $0.host == host ? $0.block.key : nil }
             let earlier = whole ? known[record.sni.rawValue] : bindings.byHost[host]?[record.sni.rawValue]
             var counted = earlier.map { $0.record.interface == record.interface && $0.counted } ?? false
             if !whole, !counted, record.state == .bound {

@@ -37,6 +37,10 @@ extension CoordinatorMachine {
                 code: "unknown-application",
                 detail: "no application \(request.application); create it with outriderctl app create")
         }
+        guard mayLease(host) else {
+            let why = stop(of: host) ?? ("host-not-ready", "the host has not caught up with what it missed yet")
+            return .refused(code: why.code, detail: why.reason)
+        }
         guard !record.deleting else {
             return .refused(code: "deleting", detail: "application \(record.name) is being deleted")
         }

@@ -10,16 +10,28 @@ struct HostView: Hashable, Sendable {
     /// By first identifier.
     var leases: [UInt32: LeaseOrder] = [:]
     var remotes: [UInt32: RemoteBlock] = [:]
+    /// Endpoints that nothing may be sent to or taken from.
+    var dropped: Set<IPv4Address> = []
 }
 
 /// Whether a host takes part in handshakes.
 enum Reach: Hashable, Sendable {
     /// Its stream lives and holds a boot grant.
     case connected
+    /// Its stream lives, and the snapshot that repays its debts is not acknowledged yet: told everything, waited for
+    /// by nobody, leases nothing.
+    case repaying
+    /// A fenced host is back and gives up what it held.
+    case withdrawing
     /// No stream for the moment; handshakes wait for it.
     case away
     /// Silent for too long; handshakes go on without it, and a snapshot repays what it missed.
     case unreachable
+
+    /// Handshakes wait for its acknowledgement.
+    var takesPart: Bool { self == .connected || self == .away }
+    /// It has a stream that carries state.
+    var isStreaming: Bool { self == .connected || self == .repaying || self == .withdrawing }
 }
 
 /// What this process knows of a host beyond its record.
@@ -29,6 +41,22 @@ struct HostLive: Sendable {
     var contact: Instant
     /// Why the last hello was refused; nil after a grant.
     var refusal: String?
+    /// A second machine that said hello under this name and was refused. A further word of the first freezes both.
+    var rival: Claimant?
+    /// Who was refused last, for an operator who accepts it.
+    var candidate: Candidate?
+    /// Its journal was lost: it adopts what runs and binds nothing.
+    var isRecovering = false
+    /// When the last stream ended.
+    var streamEnded: Instant?
+    /// Revision of the snapshot that a withdrawing host has to acknowledge.
+    var withdrawnAt: UInt64?
+    /// What it holds and somebody else has in the book: left as it is.
+    var unadopted: [LeaseRecord] = []
+    /// Revision of the update that says the last of its debts; `.max` until it is sent.
+    var repaidAt: UInt64?
+    /// Revision of the first snapshot of this process, until it is acknowledged: the kernel may carry anything.
+    var blindUntil: UInt64?
     /// Nil after a recovery, until the first snapshot: it may carry anything.
     var sent: HostView?
     /// Revision of the last update on this stream.
@@ -77,6 +105,8 @@ struct Live: Sendable {
     var applicationsOf: [HostID: Set<ApplicationID>] = [:]
     /// Who still has to acknowledge what a block waits for, and the revision that says so.
     var waits: [UInt32: [HostID: UInt64]] = [:]
+    /// Who still has to acknowledge that it dropped the endpoint of a host that is being fenced.
+    var fences: [HostID: [HostID: UInt64]] = [:]
     var dirtyBlocks: Set<SNIBlock> = []
     var dirtyScopes: Set<ApplicationID> = []
     /// Hosts whose set of applications changed: their view is compared whole.

@@ -26,6 +26,10 @@ extension CoordinatorMachine {
         case .releaseReservation(let id, let reason): try releaseReservation(id, reason)
         case .reclaim(let target, let dryRun, let reason, let force):
             try reclaim(target, dryRun: dryRun, reason: reason, force: force)
+        case .thawHost(let host, let keep): try thaw(host, keep: keep)
+        case .fenceHost(let host, let proof, let reason): try fence(host, proof: proof, reason: reason)
+        case .replaceHost(let host, let reason): try replace(host, reason: reason)
+        case .endRestoration(let reason): try endRestoration(reason: reason)
         }
     }
 
@@ -49,6 +53,7 @@ extension CoordinatorMachine {
     ) throws(CoordinatorError) -> Reply {
         let record = try resolve(reference)
         guard !record.deleting else { throw .deleting(record.name) }
+        guard !state.restoration.isOn else { throw .restoring(awaited: state.restoration.awaited.sorted()) }
         guard confidence >= 0, confidence <= 1 else {
             throw .invalid(field: "confidence", why: "must be from 0 to 1")
         }
@@ -84,6 +89,7 @@ extension CoordinatorMachine {
 
     private mutating func releaseReservation(_ id: ReservationID, _ reason: String) throws(CoordinatorError) -> Reply {
         guard var reservation = state.book.reservation(id) else { throw .unknownReservation(id) }
+        guard !state.restoration.isOn else { throw .restoring(awaited: state.restoration.awaited.sorted()) }
         let released = reason.isEmpty ? "released" : reason
         end(id, reason: released)
         reservation.reason = released
@@ -105,6 +111,9 @@ extension CoordinatorMachine {
 
     mutating func expireReservation(_ id: ReservationID) {
         guard let reservation = state.book.reservation(id) else { return }
+        guard !state.restoration.isOn else {
+            return live.timers.arm(.reservation(id), at: now + reservation.lifetime)
+        }
         end(id, reason: reservation.predicted ? "predicted reservation expired" : "standard reservation expired")
     }
 }

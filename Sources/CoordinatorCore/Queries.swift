@@ -146,18 +146,38 @@ extension CoordinatorMachine {
 
     /// By id.
     public func hosts(at now: Instant) -> [HostInfo] {
-        state.hosts.values.sorted { $0.id < $1.id }.map { record in
-            let known = live.hosts[record.id]
-            let reported: HostState
-            switch known?.reach {
-            case .connected: reported = .connected
-            case .away, .unreachable, nil: reported = known?.refusal == nil ? .unreachable : .refused
-            }
-            return HostInfo(
-                id: record.id, vtep: record.vtep, state: reported, incarnation: record.incarnation, boot: record.boot,
-                leases: state.book.leaseCount(of: record.id), bound: state.bindings.boundByHost[record.id] ?? 0,
-                acknowledgedRevision: known?.acknowledged.revision ?? 0, version: record.version,
-                report: known?.report, silent: known.map { max(.zero, now - $0.contact) } ?? .zero)
+        state.hosts.values.sorted { $0.id < $1.id }.map { info($0, at: now) }
+    }
+
+    func info(_ host: HostID) throws(CoordinatorError) -> HostInfo {
+        guard let record = state.hosts[host] else { throw .unknownHost(host) }
+        return info(record, at: now)
+    }
+
+    private func info(_ record: HostRecord, at now: Instant) -> HostInfo {
+        let known = live.hosts[record.id]
+        let (reported, reason) = standing(of: record.id, known)
+        return HostInfo(
+            id: record.id, vtep: record.vtep, state: reported, incarnation: record.incarnation, boot: record.boot,
+            leases: state.book.leaseCount(of: record.id), bound: state.bindings.boundByHost[record.id] ?? 0,
+            acknowledgedRevision: known?.acknowledged.revision ?? 0, version: record.version, report: known?.report,
+            silent: known.map { max(.zero, now - $0.contact) } ?? .zero, reason: reason)
+    }
+
+    /// What matters most to an operator comes first.
+    private func standing(of id: HostID, _ known: HostLive?) -> (HostState, reason: String) {
+        if known?.reach == .withdrawing { return (.withdrawing, "gives up what it held when it was fenced") }
+        if let fence = state.safety[id]?.fence {
+            return (fence.isComplete ? .fenced : .fencing, "\(fence.proof.rawValue): \(fence.reason)")
+        }
+        if let stop = stop(of: id) { return (.frozen, stop.reason) }
+        switch known?.reach {
+        case .connected where known?.isRecovering ?? false: return (.recovering, "its journal was lost")
+        case .connected: return (.connected, "")
+        case .repaying: return (.repaying, "has not acknowledged what it missed")
+        case .away, .unreachable, .withdrawing, nil:
+            guard let refusal = known?.refusal else { return (.unreachable, "") }
+            return (.refused, refusal)
         }
     }
 
@@ -165,7 +185,7 @@ extension CoordinatorMachine {
         let holdings = state.book.holdings
         return StatusInfo(
             version: configuration.version, position: position, hosts: state.hosts.count,
-            hostsConnected: live.hosts.values.count { $0.reach == .connected }, applications: state.applications.count,
+            hostsConnected: live.hosts.values.count { $0.reach.isStreaming }, applications: state.applications.count,
             free: state.book.free, reserved: holdings.reserved,
             leasedIdle: max(0, holdings.leased - state.bindings.total), bound: state.bindings.total,
             reclaiming: holdings.reclaiming, quarantined: holdings.quarantined, launches: state.launches,

@@ -5,11 +5,15 @@ import SNISpace
 /// Reclamation: mark, drain, remove, quarantine, free. Nothing else frees a leased block.
 extension CoordinatorMachine {
     mutating func mark(_ block: SNIBlock, reason: String, force: Bool) {
+        if let host = state.book.lease(of: block)?.host, stop(of: host) != nil { return }
         try? book { (book) throws(BookError) in try book.mark(block, reason: reason, force: force) }
     }
 
     mutating func take(_ answer: DrainAnswer, from host: HostID) {
-        guard let lease = state.book.lease(of: answer.block), lease.host == host else { return }
+        // Either of two machines may have said it.
+        guard let lease = state.book.lease(of: answer.block), lease.host == host, stop(of: host) == nil else {
+            return
+        }
         do throws(BookError) {
             switch answer.outcome {
             case .drained: try book { (book) throws(BookError) in try book.drain(answer.block, epoch: answer.epoch) }
@@ -31,6 +35,10 @@ extension CoordinatorMachine {
 
     mutating func quarantineEnded(_ block: SNIBlock) {
         guard let lease = state.book.lease(of: block) else { return }
+        // A block is not free before the identifiers that moved out of it are, and nothing is while a book is restored.
+        guard !state.restoration.isOn, block.size == 1 || state.book.subleases(of: block).isEmpty else {
+            return live.timers.arm(.quarantine(block), at: now + configuration.quarantine)
+        }
         try? book { (book) throws(BookError) in try book.free(block) }
         if state.applications[lease.application]?.deleting ?? false { proceedWithDeletion(of: lease.application) }
     }
@@ -42,6 +50,9 @@ extension CoordinatorMachine {
     ) throws(CoordinatorError) -> Reply {
         guard !reason.isEmpty else { throw .invalid(field: "reason", why: "must say why, for the audit") }
         guard reason.count <= 256 else { throw .invalid(field: "reason", why: "must have at most 256 characters") }
+        guard dryRun || !state.restoration.isOn else {
+            throw .restoring(awaited: state.restoration.awaited.sorted())
+        }
         let (leases, reserved) = try targets(of: target)
         let items = leases.map { item(for: $0, force: force) } + reserved.map(\.item)
         guard !dryRun else { return .reclaim(items.sorted { $0.block < $1.block }) }
@@ -98,7 +109,9 @@ extension CoordinatorMachine {
         case .draining: refusal = "already draining"
         case .quarantined: refusal = "already in quarantine"
         case .leased, .staged:
-            if live.hosts[lease.host]?.reach != .connected {
+            if let stop = stop(of: lease.host) {
+                refusal = "host \(lease.host) is \(stop.code)"
+            } else if live.hosts[lease.host]?.reach != .connected {
                 refusal = "host \(lease.host) is not connected"
             } else if !users.isEmpty, !force {
                 refusal = "in use"

@@ -20,7 +20,15 @@ public struct CoordinatorSnapshot: Hashable, Sendable, Codable {
     var histories: [History]
     var shares: [Share]
     var slot: Int
+    /// Absent from images of older versions.
+    var generation: UInt64?
+    var safety: [Safety]?
+    var restoration: RestorationState?
 
+    struct Safety: Hashable, Sendable, Codable {
+        var host: HostID
+        var safety: HostSafety
+    }
     struct HostBindings: Hashable, Sendable, Codable {
         var host: HostID
         var entries: [BindingTable.Entry]
@@ -72,7 +80,9 @@ extension FleetState {
                     return .init(application: application, host: host, launches: Int(value))
                 }
             },
-            slot: slot)
+            slot: slot, generation: generation,
+            safety: safety.sorted { $0.key < $1.key }.map { .init(host: $0.key, safety: $0.value) },
+            restoration: restoration)
     }
 
     mutating func restore(_ snapshot: CoordinatorSnapshot) {
@@ -93,6 +103,9 @@ extension FleetState {
                 bindings.set(entry.record, on: holder.host, block: entry.block, counted: entry.counted)
             }
         }
+        generation = snapshot.generation ?? 1
+        restoration = snapshot.restoration ?? RestorationState()
+        for entry in snapshot.safety ?? [] { safety[entry.host] = entry.safety }
         launches = snapshot.launches
         slot = snapshot.slot
         for history in snapshot.histories {

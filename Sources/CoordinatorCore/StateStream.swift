@@ -61,20 +61,27 @@ extension CoordinatorMachine {
 
     func view(of host: HostID) -> HostView {
         var view = HostView()
+        for (other, safety) in state.safety where other != host {
+            if let fence = safety.fence { view.dropped.insert(fence.vtep) }
+        }
         for application in watched(by: host) {
             view.scopes[application] = scope(of: application)
-            for lease in state.book.leases(of: application) where lease.isActive {
+            for lease in leases(of: application) where lease.isActive {
                 put(lease, in: &view, of: host)
             }
+        }
+        for record in live.hosts[host]?.unadopted ?? [] {
+            view.leases[record.block.key] = LeaseOrder(
+                block: record.block, application: record.application, epoch: record.epoch)
         }
         return view
     }
 
     private func put(_ lease: BlockLease, in view: inout HostView, of host: HostID) {
         if lease.host == host {
-            view.leases[lease.block.first.rawValue] = order(lease)
+            view.leases[lease.block.key] = order(lease)
         } else {
-            view.remotes[lease.block.first.rawValue] = remote(lease)
+            view.remotes[lease.block.key] = remote(lease)
         }
     }
 
@@ -100,7 +107,7 @@ extension CoordinatorMachine {
                 touched[host, default: ([], [])].blocks.append(block)
             }
         }
-        for host in Set(touched.keys).union(whole).sorted() where live.hosts[host]?.reach == .connected {
+        for host in Set(touched.keys).union(whole).sorted() where live.hosts[host]?.reach.isStreaming ?? false {
             if snapshots.contains(host) {
                 sendSnapshot(to: host)
             } else if whole.contains(host) {
@@ -120,20 +127,27 @@ extension CoordinatorMachine {
                 tell(host, from: before, to: after)
             }
         }
+        dateDebts()
     }
 
     private func renew(_ block: SNIBlock, in view: inout HostView, of host: HostID) {
-        view.leases[block.first.rawValue] = nil
-        view.remotes[block.first.rawValue] = nil
+        view.leases[block.key] = nil
+        view.remotes[block.key] = nil
         if let lease = state.book.lease(of: block), lease.isActive { put(lease, in: &view, of: host) }
     }
 
     private mutating func sendSnapshot(to host: HostID) {
         let view = view(of: host)
+        let isFirst = live.hosts[host]?.sent == nil
         live.hosts[host]?.sent = view
         let operations = Self.difference(from: HostView(), to: view, removalEpoch: { _ in Epoch(0) })
-        send(StateUpdate(isSnapshot: true, baseRevision: 0, operations: operations), to: host)
+        let withdraws = live.hosts[host]?.reach == .withdrawing
+        send(
+            StateUpdate(isSnapshot: true, baseRevision: 0, operations: operations, withdraw: withdraws), to: host)
         guard let revision = live.hosts[host]?.sentRevision else { return }
+        if withdraws { live.hosts[host]?.withdrawnAt = revision }
+        for fenced in live.fences.keys where fenced != host { live.fences[fenced]?[host] = revision }
+        if isFirst || live.hosts[host]?.blindUntil != nil { live.hosts[host]?.blindUntil = revision }
         // The snapshot says all that the host has missed.
         let missed = (live.hosts[host]?.unacknowledged ?? []).map(\.block)
         let owed = Set(missed).union(live.waits.filter { $0.value[host] != nil }.keys)
@@ -173,17 +187,20 @@ extension CoordinatorMachine {
             switch operation {
             case .setRemote(let remote):
                 block = remote.block
-                live.hosts[host]?.removing[block.first.rawValue] = nil
+                live.hosts[host]?.removing[block.key] = nil
                 if let lease = state.book.lease(of: block), lease.awaitsStaging {
-                    live.waits[block.first.rawValue, default: [:]][host] = revision
+                    live.waits[block.key, default: [:]][host] = revision
                 }
             case .removeRemote(let removed, _), .removeLease(let removed, _):
                 block = removed
-                live.hosts[host]?.removing[block.first.rawValue] = revision
-                if live.waits[block.first.rawValue]?[host] != nil { live.waits[block.first.rawValue]?[host] = revision }
-            case .setScope, .removeScope, .setLease: continue
+                live.hosts[host]?.removing[block.key] = revision
+                if live.waits[block.key]?[host] != nil { live.waits[block.key]?[host] = revision }
+            case .dropEndpoint:
+                for (fenced, owed) in live.fences where owed[host] != nil { live.fences[fenced]?[host] = revision }
+                continue
+            case .setScope, .removeScope, .setLease, .admitEndpoint, .setDeparture, .removeDeparture: continue
             }
-            live.hosts[host]?.unacknowledged.append(.init(revision: revision, block: block.first.rawValue))
+            live.hosts[host]?.unacknowledged.append(.init(revision: revision, block: block.key))
         }
     }
 
@@ -191,7 +208,8 @@ extension CoordinatorMachine {
     static func difference(
         from old: HostView, to new: HostView, removalEpoch: (SNIBlock) -> Epoch
     ) -> [StateOperation] {
-        var operations: [StateOperation] = []
+        // Before anything that could lead there, and after nothing does.
+        var operations: [StateOperation] = new.dropped.subtracting(old.dropped).sorted().map { .dropEndpoint($0) }
         for (id, scope) in new.scopes.sorted(by: { $0.key < $1.key }) where old.scopes[id] != scope {
             operations.append(.setScope(scope))
         }
@@ -208,6 +226,7 @@ extension CoordinatorMachine {
             operations.append(.removeRemote(remote.block, removalEpoch(remote.block)))
         }
         for id in old.scopes.keys.sorted() where new.scopes[id] == nil { operations.append(.removeScope(id)) }
+        operations += old.dropped.subtracting(new.dropped).sorted().map { .admitEndpoint($0) }
         return operations
     }
 }
@@ -218,8 +237,8 @@ extension HostView {
         var part = HostView()
         for application in changes.scopes { part.scopes[application] = scopes[application] }
         for block in changes.blocks {
-            part.leases[block.first.rawValue] = leases[block.first.rawValue]
-            part.remotes[block.first.rawValue] = remotes[block.first.rawValue]
+            part.leases[block.key] = leases[block.key]
+            part.remotes[block.key] = remotes[block.key]
         }
         return part
     }

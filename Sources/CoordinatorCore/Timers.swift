@@ -9,6 +9,8 @@ enum TimerKey: Hashable, Sendable {
     case drain(SNIBlock)
     case quarantine(SNIBlock)
     case silence(HostID)
+    /// A fenced host has been silent for so long that it binds nothing.
+    case fence(HostID)
     case decision
     /// The oldest unfolded aggregate interval.
     case fold

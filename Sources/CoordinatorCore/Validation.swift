@@ -82,6 +82,7 @@ extension CoordinatorError {
         case .invalid: "invalid"
         case .refused: "refused"
         case .deleting: "deleting"
+        case .restoring: "restoring"
         case .notReady: "not-ready"
         }
     }
@@ -109,6 +110,10 @@ extension CoordinatorError: CustomStringConvertible {
             "in use by \(users.prefix(8).map(\.description).joined(separator: ", "))"
                 + (users.count > 8 ? " and \(users.count - 8) more" : "") + "; stop these VMs first"
         case .deleting(let name): "application '\(name)' is being deleted"
+        case .restoring(let awaited):
+            "the store was restored from a backup and waits for what hosts hold ("
+                + awaited.prefix(8).map(\.description).joined(separator: ", ")
+                + "); bring them back, or go on without them with outriderctl restore end"
         case .notReady: "the coordinator is still recovering; try again"
         }
     }

@@ -14,6 +14,21 @@ public enum DataplaneChange: Hashable, Sendable {
     /// A VM's port: host routes, neighbors, anti-spoof, ingress.
     case setPort(Port)
     case removePort(SessionNetworkID)
+    /// An identifier that moved to another host: what still arrives for it under its block's VNI is let in and follows
+    /// the more specific route to its new host.
+    case setForwarding(Forwarding)
+    case removeForwarding(SessionNetworkID)
+}
+
+/// An identifier of a local block whose VM runs at another host now.
+public struct Forwarding: Hashable, Sendable {
+    public var sni: SessionNetworkID
+    /// Block that stale senders still send to.
+    public var block: SNIBlock
+    public init(sni: SessionNetworkID, block: SNIBlock) {
+        self.sni = sni
+        self.block = block
+    }
 }
 
 /// A block leased to this host.
@@ -31,10 +46,13 @@ public struct RemoteRoute: Hashable, Sendable {
     public var block: SNIBlock
     public var application: ApplicationID
     public var vtep: IPv4Address
-    public init(block: SNIBlock, application: ApplicationID, vtep: IPv4Address) {
+    /// Nexthop, neighbor and admitted sender stand ready, and no route leads there: the flip only adds the routes.
+    public var standby: Bool
+    public init(block: SNIBlock, application: ApplicationID, vtep: IPv4Address, standby: Bool = false) {
         self.block = block
         self.application = application
         self.vtep = vtep
+        self.standby = standby
     }
 }
 
@@ -59,9 +77,14 @@ public struct Port: Hashable, Sendable {
     public var interface: VMInterface
     /// Address of the VM's interface.
     public var mac: MACAddress
+    /// The VM is on its way here: the port is made, its neighbors stand, and neither host routes lead to it nor does
+    /// anything come in for it. The guest's first frame on it is to be reported.
+    public var standby: Bool
     public init(
-        sni: SessionNetworkID, block: SNIBlock, application: ApplicationID, interface: VMInterface, mac: MACAddress
+        sni: SessionNetworkID, block: SNIBlock, application: ApplicationID, interface: VMInterface, mac: MACAddress,
+        standby: Bool = false
     ) {
+        self.standby = standby
         self.sni = sni
         self.block = block
         self.application = application

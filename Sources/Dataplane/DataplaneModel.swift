@@ -11,7 +11,10 @@ public import NetworkTypes
 /// | local block | its VNI in the filter |
 /// | remote block | nexthop object, a route of each family; neighbor and admitted sender per tunnel endpoint |
 /// | scope | pairs of ranges within the application, and with each application when both allow each other |
+/// | remote block on standby | all of it but the routes |
 /// | port | gateway address, host routes, neighbors, anti-spoof elements, ingress elements |
+/// | port on standby | gateway address, neighbors |
+/// | forwarding | ingress elements under the block's VNI |
 public struct DataplaneModel: Sendable {
     public let configuration: DataplaneConfiguration
 
@@ -19,6 +22,7 @@ public struct DataplaneModel: Sendable {
     private enum Contributor: Hashable, Sendable {
         case always
         case port(SessionNetworkID)
+        case forwarding(SessionNetworkID)
         case local(SNIBlock)
         case remote(SNIBlock)
         case tunnelEndpoint(IPv4Address)
@@ -28,16 +32,18 @@ public struct DataplaneModel: Sendable {
             switch self {
             case .always: 0
             case .port: 1
-            case .local: 2
-            case .remote: 3
-            case .tunnelEndpoint: 4
-            case .scope: 5
+            case .forwarding: 2
+            case .local: 3
+            case .remote: 4
+            case .tunnelEndpoint: 5
+            case .scope: 6
             }
         }
     }
 
     private var wanted: [KernelKey: [(contributor: Contributor, object: KernelObject)]] = [:]
     private var ports: [SessionNetworkID: Port] = [:]
+    private var forwardings: [SessionNetworkID: Forwarding] = [:]
     private var localBlocks: [SNIBlock: LocalBlock] = [:]
     private var remoteBlocks: [SNIBlock: RemoteRoute] = [:]
     private var blocksOfEndpoint: [IPv4Address: Int] = [:]
@@ -89,6 +95,15 @@ public struct DataplaneModel: Sendable {
         case .removePort(let sni):
             guard let port = ports.removeValue(forKey: sni) else { return [] }
             unwant(builder.port(port).map(\.key), for: .port(sni), touched: &touched)
+        case .setForwarding(let forwarding):
+            try check(forwarding.block)
+            guard forwarding.block.contains(forwarding.sni) else {
+                throw .portOutsideBlock(forwarding.sni, forwarding.block)
+            }
+            removeForwarding(of: forwarding.sni, touched: &touched)
+            forwardings[forwarding.sni] = forwarding
+            want(builder.forwarding(forwarding), for: .forwarding(forwarding.sni), touched: &touched)
+        case .removeForwarding(let sni): removeForwarding(of: sni, touched: &touched)
         }
         return touched
     }
@@ -121,6 +136,9 @@ extension DataplaneModel {
 extension DataplaneModel {
     private mutating func setRemote(_ route: RemoteRoute, touched: inout Set<KernelKey>) {
         let former = remoteBlocks.updateValue(route, forKey: route.block)
+        if let former, !former.standby, route.standby {
+            unwant(builder.remote(former).map(\.key), for: .remote(route.block), touched: &touched)
+        }
         if former?.vtep != route.vtep {
             blocksOfEndpoint[route.vtep, default: 0] += 1
             if let former { releaseEndpoint(former.vtep, touched: &touched) }
@@ -151,6 +169,11 @@ extension DataplaneModel {
                 builder.port(former).map(\.key).filter { !kept.contains($0) }, for: .port(port.sni), touched: &touched)
         }
         want(objects, for: .port(port.sni), touched: &touched)
+    }
+
+    private mutating func removeForwarding(of sni: SessionNetworkID, touched: inout Set<KernelKey>) {
+        guard let former = forwardings.removeValue(forKey: sni) else { return }
+        unwant(builder.forwarding(former).map(\.key), for: .forwarding(sni), touched: &touched)
     }
 
     private mutating func replaceScope(

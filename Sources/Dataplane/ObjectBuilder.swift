@@ -32,6 +32,7 @@ struct ObjectBuilder {
         let nexthop = Nexthop(
             id: id, vni: route.block.vni, vtep: route.vtep, gateway: DataplaneConfiguration.gateway(of: route.vtep),
             device: configuration.device)
+        guard !route.standby else { return [.nexthop(nexthop)] }
         return [
             .nexthop(nexthop),
             .route(
@@ -47,18 +48,21 @@ struct ObjectBuilder {
         let address6 = plan.ipv6(of: port.sni)
         let linkLocal = Self.linkLocal(of: port.mac)
         let vni = port.block.vni
-        return [
+        let neighbors: [KernelObject] = [
             .address(device: device, prefix: .v6(DataplaneConfiguration.gateway6, length: 64)),
+            // All three that a guest may speak from are permanent, so no guest ever creates a neighbor entry.
+            .neighbor(device: device, address: .v4(address4), mac: port.mac),
+            .neighbor(device: device, address: .v6(address6), mac: port.mac),
+            .neighbor(device: device, address: .v6(linkLocal), mac: port.mac),
+        ]
+        guard !port.standby else { return neighbors }
+        return neighbors + [
             .route(
                 .v4(address4, length: 32), metric: DataplaneConfiguration.defaultMetric4,
                 .device(device, source: DataplaneConfiguration.gateway4)),
             .route(
                 .v6(address6, length: 128), metric: DataplaneConfiguration.defaultMetric6,
                 .device(device, source: nil)),
-            // All three that a guest may speak from are permanent, so no guest ever creates a neighbor entry.
-            .neighbor(device: device, address: .v4(address4), mac: port.mac),
-            .neighbor(device: device, address: .v6(address6), mac: port.mac),
-            .neighbor(device: device, address: .v6(linkLocal), mac: port.mac),
             .element(.source4(device: device, address4)),
             .element(.source6(device: device, plan.ipv6Interval(of: port.sni).lowerBound)),
             .element(.arpSender(device: device, address4)),
@@ -66,6 +70,15 @@ struct ObjectBuilder {
             .element(.solicitor6(device: device, linkLocal)),
             .element(.ingress4(vni: vni, address4)),
             .element(.ingress6(vni: vni, address6)),
+        ]
+    }
+
+    /// Lets in what stale senders still send to an identifier that moved; its more specific route does the rest.
+    func forwarding(_ forwarding: Forwarding) -> [KernelObject] {
+        let vni = forwarding.block.vni
+        return [
+            .element(.ingress4(vni: vni, plan.ipv4(of: forwarding.sni))),
+            .element(.ingress6(vni: vni, plan.ipv6(of: forwarding.sni))),
         ]
     }
 

@@ -18,6 +18,8 @@ public enum AgentMessage: Hashable, Sendable {
     case aggregates(Aggregates)
     /// What the reconciler saw.
     case hostReport(HostReport)
+    /// A VM that migrates here has sent its first frame; repeated until its lease is no longer incoming.
+    case arrived(SessionNetworkID, Epoch)
 }
 
 /// Who speaks: stands in every message, so that none is ever taken for another host's.
@@ -191,15 +193,39 @@ public struct HostReport: Hashable, Sendable {
     public var kernelWrites: UInt64
     /// Objects desired and not yet in the kernel, with the reason.
     public var pending: [String]
+    /// What of blocks and ports the kernel carries; nil when it was not read.
+    public var kernel: KernelInventory?
     public init(
         routes: Int = 0, nexthops: Int = 0, nftElements: Int = 0, foreign: [String] = [], kernelWrites: UInt64 = 0,
-        pending: [String] = []
+        pending: [String] = [], kernel: KernelInventory? = nil
     ) {
+        self.kernel = kernel
         self.routes = routes
         self.nexthops = nexthops
         self.nftElements = nftElements
         self.foreign = foreign
         self.kernelWrites = kernelWrites
         self.pending = pending
+    }
+}
+
+/// Blocks and ports in the kernel of a host, as dumped: what `check` compares with the book.
+public struct KernelInventory: Hashable, Sendable {
+    /// Position that the kernel had reached when it was read; filled in by the agent's machine.
+    public var position: Position
+    /// Identifiers of the VNIs in the filter, ascending: the first of each local block.
+    public var localVNIs: [SessionNetworkID]
+    /// Blocks with a nexthop object, ascending.
+    public var remoteBlocks: [SNIBlock]
+    /// Identifiers with a port, ascending.
+    public var ports: [SessionNetworkID]
+    public init(
+        position: Position = .zero, localVNIs: [SessionNetworkID] = [], remoteBlocks: [SNIBlock] = [],
+        ports: [SessionNetworkID] = []
+    ) {
+        self.position = position
+        self.localVNIs = localVNIs
+        self.remoteBlocks = remoteBlocks
+        self.ports = ports
     }
 }

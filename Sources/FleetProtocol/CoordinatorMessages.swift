@@ -6,6 +6,9 @@ public enum CoordinatorMessage: Hashable, Sendable {
     case bootGrant(BootGrant)
     /// Answer to `hello`: no, with a stable code and the way out in words.
     case bootRefusal(code: String, reason: String)
+    /// Answer to `hello`, or at any time after it: the stream stands, its reports and acknowledgements count, and what
+    /// runs goes on, but nothing new is bound until the next grant. Carries the settings that a grant would.
+    case bindingStop(BootGrant, code: String, reason: String)
     /// Snapshot or delta of the host's state.
     case stateUpdate(StateUpdate)
     /// Answer to a lease request; the lease itself travels in a state update before it.
@@ -47,10 +50,13 @@ public struct StateUpdate: Hashable, Sendable {
     /// Revision of the update before this one on this stream; 0 for a snapshot.
     public var baseRevision: UInt64
     public var operations: [StateOperation]
-    public init(isSnapshot: Bool, baseRevision: UInt64, operations: [StateOperation]) {
+    /// What the update takes away is withdrawn: VMs that use it lose their ports, and only then is it acknowledged.
+    public var withdraw: Bool
+    public init(isSnapshot: Bool, baseRevision: UInt64, operations: [StateOperation], withdraw: Bool = false) {
         self.isSnapshot = isSnapshot
         self.baseRevision = baseRevision
         self.operations = operations
+        self.withdraw = withdraw
     }
 }
 
@@ -62,6 +68,42 @@ public enum StateOperation: Hashable, Sendable {
     case removeLease(SNIBlock, Epoch)
     case setRemote(RemoteBlock)
     case removeRemote(SNIBlock, Epoch)
+    /// A tunnel endpoint is cut off: no packet to it, none from it, whatever remote blocks name it.
+    case dropEndpoint(IPv4Address)
+    /// The endpoint is one like any other again.
+    case admitEndpoint(IPv4Address)
+    /// An identifier of the receiver's leases moves to another host.
+    case setDeparture(Departure)
+    /// The identifier is the receiver's again.
+    case removeDeparture(SessionNetworkID, Epoch)
+}
+
+/// An identifier whose VM migrates away from the receiving host: the sub-lease of the destination, seen by the source.
+public struct Departure: Hashable, Sendable, Codable {
+    /// How far the migration is.
+    public enum Phase: String, Hashable, Sendable, Codable, CaseIterable {
+        /// The VM runs here still; the identifier is not handed out again.
+        case preparing
+        /// The VM runs at the destination: close the port, forward what still arrives.
+        case flipped
+        /// Every reachable peer sends to the destination: stop forwarding.
+        case dropped
+    }
+    public var sni: SessionNetworkID
+    public var interface: VMInterface
+    /// Of the sub-lease.
+    public var epoch: Epoch
+    public var destination: HostID
+    public var phase: Phase
+    public init(
+        sni: SessionNetworkID, interface: VMInterface, epoch: Epoch, destination: HostID, phase: Phase = .preparing
+    ) {
+        self.sni = sni
+        self.interface = interface
+        self.epoch = epoch
+        self.destination = destination
+        self.phase = phase
+    }
 }
 
 /// An application that a host must know: its ranges are the pairs of the filter.
@@ -99,9 +141,12 @@ public struct LeaseOrder: Hashable, Sendable, Codable {
     public var force: Bool
     /// Came from the application's reserved range (true) or had to be found fresh (false).
     public var fromReserved: Bool
+    /// A sub-lease of one identifier for a VM that migrates here: nobody else may bind it, and nothing passes before
+    /// the guest's first frame. Nil once the migration is done.
+    public var incoming: VMInterface?
     public init(
         block: SNIBlock, application: ApplicationID, epoch: Epoch, staged: Bool = false, marked: Bool = false,
-        force: Bool = false, fromReserved: Bool = true
+        force: Bool = false, fromReserved: Bool = true, incoming: VMInterface? = nil
     ) {
         self.block = block
         self.application = application
@@ -110,6 +155,7 @@ public struct LeaseOrder: Hashable, Sendable, Codable {
         self.marked = marked
         self.force = force
         self.fromReserved = fromReserved
+        self.incoming = incoming
     }
 }
 
@@ -120,7 +166,13 @@ public struct RemoteBlock: Hashable, Sendable, Codable {
     public var epoch: Epoch
     public var host: HostID
     public var vtep: IPv4Address
-    public init(block: SNIBlock, application: ApplicationID, epoch: Epoch, host: HostID, vtep: IPv4Address) {
+    /// Everything stands ready and no route leads there yet: the destination of a migration before its flip.
+    public var standby: Bool
+    public init(
+        block: SNIBlock, application: ApplicationID, epoch: Epoch, host: HostID, vtep: IPv4Address,
+        standby: Bool = false
+    ) {
+        self.standby = standby
         self.block = block
         self.application = application
         self.epoch = epoch

@@ -35,8 +35,22 @@ import Testing
         let remote = RemoteBlock(
             block: Rig.block(8, 1), application: Rig.appB, epoch: Epoch(1), host: HostID("h2").unsafelyKnown,
             vtep: IPv4Address(.max))
+        var incoming = LeaseOrder(
+            block: Rig.block(0x2001, 1), application: Rig.appA, epoch: Epoch(5), incoming: Rig.vm(7))
+        incoming.staged = true
+        var standby = remote
+        standby.block = Rig.block(9, 1)
+        standby.standby = true
+        let departure = Departure(
+            sni: SessionNetworkID(unchecked: 0x1001), interface: Rig.vm(3), epoch: Epoch(6),
+            destination: HostID("h2").unsafelyKnown, phase: .flipped)
         checkpoint.scopes = [scope]
-        checkpoint.remotes = [remote]
+        checkpoint.remotes = [remote, standby]
+        checkpoint.leases.append(incoming)
+        checkpoint.holds = [IdentifierHold(sni: bound.binding.sni, hold: .seconds(3600))]
+        checkpoint.dropped = [IPv4Address(0), IPv4Address(.max)]
+        checkpoint.departures = [departure]
+        checkpoint.arrived = [SessionNetworkID(unchecked: 0x2001)]
         return [
             .grant(Rig.position(3), Rig.grant(), contact: Instant(nanoseconds: .min)),
             .refused(code: "duplicate", reason: ""), .contact(Rig.identity.boot, Instant(nanoseconds: .max)),
@@ -49,7 +63,18 @@ import Testing
                         .removeLease(order.block, Epoch(1)), .setRemote(remote), .removeRemote(remote.block, Epoch(2)),
                     ])), .bound(bound), .bound(tap), .unbound(bound.binding.sni), .ended(bound.binding.sni),
             .plugged(bound.binding.sni), .drained(order.block, Epoch(4)), .reported(journalSequence: .max),
-            .recovering(true), .checkpoint(checkpoint),
+            .recovering(true), .checkpoint(checkpoint), .checkpoint(Checkpoint()),
+            .stopped(
+                Rig.position(3), Rig.grant(), contact: Instant(nanoseconds: 5), code: "frozen", reason: "cloned"),
+            .held(bound.binding.sni, .seconds(3600)), .arrived(bound.binding.sni),
+            .update(
+                Rig.position(10),
+                StateUpdate(
+                    isSnapshot: true, baseRevision: 0,
+                    operations: [
+                        .dropEndpoint(IPv4Address(7)), .admitEndpoint(IPv4Address(8)), .setDeparture(departure),
+                        .removeDeparture(departure.sni, Epoch(7)), .setLease(incoming), .setRemote(standby),
+                    ], withdraw: true)),
         ]
     }()
 
@@ -68,6 +93,16 @@ import Testing
     @Test func goldenBytes() throws {
         #expect(
             JournalRecord.drained(Rig.block(0x1000, 16), Epoch(300)).encoded() == [1, 9, 0x80, 0x20, 4, 0xAC, 0x02])
+        #expect(
+            JournalRecord.held(SessionNetworkID(unchecked: 0x1000), .nanoseconds(64)).encoded()
+                == [1, 16, 0x80, 0x20, 0x80, 0x01])
+        // A checkpoint of an agent that knew no holds: the same fields, and nothing behind them.
+        var old = Checkpoint()
+        old.position = Position(generation: 1, term: 1, revision: 5)
+        old.reported = 3
+        var bytes = JournalRecord.checkpoint(old).encoded()
+        bytes[1] = 12
+        #expect(try JournalRecord(decoding: bytes.dropLast(6)) == .checkpoint(old))
         #expect(throws: JournalRecordError.unknownVersion(2)) { try JournalRecord(decoding: [2, 9]) }
         #expect(throws: JournalRecordError.unknownKind(99)) { try JournalRecord(decoding: [1, 99]) }
     }

@@ -26,6 +26,9 @@ struct Rig {
     var openPorts: Set<SessionNetworkID> = []
     var localBlocks: Set<SNIBlock> = []
     var remoteBlocks: Set<SNIBlock> = []
+    var standbyPorts: Set<SessionNetworkID> = []
+    var standbyRoutes: Set<SNIBlock> = []
+    var forwarded: [SessionNetworkID: SNIBlock] = [:]
     var appliedUpdates: Position = .zero
     var sent: [AgentMessage] = []
     var replies: [RequestID: Result<AgentReply, AgentError>] = [:]
@@ -71,6 +74,9 @@ struct Rig {
         // The desired state is the process's; the rig starts it over to see that recovery says it whole.
         unapplied = []
         openPorts = []
+        standbyPorts = []
+        standbyRoutes = []
+        forwarded = [:]
         localBlocks = []
         remoteBlocks = []
         if journalLost { disk = [] }
@@ -146,8 +152,12 @@ struct Rig {
             for (block, epoch) in drainedOnDisk where block.contains(sni) {
                 require(bound.binding.epoch > epoch, "bound \(sni) at \(bound.binding.epoch), drained at \(epoch)")
             }
-            if let freed = freedAt[sni] { require(now - freed >= .seconds(60), "\(sni) bound before its cooldown") }
-            require(binding(on: disk, of: sni) == nil, "\(sni) bound twice")
+            if let freed = freedAt[sni], !isHeld(sni) {
+                require(now - freed >= .seconds(60), "\(sni) bound before its cooldown")
+            }
+            let before = replayed(disk).bindings.first { $0.binding.sni == sni }
+            let isResumed = before?.binding.state == .held && before?.binding.interface == bound.binding.interface
+            require(before == nil || isResumed, "\(sni) bound twice")
         }
         if case .drained(let block, let epoch) = record { drainedOnDisk[block] = epoch }
         disk.append(JournalEntry(sequence: sequence, record: record))
@@ -196,16 +206,34 @@ struct Rig {
         case .setPort(let port):
             require(ports[port.sni] != nil, "port \(port.sni) opened before it is there")
             require(localBlocks.contains(port.block), "port \(port.sni) opened before its block")
-            openPorts.insert(port.sni)
-        case .removePort(let sni): openPorts.remove(sni)
+            if port.standby {
+                require(!openPorts.contains(port.sni), "port \(port.sni) closed while its VM speaks")
+                standbyPorts.insert(port.sni)
+            } else {
+                openPorts.insert(port.sni)
+                standbyPorts.remove(port.sni)
+            }
+        case .removePort(let sni):
+            openPorts.remove(sni)
+            standbyPorts.remove(sni)
         case .setLocalBlock(let block): localBlocks.insert(block.block)
         case .removeLocalBlock(let block):
             require(!openPorts.contains { block.contains($0) }, "block \(block) taken from under a port")
             localBlocks.remove(block)
-        case .setRemoteBlock(let remote): remoteBlocks.insert(remote.block)
-        case .removeRemoteBlock(let block): remoteBlocks.remove(block)
+        case .setRemoteBlock(let remote):
+            remoteBlocks.insert(remote.block)
+            if remote.standby { standbyRoutes.insert(remote.block) } else { standbyRoutes.remove(remote.block) }
+        case .removeRemoteBlock(let block):
+            remoteBlocks.remove(block)
+            standbyRoutes.remove(block)
+        case .setForwarding(let forwarding): forwarded[forwarding.sni] = forwarding.block
+        case .removeForwarding(let sni): forwarded[sni] = nil
         case .setScope, .removeScope: break
         }
+    }
+
+    private func isHeld(_ sni: SessionNetworkID) -> Bool {
+        replayed(disk).bindings.first { $0.binding.sni == sni }?.binding.state == .held
     }
 
     var lastSequence: UInt64 { disk.last?.sequence ?? 0 }
@@ -238,7 +266,13 @@ struct Rig {
             switch entry.record {
             case .checkpoint(let whole): state = whole
             case .update(let position, _): state.position = position
-            case .bound(let bound): state.bindings.append(bound)
+            case .bound(let bound):
+                state.bindings.removeAll { $0.binding.sni == bound.binding.sni && $0.binding.state == .held }
+                state.bindings.append(bound)
+            case .held(let sni, _):
+                for index in state.bindings.indices where state.bindings[index].binding.sni == sni {
+                    state.bindings[index].binding.state = .held
+                }
             case .unbound(let sni):
                 for index in state.bindings.indices where state.bindings[index].binding.sni == sni {
                     state.bindings[index].binding.state = .cooling

@@ -90,14 +90,14 @@ extension Rig {
         return replies[id]
     }
 
-    mutating func submitDetach(_ interface: VMInterface) -> RequestID {
+    mutating func submitDetach(_ interface: VMInterface, hold: Duration? = nil) -> RequestID {
         let id = request()
-        feed(.detach(id, interface))
+        feed(.detach(id, interface, hold: hold))
         return id
     }
 
-    mutating func detach(_ interface: VMInterface) -> Result<AgentReply, AgentError>? {
-        let id = submitDetach(interface)
+    mutating func detach(_ interface: VMInterface, hold: Duration? = nil) -> Result<AgentReply, AgentError>? {
+        let id = submitDetach(interface, hold: hold)
         settle()
         return replies[id]
     }

@@ -24,6 +24,12 @@ struct FakeAgent {
     var aggregate: UInt64 = 0
     var acknowledgedAggregate: UInt64 = 0
     var recovering = false
+    /// Code of the last order to bind nothing; nil after a grant.
+    var stopped: String?
+    /// The last snapshot asked for what it takes away to be withdrawn.
+    var withdraws = false
+    var dropped: Set<IPv4Address> = []
+    var departures: [SessionNetworkID: Departure] = [:]
     /// What went wrong with the updates; must stay empty.
     var complaints: [String] = []
 
@@ -59,7 +65,13 @@ struct FakeAgent {
     mutating func receive(_ message: CoordinatorMessage, at position: Position) {
         if position < self.position { complaints.append("\(position) is below \(self.position)") }
         switch message {
-        case .bootGrant(let grant): isGranted = grant.identity == identity
+        case .bootGrant(let grant):
+            isGranted = grant.identity == identity
+            stopped = nil
+        case .bindingStop(let grant, let code, _):
+            if grant.identity != identity { complaints.append("stop for \(grant.identity)") }
+            isGranted = false
+            stopped = code
         case .bootRefusal(let code, _): refusal = code
         case .stateUpdate(let update): take(update, at: position)
         case .leaseAnswer(let answer):
@@ -78,6 +90,10 @@ struct FakeAgent {
             scopes = [:]
             leases = [:]
             remotes = [:]
+            dropped = []
+            departures = [:]
+            withdraws = update.withdraw
+            if update.withdraw { bindings = [:] }
         } else if update.baseRevision != revision {
             complaints.append("update on \(update.baseRevision), held \(String(describing: revision))")
         }
@@ -104,6 +120,12 @@ struct FakeAgent {
         case .removeRemote(let block, let epoch):
             guard let old = remotes.removeValue(forKey: block) else { return complaints.append("no remote \(block)") }
             if epoch < old.epoch { complaints.append("removal of remote \(block) is stale") }
+        case .dropEndpoint(let vtep): dropped.insert(vtep)
+        case .admitEndpoint(let vtep):
+            if dropped.remove(vtep) == nil { complaints.append("\(vtep) was not dropped") }
+        case .setDeparture(let departure): departures[departure.sni] = departure
+        case .removeDeparture(let sni, _):
+            if departures.removeValue(forKey: sni) == nil { complaints.append("\(sni) was not departing") }
         }
     }
 }
@@ -248,7 +270,7 @@ final class Fleet {
     }
 
     /// The coordinator dies; another one starts from what was stored.
-    func restart(fromSnapshot: Bool = false) throws {
+    func restart(fromSnapshot: Bool = false, restoredFromBackup: Bool = false) throws {
         let before = machine
         if fromSnapshot {
             machine = try CoordinatorMachine(
@@ -258,8 +280,23 @@ final class Fleet {
             for event in log { machine.replay(event) }
         }
         for host in names { agents[host]?.stream = nil }
-        perform(machine.recovered(at: now))
+        perform(machine.recovered(at: now, restoredFromBackup: restoredFromBackup))
     }
+
+    /// The coordinator dies; another one starts from the first `count` events of the store.
+    func restore(backup count: Int) throws {
+        log = Array(log.prefix(count))
+        try restart(restoredFromBackup: true)
+    }
+
+    /// What the agents say about a mark of one of their blocks.
+    func drain(_ block: SNIBlock, on host: HostID) {
+        let epoch = agents[host]?.leases[block]?.epoch ?? Epoch(0)
+        say(.drainAnswer(DrainAnswer(block: block, epoch: epoch, outcome: .drained)), from: host)
+    }
+
+    func state(of host: HostID) -> HostState? { machine.hosts(at: now).first { $0.id == host }?.state }
+    var findings: [String] { machine.check(at: now).findings.map(\.code) }
 
     func lease(of block: SNIBlock) -> LeaseInfo? { try? machine.leases().first { $0.block == block } }
 }

@@ -21,6 +21,7 @@ import Testing
         fleet.connect(host)
         #expect(fleet.agents[host]?.refusal == "boot-conflict")
         #expect(fleet.notices.contains { $0.level == .error && $0.code == "boot-conflict" })
+        #expect(fleet.state(of: host) == .connected)
         // Once the first is silent it is a reboot.
         fleet.pass(.seconds(21))
         fleet.connect(host)

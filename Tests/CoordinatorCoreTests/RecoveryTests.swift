@@ -212,8 +212,8 @@ import Testing
         for (host, agent) in fleet.agents {
             try hold(agent.complaints.isEmpty, "\(host): \(agent.complaints)")
             let view = fleet.machine.view(of: host)
-            let leases = Dictionary(uniqueKeysWithValues: agent.leases.map { ($0.key.first.rawValue, $0.value) })
-            let remotes = Dictionary(uniqueKeysWithValues: agent.remotes.map { ($0.key.first.rawValue, $0.value) })
+            let leases = Dictionary(uniqueKeysWithValues: agent.leases.map { ($0.key.key, $0.value) })
+            let remotes = Dictionary(uniqueKeysWithValues: agent.remotes.map { ($0.key.key, $0.value) })
             try hold(leases == view.leases, "leases of \(host)")
             try hold(remotes == view.remotes, "remotes of \(host)")
             try hold(agent.scopes == view.scopes, "scopes of \(host)")

@@ -60,6 +60,16 @@ public enum Command: Hashable, Sendable {
     case extendReservation(ReservationID, lifetime: Duration)
     case releaseReservation(ReservationID, reason: String)
     case reclaim(ReclaimTarget, dryRun: Bool, reason: String, force: Bool)
+    // Fleet
+    /// Ends a freeze; of two rivals, `keep` names the boot or fingerprint of the one that is right.
+    case thawHost(HostID, keep: String?)
+    /// Takes the leases of a host that does not report, at once with a proof, else when peers and time allow it.
+    case fenceHost(HostID, proof: FenceProof, reason: String)
+    /// Accepts the machine that was refused last under this name: it adopts the leases when it reports VMs, else the
+    /// one in the record is fenced, as proven off.
+    case replaceHost(HostID, reason: String)
+    /// After a restore from a backup: goes on without the hosts that have not said what they hold.
+    case endRestoration(reason: String)
 }
 
 public enum ReclaimTarget: Hashable, Sendable {
@@ -80,6 +90,8 @@ public enum Reply: Hashable, Sendable {
     case range(RangeGrant)
     case reservation(ReservationInfo)
     case reclaim([ReclaimItem])
+    case host(HostInfo)
+    case check(CheckReport)
 }
 
 /// Refusals of commands and queries. Every refused command leaves the state as it was.
@@ -104,6 +116,8 @@ public enum CoordinatorError: Error, Hashable, Sendable {
     case refused(users: [VMInterface])
     /// The application is being deleted.
     case deleting(ApplicationReference)
+    /// The store was restored from a backup, and these hosts have not said yet what they hold.
+    case restoring(awaited: [HostID])
     /// The coordinator has not recovered yet.
     case notReady
 }

@@ -18,6 +18,11 @@ public enum CoordinatorEvent: Hashable, Sendable, Codable {
     case sessionEnded(SessionID)
     /// A host got its boot grant.
     case hostGranted(HostRecord)
+    /// What keeps a host from being like any other.
+    case host(HostID, SafetyEvent)
+    /// The store is older than what it ruled, or was restored from a backup: agents discard what they knew of positions.
+    case generationRaised(UInt64)
+    case restoration(RestorationEvent)
     /// A host's bindings changed; `whole` replaces all that was known of it.
     case bindings(HostID, journalSequence: UInt64, records: [BindingRecord], whole: Bool)
     /// Aggregates of a host and boot up to `sequence` are counted.

@@ -107,6 +107,16 @@ public struct VirtualMachineInfo: Hashable, Sendable {
 
 public enum HostState: String, Hashable, Sendable, CaseIterable {
     case connected, unreachable, refused
+    /// Back after handshakes went on without it; counts once it acknowledged a snapshot.
+    case repaying
+    /// Two machines under one name, or blocks that the book did not know: nothing is bound until an operator decides.
+    case frozen
+    /// Being cut off, or cut off.
+    case fencing, fenced
+    /// Back after it was fenced; gives up what it held.
+    case withdrawing
+    /// Its journal was lost: it adopts what runs and binds nothing new.
+    case recovering
 }
 
 public struct HostInfo: Hashable, Sendable {
@@ -122,6 +132,8 @@ public struct HostInfo: Hashable, Sendable {
     public var version: String
     public var report: HostReport?
     public var silent: Duration
+    /// Why it is frozen, fenced or refused, for people; empty when it is not.
+    public var reason: String
 }
 
 public struct LaunchCounts: Hashable, Sendable, Codable {

@@ -1,0 +1,133 @@
+import FleetProtocol
+public import NetworkTypes
+import SNISpace
+
+/// A store that is older than what it ruled. What hosts hold is the truth; the book learns it before anything moves.
+///
+/// | state | event | next |
+/// |---|---|---|
+/// | in order | an operator says "restored from a backup", or a hello from a position that was never reached here | restoring: the generation rises, every host says hello again, nothing is bound, reserved, leased, marked or freed |
+/// | restoring | hello: a block of the book that the host does not hold, or has drained | drains as if fenced: the host took part in that handshake already |
+/// | restoring, in order | hello: a block that the book does not know | adopted where the book has room for it; the host is frozen and reported |
+/// | restoring | hello: a block that somebody else has in the book | kept at the host as it is, not adopted; frozen and reported |
+/// | restoring | every known host was heard, or an operator ends it | in order; hosts that are not frozen get their grants |
+///
+/// A host that is heard only after the end is compared as if it had been heard before.
+extension CoordinatorMachine {
+    /// A hello that knows more than the store does.
+    mutating func suspectOldStore(_ hello: Hello) {
+        let isAhead = hello.position > position && hello.position.generation < .max >> 1
+        guard isAhead else { return }
+        notice(
+            .error, "store-behind",
+            "an agent has seen \(hello.position), the store is at \(position): it was restored from an old backup")
+        beginRestoration(above: hello.position.generation)
+        for (host, known) in live.hosts.sorted(by: { $0.key < $1.key }) {
+            guard let stream = known.stream else { continue }
+            live.streams[stream] = nil
+            live.hosts[host]?.stream = nil
+            live.hosts[host]?.reach = known.reach == .connected ? .away : .unreachable
+            turn.early.append(.close(stream, reason: "the coordinator's store was restored; say hello again"))
+        }
+    }
+
+    mutating func beginRestoration(above generation: UInt64) {
+        commit(.generationRaised(max(generation, state.generation) + 1))
+        commit(.restoration(.started))
+    }
+
+    /// Why nothing moves, nil when it does.
+    var restorationStop: (code: String, reason: String)? {
+        guard state.restoration.isOn else { return nil }
+        let missing = state.restoration.awaited.sorted().map(\.description).joined(separator: ", ")
+        return (
+            "restoring",
+            "the coordinator's store was restored from a backup; it waits for what these hosts hold: \(missing)"
+        )
+    }
+
+    mutating func endRestoration(reason: String) throws(CoordinatorError) -> Reply {
+        try checkAudit(reason)
+        guard state.restoration.isOn else {
+            throw .invalid(field: "restoration", why: "none is under way")
+        }
+        notice(.warning, "restoration-ended", "without \(state.restoration.awaited.sorted()): \(reason)")
+        finishRestoration()
+        return .check(check(at: now))
+    }
+
+    private mutating func finishRestoration() {
+        commit(.restoration(.ended))
+        notice(.info, "restored", "the book agrees with what hosts hold")
+        for host in live.hosts.keys.sorted() { regrant(host) }
+        for lease in everyLease where lease.state == .marked {
+            live.timers.arm(.drain(lease.block), at: now + configuration.drainTimeout)
+        }
+    }
+
+    /// Compares what a host holds with what the book gives it.
+    mutating func compareInventory(_ hello: Hello, of host: HostID) {
+        if state.restoration.awaited.contains(host), !hello.recovering {
+            giveUpWhatIsGone(hello, of: host)
+            commit(.restoration(.heard(host)))
+        }
+        let unknown = hello.leases.filter { record in
+            guard let lease = state.book.lease(of: record.block) else { return true }
+            return lease.host != host || lease.application != record.application
+        }
+        live.hosts[host]?.unadopted = []
+        if !unknown.isEmpty {
+            for record in unknown where !adoptLease(record, of: host) {
+                live.hosts[host]?.unadopted.append(record)
+            }
+            if freeze(of: host) == nil { freeze(host, .unknownLeases(unknown)) }
+        }
+        if state.restoration.isOn, state.restoration.awaited.isEmpty { finishRestoration() }
+    }
+
+    private mutating func giveUpWhatIsGone(_ hello: Hello, of host: HostID) {
+        let kept = Dictionary(hello.leases.map { ($0.block, $0) }, uniquingKeysWith: { $1 })
+        for lease in held(by: host) where lease.isActive {
+            let record = kept[lease.block]
+            if let record, record.application == lease.application, !record.drained { continue }
+            try? book { (book) throws(BookError) in
+                try book.fence(lease.block, reason: "given up by its host after the backup")
+            }
+        }
+    }
+
+    /// False when somebody else has it.
+    private mutating func adoptLease(_ record: LeaseRecord, of host: HostID) -> Bool {
+        // Past the point of no return nothing is bound in it; the snapshot takes it away.
+        if record.drained { return true }
+        let id = ReservationID(.random(using: &randomness))
+        let lifetime = configuration.standardLifetime
+        let events = try? state.book.adopt(
+            record.block, application: record.application, host: host, epoch: record.epoch, id: id,
+            lifetime: lifetime, reason: "held by \(host), unknown to the book")
+        guard let events else { return false }
+        if state.applications[record.application] == nil {
+            commit(
+                .applicationCreated(
+                    record.application, name: "restored-\(record.application.description.prefix(18))",
+                    policy: ApplicationPolicy(), revision: live.revision + 1))
+        }
+        commit(events)
+        return true
+    }
+}
+
+/// Durable progress of a restoration.
+struct RestorationState: Hashable, Sendable, Codable {
+    var isOn = false
+    /// Hosts that have not said yet what they hold; stays after the end.
+    var awaited: Set<HostID> = []
+}
+
+/// Steps of a restoration from a backup.
+public enum RestorationEvent: Hashable, Sendable, Codable {
+    /// Every known host is awaited.
+    case started
+    case heard(HostID)
+    case ended
+}
