@@ -48,11 +48,17 @@ extension CoordinatorMachine {
         if record != known { commit(.hostGranted(record)) }
         attach(hello, of: record, to: stream, isSameBoot: isSameBoot)
         if known?.vtep != record.vtep { restage(id) }
+        // What a fenced host reports is what it has to give up.
         if live.hosts[id]?.reach == .withdrawing { return welcomeBack(identity, on: stream) }
-        if isBehind { return sendAdoption(to: identity, on: stream) }
-        if state.safety[id]?.accepted != nil, !hello.recovering { commit(.host(id, .settled)) }
-        compareInventory(hello, of: id)
-        regrant(id)
+        if !isBehind, !hello.recovering {
+            if state.safety[id]?.accepted != nil { commit(.host(id, .settled)) }
+            compareInventory(hello, of: id)
+        }
+        adopt(hello.bindings, of: id)
+        for lease in hello.leases where lease.drained {
+            take(DrainAnswer(block: lease.block, epoch: lease.epoch, outcome: .drained), from: id)
+        }
+        if isBehind { sendAdoption(to: identity, on: stream) } else { regrant(id) }
     }
 
     private mutating func refuse(
@@ -104,12 +110,6 @@ extension CoordinatorMachine {
         live.streams[stream]?.isGranted = true
         live.timers.arm(.silence(id), at: now + configuration.unreachableAfter)
         live.snapshots.insert(id)
-        // What a fenced host reports is what it has to give up.
-        guard host.reach != .withdrawing else { return }
-        adopt(hello.bindings, of: id)
-        for lease in hello.leases where lease.drained {
-            take(DrainAnswer(block: lease.block, epoch: lease.epoch, outcome: .drained), from: id)
-        }
     }
 
     private func reach(of host: HostID) -> Reach {

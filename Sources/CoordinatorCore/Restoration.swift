@@ -67,7 +67,7 @@ extension CoordinatorMachine {
 
     /// Compares what a host holds with what the book gives it.
     mutating func compareInventory(_ hello: Hello, of host: HostID) {
-        if state.restoration.awaited.contains(host), !hello.recovering {
+        if state.restoration.awaited.contains(host) {
             giveUpWhatIsGone(hello, of: host)
             commit(.restoration(.heard(host)))
         }

@@ -1,0 +1,151 @@
+import FleetProtocol
+import NetworkTypes
+import SNISpace
+import Testing
+
+@testable import CoordinatorCore
+
+@Suite struct RestorationTests {
+    /// A backup was taken when `a` leased `early`; after it, `a` leased `late` and gave `early` back.
+    struct Scene {
+        let fleet: Fleet
+        let app: ApplicationID
+        let a: HostID
+        let b: HostID
+        let early: SNIBlock
+        let late: SNIBlock
+        let backup: Int
+
+        init() throws {
+            fleet = try Fleet(hosts: 2)
+            fleet.start()
+            app = try fleet.application("web")
+            (a, b) = (fleet.names[0], fleet.names[1])
+            early = try #require(fleet.lease(app, on: a, request: 1))
+            _ = fleet.lease(app, on: b, request: 1)
+            fleet.quiesce()
+            backup = fleet.log.count
+            late = try #require(fleet.lease(app, on: a, request: 2))
+            fleet.quiesce()
+            try fleet.bind(late.first, of: app, on: a, state: .bound)
+            _ = fleet.command(.reclaim(.identifier(early.first), dryRun: false, reason: "test", force: false))
+            fleet.drain(early, on: a)
+            fleet.quiesce()
+            fleet.pass(.seconds(10))
+            #expect(fleet.lease(of: early) == nil)
+        }
+    }
+
+    @Test func hostsTellTheBookWhatTheyHold() throws {
+        let scene = try Scene()
+        let (fleet, a, b) = (scene.fleet, scene.a, scene.b)
+        try fleet.restore(backup: scene.backup)
+        #expect(fleet.machine.position.generation == 2)
+        #expect(fleet.lease(of: scene.late) == nil && fleet.lease(of: scene.early) != nil)
+        #expect(fleet.findings.contains("restoring"))
+        fleet.connect(b)
+        #expect(fleet.agents[b]?.stopped == "restoring", "nothing is bound before everybody was heard")
+        #expect(fleet.lease(scene.app, on: b, request: 7) == nil)
+        let allocate = Command.allocateRange(
+            "web", count: 4, confidence: 1, idempotencyKey: "", lifetime: nil)
+        #expect(fleet.command(allocate) == .failure(.restoring(awaited: [a])))
+        fleet.connect(a)
+        // What it gave up after the backup is not given to it again; what it got is entered, and reported.
+        #expect(fleet.agents[a]?.leases[scene.early] == nil)
+        #expect(fleet.agents[a]?.leases[scene.late] != nil)
+        #expect(fleet.lease(of: scene.late)?.host == a && fleet.lease(of: scene.late)?.bound == 1)
+        #expect(fleet.state(of: a) == .frozen && fleet.findings.contains("lease-adopted"))
+        #expect(fleet.agents[a]?.stopped == "frozen")
+        #expect(fleet.agents[b]?.isGranted == true && fleet.agents[b]?.stopped == nil, "everybody was heard")
+        #expect(fleet.agents[b]?.remotes[scene.late] != nil)
+        _ = try fleet.command(.thawHost(a, keep: nil)).get()
+        #expect(fleet.agents[a]?.isGranted == true)
+        fleet.quiesce()
+        #expect(fleet.lease(of: scene.early)?.state == .quarantined)
+        #expect(fleet.findings == [])
+        for agent in fleet.agents.values { #expect(agent.complaints.filter { !$0.contains("fell") } == []) }
+    }
+
+    @Test func aHelloFromTheFutureStartsIt() throws {
+        let scene = try Scene()
+        let (fleet, a) = (scene.fleet, scene.a)
+        // Nobody said that the store is a backup. Its agents have seen a later term.
+        for host in fleet.names { fleet.agents[host]?.position.term += 5 }
+        fleet.log = Array(fleet.log.prefix(scene.backup))
+        try fleet.restart()
+        #expect(fleet.machine.position.generation == 1)
+        fleet.connect(a)
+        #expect(fleet.machine.position.generation == 2)
+        #expect(fleet.notices.contains { $0.level == .error && $0.code == "store-behind" })
+        #expect(fleet.lease(of: scene.late)?.host == a)
+        #expect(fleet.agents[a]?.complaints.filter { $0.contains("below") } == [])
+    }
+
+    @Test func anOperatorGoesOnWithoutADeadHost() throws {
+        let scene = try Scene()
+        let (fleet, a, b) = (scene.fleet, scene.a, scene.b)
+        try fleet.restore(backup: scene.backup)
+        fleet.connect(b)
+        #expect(fleet.command(.endRestoration(reason: "")).isInvalid("reason"))
+        _ = try fleet.command(.endRestoration(reason: "a is scrap")).get()
+        #expect(fleet.agents[b]?.isGranted == true)
+        #expect(fleet.lease(scene.app, on: b, request: 7) != nil)
+        #expect(fleet.command(.endRestoration(reason: "again")).isInvalid("restoration"))
+        // It comes back all the same, and is compared as if it had been in time.
+        fleet.connect(a)
+        #expect(fleet.agents[a]?.leases[scene.early] == nil)
+    }
+
+    @Test func whatSomebodyElseHasIsLeftAndReported() throws {
+        let scene = try Scene()
+        let (fleet, a, b) = (scene.fleet, scene.a, scene.b)
+        try fleet.restore(backup: scene.backup)
+        fleet.connect(b)
+        _ = try fleet.command(.endRestoration(reason: "a is scrap")).get()
+        var request: UInt64 = 10
+        while fleet.lease(of: scene.late) == nil, request < 40 {
+            request += 1
+            _ = fleet.lease(scene.app, on: b, request: request)
+        }
+        #expect(fleet.lease(of: scene.late)?.host == b)
+        fleet.connect(a)
+        #expect(fleet.state(of: a) == .frozen && fleet.findings.contains("lease-conflict"))
+        #expect(fleet.agents[a]?.leases[scene.late] != nil, "its VMs go on")
+        #expect(fleet.lease(of: scene.late)?.host == b)
+    }
+
+    @Test(arguments: [false, true]) func restorationOutlivesTheCoordinator(fromSnapshot: Bool) throws {
+        let scene = try Scene()
+        let (fleet, a, b) = (scene.fleet, scene.a, scene.b)
+        try fleet.restore(backup: scene.backup)
+        fleet.connect(b)
+        try fleet.restart(fromSnapshot: fromSnapshot)
+        #expect(fleet.machine.position.generation == 2)
+        fleet.connect(b)
+        #expect(fleet.agents[b]?.stopped == "restoring")
+        fleet.connect(a)
+        #expect(fleet.agents[b]?.isGranted == true)
+    }
+
+    @Test func quarantineStartsAnewInFullAndTheReclaimedListSurvives() throws {
+        let scene = try Scene()
+        let (fleet, a) = (scene.fleet, scene.a)
+        let before = fleet.machine.reclaimed(after: 0)
+        #expect(before.map(\.block) == [scene.early] && before.map(\.cursor) == [1])
+        try fleet.bind(scene.late.first, of: scene.app, on: a, state: .ended)
+        _ = fleet.command(.reclaim(.identifier(scene.late.first), dryRun: false, reason: "test", force: false))
+        fleet.drain(scene.late, on: a)
+        fleet.quiesce()
+        #expect(fleet.lease(of: scene.late)?.state == .quarantined)
+        fleet.pass(.seconds(9))
+        for fromSnapshot in [false, true] {
+            try fleet.restart(fromSnapshot: fromSnapshot)
+            #expect(fleet.machine.reclaimed(after: 0) == before)
+            fleet.pass(.seconds(9))
+            #expect(fleet.lease(of: scene.late)?.state == .quarantined, "from its start")
+        }
+        fleet.pass(.seconds(1))
+        #expect(fleet.machine.reclaimed(after: 1).map(\.block) == [scene.late])
+        #expect(fleet.machine.reclaimed(after: 2).isEmpty)
+    }
+}
