@@ -67,6 +67,7 @@ extension CoordinatorMachine {
         for block in satisfied.sorted() { satisfy(block, by: host, at: position.revision) }
         repay(host, at: position.revision)
         advanceFences(host, at: position.revision)
+        advanceFlips(host, at: position.revision)
     }
 
     private mutating func satisfy(_ block: UInt32, by host: HostID, at revision: UInt64) {
@@ -106,6 +107,7 @@ extension CoordinatorMachine {
             release(block, from: host)
         }
         advanceFences(host, at: nil)
+        advanceFlips(host, at: nil)
     }
 
     // MARK: Recovery
@@ -126,6 +128,9 @@ extension CoordinatorMachine {
             live.hosts[host]?.reach = .unreachable
         }
         for host in state.safety.keys.sorted() { awaitDrops(of: host) }
+        for migration in state.migrations.values.sorted(by: { $0.sni < $1.sni }) where migration.phase == .flipped {
+            awaitFlip(of: migration)
+        }
         for lease in everyLease {
             if lease.awaitsStaging { awaitStaging(of: lease.block) }
             if lease.state == .draining { awaitRemoval(of: lease) }

@@ -83,13 +83,15 @@ extension CoordinatorMachine {
             for (sni, entry) in entries.sorted(by: { $0.key < $1.key }) {
                 let record = entry.record
                 let object = "SNI \(record.sni) on host \(host)"
-                if let other = owners.updateValue(host, forKey: sni) {
+                // Both ends of a migration hold it for a while.
+                let isMigrating = state.migrations[record.sni]?.interface == record.interface
+                if let other = owners.updateValue(host, forKey: sni), !isMigrating {
                     findings.append(
                         Finding(
                             code: "sni-bound-twice", object: object, detail: "host \(other) reports it too",
                             remedy: "stop \(record.interface) on one of them"))
                 }
-                guard let lease = state.book.lease(around: record.sni), lease.host == host else {
+                guard let lease = state.book.lease(around: record.sni, of: host) else {
                     findings.append(
                         Finding(
                             code: "binding-without-lease", object: object,

@@ -73,6 +73,7 @@ public struct CoordinatorMachine: Sendable {
         if !state.isFounded { commit(.founded(state.foundation)) }
         commit(.termStarted(state.term + 1))
         if restoredFromBackup { beginRestoration(above: state.generation) }
+        recoverRanks()
         recoverPresence()
         recoverHosts()
         recoverTimers()
@@ -171,6 +172,10 @@ public struct CoordinatorMachine: Sendable {
             live.waits[block.key] = nil
             live.idleSince[block.key] = nil
             live.timers.cancel(.quarantine(block))
+            guard block.size == 1 else { break }
+            live.flips[block.first] = nil
+            // The source has its identifier back.
+            if let home = state.book.blockLease(around: block.first)?.host { live.dirtyHosts.insert(home) }
         case .chunkOpened, .unreserved, .quotaSet, .ranked, .excluded, .included, .applicationForgotten:
             break
         }

@@ -13,6 +13,7 @@ extension CoordinatorMachine {
         live.timers.arm(.decision, at: now + configuration.decisionInterval)
         live.decidedAt = now
         guard !state.restoration.isOn else { return }
+        pursueMigrations()
         for id in state.applications.keys.sorted() {
             guard let record = state.applications[id] else { continue }
             if record.deleting { proceedWithDeletion(of: id) } else { decide(record) }
@@ -100,6 +101,8 @@ extension CoordinatorMachine {
                         predicted: order.kind == .predicted, lifetime: order.lifetime, reason: decision.reason)
                 }
             } catch {
+                // What it gives back now is found at the next decision, what is marked later.
+                preempt(for: decision.application, count: left)
                 notice(.warning, "short", "application \(decision.application) gets no more: \(error)")
                 return
             }

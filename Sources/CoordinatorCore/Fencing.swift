@@ -90,6 +90,7 @@ extension CoordinatorMachine {
         for lease in held(by: host) where lease.isActive {
             try? book { (book) throws(BookError) in try book.fence(lease.block, reason: "fenced: \(fence.reason)") }
         }
+        abortMigrations(from: host)
         if state.bindings.byHost[host] != nil {
             let sequence = state.hosts[host]?.journalSequence ?? 0
             commit(.bindings(host, journalSequence: sequence, records: [], whole: true))

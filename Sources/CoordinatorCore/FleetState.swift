@@ -68,6 +68,7 @@ struct FleetState: Sendable {
     var hosts: [HostID: HostRecord] = [:]
     var safety: [HostID: HostSafety] = [:]
     var restoration = RestorationState()
+    var migrations: [SessionNetworkID: Migration] = [:]
     var bindings = BindingTable()
     var launches = LaunchCounts()
     var series: [ApplicationID: Series] = [:]
@@ -92,7 +93,9 @@ struct FleetState: Sendable {
             self.foundation = foundation
             book = Book(plan: plan)
         case .termStarted(let term): self.term = term
-        case .book(let event): book.apply(event)
+        case .book(let event):
+            book.apply(event)
+            if case .freed(let block) = event, block.size == 1 { migrations[block.first] = nil }
         case .applicationCreated(let id, let name, let policy, let revision):
             applications[id] = ApplicationRecord(id: id, name: name, policy: policy, revision: revision)
             names[name] = id
@@ -116,6 +119,7 @@ struct FleetState: Sendable {
         case .restoration(.started): restoration = RestorationState(isOn: true, awaited: Set(hosts.keys))
         case .restoration(.heard(let host)): restoration.awaited.remove(host)
         case .restoration(.ended): restoration.isOn = false
+        case .migration(let event): apply(event)
         case .bindings(let host, let sequence, let records, let whole):
             applyBindings(host, sequence, records, whole: whole)
         case .aggregated(let host, let sequence, let slot, let launches):
@@ -135,6 +139,17 @@ struct FleetState: Sendable {
         }
     }
 
+    private mutating func apply(_ event: MigrationEvent) {
+        switch event {
+        case .started(let migration): migrations[migration.sni] = migration
+        case .aborted(let sni): migrations[sni]?.isAborted = true
+        case .flipped(let sni):
+            migrations[sni]?.phase = .flipped
+            migrations[sni]?.isAborted = false
+        case .dropped(let sni): migrations[sni]?.phase = .dropped
+        }
+    }
+
     /// The clock of aggregates: it stands still while the coordinator is down.
     func time(of slot: Int) -> Instant { Instant(nanoseconds: (interval * slot).inNanoseconds) }
 
@@ -151,8 +166,7 @@ struct FleetState: Sendable {
         let known = bindings.byHost[host] ?? [:]
         if whole { bindings.removeAll(of: host) }
         for record in records {
-            let lease = book.lease(around: record.sni)
-            let block = lease.flatMap { $0.host == host ? $0.block.key : nil }
+            let block = book.lease(around: record.sni, of: host)?.block.key
             let earlier = whole ? known[record.sni.rawValue] : bindings.byHost[host]?[record.sni.rawValue]
             var counted = earlier.map { $0.record.interface == record.interface && $0.counted } ?? false
             if !whole, !counted, record.state == .bound {

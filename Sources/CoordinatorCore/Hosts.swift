@@ -25,7 +25,7 @@ extension CoordinatorMachine {
         case .bindingReport(let report): take(report, from: identity.host, on: stream)
         case .aggregates(let aggregates): take(aggregates, from: identity.host, on: stream)
         case .hostReport(let report): live.hosts[identity.host]?.report = report
-        case .arrived: break
+        case .arrived(let sni, let epoch): hearArrival(of: sni, epoch: epoch, at: identity.host)
         }
     }
 
@@ -69,10 +69,13 @@ extension CoordinatorMachine {
     private mutating func take(_ report: BindingReport, from host: HostID, on stream: StreamID) {
         if report.journalSequence > state.hosts[host]?.journalSequence ?? 0 {
             for record in report.events where record.state == .cooling || record.state == .ended {
-                if let lease = state.book.lease(around: record.sni) { live.idleSince[lease.block.key] = now }
+                if let lease = state.book.lease(around: record.sni, of: host) {
+                    live.idleSince[lease.block.key] = turn.now
+                }
             }
             commit(
                 .bindings(host, journalSequence: report.journalSequence, records: report.events, whole: false))
+            for record in report.events where record.state == .ended { goHome(record.sni, from: host) }
         }
         acknowledgeReports(of: host, on: stream)
     }

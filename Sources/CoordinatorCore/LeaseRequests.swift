@@ -75,7 +75,7 @@ extension CoordinatorMachine {
         } catch {
             for order in (2..<max(2, wanted)).reversed() {
                 let isOwn = state.book.hasIdle(application, order: order)
-                if !isOwn { try? reserveStandard(application, count: 1 << order, order: order) }
+                if !isOwn { try? reserveStandard(application, count: 1 << order, order: order, mayPreempt: false) }
                 guard state.book.hasIdle(application, order: order) else { continue }
                 return try lease(application, to: host, order: order, predicted: false, fromReserved: isOwn)
             }
@@ -83,13 +83,21 @@ extension CoordinatorMachine {
         }
     }
 
-    private mutating func reserveStandard(_ application: ApplicationID, count: Int, order: Int) throws(BookError) {
+    private mutating func reserveStandard(
+        _ application: ApplicationID, count: Int, order: Int, mayPreempt: Bool = true
+    ) throws(BookError) {
         let id = ReservationID(.random(using: &randomness))
         let lifetime = configuration.standardLifetime
-        try book { (book) throws(BookError) in
+        func reserve(_ book: Book) throws(BookError) -> [BookEvent] {
             try book.reserve(
                 id: id, application: application, count: count, blockOrder: order, predicted: false,
                 lifetime: lifetime, reason: "launches wait")
+        }
+        do throws(BookError) {
+            try book(reserve)
+        } catch {
+            guard mayPreempt, case .exhausted = error, preempt(for: application, count: count) > 0 else { throw error }
+            try book(reserve)
         }
     }
 

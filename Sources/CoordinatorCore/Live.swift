@@ -12,6 +12,8 @@ struct HostView: Hashable, Sendable {
     var remotes: [UInt32: RemoteBlock] = [:]
     /// Endpoints that nothing may be sent to or taken from.
     var dropped: Set<IPv4Address> = []
+    /// By identifier.
+    var departures: [UInt32: Departure] = [:]
 }
 
 /// Whether a host takes part in handshakes.
@@ -107,6 +109,8 @@ struct Live: Sendable {
     var waits: [UInt32: [HostID: UInt64]] = [:]
     /// Who still has to acknowledge that it dropped the endpoint of a host that is being fenced.
     var fences: [HostID: [HostID: UInt64]] = [:]
+    /// Who still has to acknowledge where a migrated VM is.
+    var flips: [SessionNetworkID: [HostID: UInt64]] = [:]
     var dirtyBlocks: Set<SNIBlock> = []
     var dirtyScopes: Set<ApplicationID> = []
     /// Hosts whose set of applications changed: their view is compared whole.
@@ -119,6 +123,8 @@ struct Live: Sendable {
     var memories: [ApplicationID: AllocationMemory] = [:]
     var decisions: [ApplicationID: AllocationDecision] = [:]
     var decidedAt: Instant?
+    /// Blocks that were asked back from lower classes, by who is short.
+    var preempted: [ApplicationID: Set<SNIBlock>] = [:]
     /// Launches that wait for a lease that could not be given, by application.
     var refusedLaunches: [ApplicationID: Int] = [:]
 }

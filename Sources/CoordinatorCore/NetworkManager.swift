@@ -29,6 +29,8 @@ extension CoordinatorMachine {
         case .thawHost(let host, let keep): try thaw(host, keep: keep)
         case .fenceHost(let host, let proof, let reason): try fence(host, proof: proof, reason: reason)
         case .replaceHost(let host, let reason): try replace(host, reason: reason)
+        case .migrate(let interface, let host): try migrate(interface, to: host)
+        case .abortMigration(let interface, let reason): try abortMigration(interface, reason: reason)
         case .endRestoration(let reason): try endRestoration(reason: reason)
         }
     }

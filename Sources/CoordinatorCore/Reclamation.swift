@@ -94,10 +94,10 @@ extension CoordinatorMachine {
         case .application(let reference):
             let record = try resolve(reference)
             let reserved = state.book.idleBlocks(of: record.id).map { ReservedTarget($0, record.id) }
-            return (state.book.leases(of: record.id), reserved)
+            return (leases(of: record.id), reserved)
         case .host(let host):
             guard state.hosts[host] != nil else { throw .unknownHost(host) }
-            return (state.book.leases(of: host), [])
+            return (held(by: host), [])
         }
     }
 

@@ -36,7 +36,7 @@ extension CoordinatorMachine {
         }
         let id = wanted ?? ApplicationID(.random(using: &randomness))
         let quota = try bookCall { (book) throws(BookError) in
-            try book.setQuota(id, cap: policy.cap, floor: policy.floor)
+            try book.setQuota(id, cap: policy.cap, floor: policy.floor, rank: policy.priority.rank)
         }
         commit(.applicationCreated(id, name: name, policy: policy, revision: live.revision + 1))
         commit(quota)
@@ -54,7 +54,7 @@ extension CoordinatorMachine {
         try validate(policy, of: record.id)
         guard policy != record.policy else { return .application(info(record)) }
         let quota = try bookCall { (book) throws(BookError) in
-            try book.setQuota(record.id, cap: policy.cap, floor: policy.floor)
+            try book.setQuota(record.id, cap: policy.cap, floor: policy.floor, rank: policy.priority.rank)
         }
         let before = Set(record.policy.allowed)
         commit(.applicationUpdated(record.id, policy: policy, revision: live.revision + 1))
@@ -71,7 +71,7 @@ extension CoordinatorMachine {
     mutating func deleteApplication(_ reference: ApplicationReference) throws(CoordinatorError) -> Reply {
         let record = try resolve(reference)
         guard !record.deleting else { return .application(info(record)) }
-        let users = state.book.leases(of: record.id).flatMap { state.bindings.users(of: $0.block, on: $0.host) }
+        let users = leases(of: record.id).flatMap { state.bindings.users(of: $0.block, on: $0.host) }
         guard users.isEmpty else { throw .refused(users: users) }
         commit(.applicationDeleting(record.id, revision: live.revision + 1))
         let quota = try bookCall { (book) throws(BookError) in try book.setQuota(record.id, cap: 0, floor: 0) }
@@ -87,7 +87,7 @@ extension CoordinatorMachine {
 
     /// Marks what is left to mark, and forgets the application once nothing is left at all.
     mutating func proceedWithDeletion(of id: ApplicationID) {
-        for lease in state.book.leases(of: id) where lease.state == .leased || lease.state == .staged {
+        for lease in leases(of: id) where lease.state == .leased || lease.state == .staged {
             mark(lease.block, reason: "application deleted", force: false)
         }
         guard state.book.owned(by: id) == 0 else { return }

@@ -24,6 +24,7 @@ public struct CoordinatorSnapshot: Hashable, Sendable, Codable {
     var generation: UInt64?
     var safety: [Safety]?
     var restoration: RestorationState?
+    var migrations: [Migration]?
 
     struct Safety: Hashable, Sendable, Codable {
         var host: HostID
@@ -82,7 +83,7 @@ extension FleetState {
             },
             slot: slot, generation: generation,
             safety: safety.sorted { $0.key < $1.key }.map { .init(host: $0.key, safety: $0.value) },
-            restoration: restoration)
+            restoration: restoration, migrations: migrations.values.sorted { $0.sni < $1.sni })
     }
 
     mutating func restore(_ snapshot: CoordinatorSnapshot) {
@@ -104,6 +105,7 @@ extension FleetState {
             }
         }
         generation = snapshot.generation ?? 1
+        for migration in snapshot.migrations ?? [] { migrations[migration.sni] = migration }
         restoration = snapshot.restoration ?? RestorationState()
         for entry in snapshot.safety ?? [] { safety[entry.host] = entry.safety }
         launches = snapshot.launches

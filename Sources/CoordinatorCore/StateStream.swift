@@ -50,13 +50,20 @@ extension CoordinatorMachine {
         LeaseOrder(
             block: lease.block, application: lease.application, epoch: lease.epoch,
             staged: lease.state == .staged || lease.stagedBeforeMark, marked: lease.state == .marked,
-            force: lease.force, fromReserved: lease.fromReserved)
+            force: lease.force, fromReserved: lease.fromReserved, incoming: incoming(lease)?.interface)
+    }
+
+    /// The migration that a sub-lease still waits for.
+    private func incoming(_ lease: BlockLease) -> Migration? {
+        guard lease.block.size == 1, let migration = state.migrations[lease.block.first] else { return nil }
+        return migration.phase == .preparing ? migration : nil
     }
 
     private func remote(_ lease: BlockLease) -> RemoteBlock? {
         guard let vtep = state.hosts[lease.host]?.vtep else { return nil }
         return RemoteBlock(
-            block: lease.block, application: lease.application, epoch: lease.grantEpoch, host: lease.host, vtep: vtep)
+            block: lease.block, application: lease.application, epoch: lease.grantEpoch, host: lease.host, vtep: vtep,
+            standby: incoming(lease) != nil)
     }
 
     func view(of host: HostID) -> HostView {
@@ -64,6 +71,7 @@ extension CoordinatorMachine {
         for (other, safety) in state.safety where other != host {
             if let fence = safety.fence { view.dropped.insert(fence.vtep) }
         }
+        view.departures = departures(from: host)
         for application in watched(by: host) {
             view.scopes[application] = scope(of: application)
             for lease in leases(of: application) where lease.isActive {
@@ -146,6 +154,7 @@ extension CoordinatorMachine {
             StateUpdate(isSnapshot: true, baseRevision: 0, operations: operations, withdraw: withdraws), to: host)
         guard let revision = live.hosts[host]?.sentRevision else { return }
         if withdraws { live.hosts[host]?.withdrawnAt = revision }
+        for (sni, owed) in live.flips where owed[host] != nil { live.flips[sni]?[host] = revision }
         for fenced in live.fences.keys where fenced != host { live.fences[fenced]?[host] = revision }
         if isFirst || live.hosts[host]?.blindUntil != nil { live.hosts[host]?.blindUntil = revision }
         // The snapshot says all that the host has missed.
@@ -188,6 +197,9 @@ extension CoordinatorMachine {
             case .setRemote(let remote):
                 block = remote.block
                 live.hosts[host]?.removing[block.key] = nil
+                if block.size == 1, !remote.standby, live.flips[block.first]?[host] != nil {
+                    live.flips[block.first]?[host] = revision
+                }
                 if let lease = state.book.lease(of: block), lease.awaitsStaging {
                     live.waits[block.key, default: [:]][host] = revision
                 }
@@ -219,6 +231,8 @@ extension CoordinatorMachine {
         for (first, lease) in new.leases.sorted(by: { $0.key < $1.key }) where old.leases[first] != lease {
             operations.append(.setLease(lease))
         }
+        for (sni, departure) in new.departures.sorted(by: { $0.key < $1.key })
+        where old.departures[sni] != departure { operations.append(.setDeparture(departure)) }
         for (first, lease) in old.leases.sorted(by: { $0.key < $1.key }) where new.leases[first] == nil {
             operations.append(.removeLease(lease.block, removalEpoch(lease.block)))
         }
@@ -226,6 +240,9 @@ extension CoordinatorMachine {
             operations.append(.removeRemote(remote.block, removalEpoch(remote.block)))
         }
         for id in old.scopes.keys.sorted() where new.scopes[id] == nil { operations.append(.removeScope(id)) }
+        for (sni, departure) in old.departures.sorted(by: { $0.key < $1.key }) where new.departures[sni] == nil {
+            operations.append(.removeDeparture(departure.sni, removalEpoch(SNIBlock(single: departure.sni))))
+        }
         operations += old.dropped.subtracting(new.dropped).sorted().map { .admitEndpoint($0) }
         return operations
     }

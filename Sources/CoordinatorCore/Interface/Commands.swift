@@ -68,6 +68,10 @@ public enum Command: Hashable, Sendable {
     /// Accepts the machine that was refused last under this name: it adopts the leases when it reports VMs, else the
     /// one in the record is fenced, as proven off.
     case replaceHost(HostID, reason: String)
+    /// Moves a VM's identifier to the host that the VM migrates to.
+    case migrate(VMInterface, to: HostID)
+    /// Ends a migration whose VM has not arrived.
+    case abortMigration(VMInterface, reason: String)
     /// After a restore from a backup: goes on without the hosts that have not said what they hold.
     case endRestoration(reason: String)
 }
@@ -92,6 +96,7 @@ public enum Reply: Hashable, Sendable {
     case reclaim([ReclaimItem])
     case host(HostInfo)
     case check(CheckReport)
+    case migration(MigrationInfo)
 }
 
 /// Refusals of commands and queries. Every refused command leaves the state as it was.

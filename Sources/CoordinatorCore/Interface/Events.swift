@@ -23,6 +23,7 @@ public enum CoordinatorEvent: Hashable, Sendable, Codable {
     /// The store is older than what it ruled, or was restored from a backup: agents discard what they knew of positions.
     case generationRaised(UInt64)
     case restoration(RestorationEvent)
+    case migration(MigrationEvent)
     /// A host's bindings changed; `whole` replaces all that was known of it.
     case bindings(HostID, journalSequence: UInt64, records: [BindingRecord], whole: Bool)
     /// Aggregates of a host and boot up to `sequence` are counted.

@@ -105,6 +105,15 @@ public struct VirtualMachineInfo: Hashable, Sendable {
     public var servedFrom: ServedFrom
 }
 
+/// A migration, and what it waits for.
+public struct MigrationInfo: Hashable, Sendable {
+    public var migration: Migration
+    /// Of the sub-lease.
+    public var leaseState: LeaseState?
+    /// Hosts that have not acknowledged the flip.
+    public var waitsFor: [HostID]
+}
+
 public enum HostState: String, Hashable, Sendable, CaseIterable {
     case connected, unreachable, refused
     /// Back after handshakes went on without it; counts once it acknowledged a snapshot.

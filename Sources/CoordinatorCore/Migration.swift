@@ -1,0 +1,207 @@
+public import FleetProtocol
+public import NetworkTypes
+import SNISpace
+
+/// One VM on its way to another host, durable until its identifier is its block's again.
+public struct Migration: Hashable, Sendable, Codable {
+    public var sni: SessionNetworkID
+    public var interface: VMInterface
+    public var application: ApplicationID
+    public var source: HostID
+    public var destination: HostID
+    /// Of the sub-lease, when it was made.
+    public var epoch: Epoch
+    public var phase: Departure.Phase
+    /// It is to end before the flip; the destination is asked to give the identifier up.
+    public var isAborted: Bool
+}
+
+/// Steps of a migration. Its end is the `freed` of its sub-lease.
+public enum MigrationEvent: Hashable, Sendable, Codable {
+    case started(Migration)
+    case aborted(SessionNetworkID)
+    /// The guest was heard at the destination.
+    case flipped(SessionNetworkID)
+    /// Every reachable host sends to the destination.
+    case dropped(SessionNetworkID)
+}
+
+/// Migration: a sub-lease of one identifier, with an epoch and a VNI of its own; the address stays.
+///
+/// | phase | event | next | who does what |
+/// |---|---|---|---|
+/// | | migrate | preparing | destination: incoming lease; source: departure, serves on; peers: nexthop on standby |
+/// | preparing | the guest's first frame at the destination | flipped | peers, source too: route to the destination; source: port goes, stragglers are forwarded |
+/// | preparing | abort, the VM ends at the destination, or the source is fenced | preparing, aborted | destination: forced drain of the sub-lease |
+/// | preparing, aborted | first frame after all | flipped | the destination refuses the drain |
+/// | preparing | destination fenced | preparing | sub-lease drains; the source serves on, and has it back when it is freed |
+/// | flipped | every reachable host acknowledged the route | dropped | source: forwards no more |
+/// | flipped, dropped | the VM ends | | sub-lease is marked, drained, removed at the peers, rests, is freed |
+/// | any | sub-lease freed | (gone) | source: departure taken back, the identifier is its block's again |
+///
+/// A fence of the source after the flip takes its block and leaves the sub-lease.
+extension CoordinatorMachine {
+    mutating func migrate(_ interface: VMInterface, to destination: HostID) throws(CoordinatorError) -> Reply {
+        guard !state.restoration.isOn else { throw .restoring(awaited: state.restoration.awaited.sorted()) }
+        if let under = state.migrations.values.first(where: { $0.interface == interface && !$0.isAborted }),
+            under.phase == .preparing, under.destination == destination
+        {
+            return .migration(info(under))
+        }
+        guard state.hosts[destination] != nil else { throw .unknownHost(destination) }
+        guard let found = binding(of: interface) else {
+            throw .invalid(field: "interface", why: "\(interface) is bound nowhere")
+        }
+        for host in [found.host, destination] where !mayLease(host) {
+            let why = stop(of: host)?.reason ?? "it is not connected, or has not caught up"
+            throw .invalid(field: host == destination ? "to" : "interface", why: "host \(host): \(why)")
+        }
+        let events = try bookCall { (book) throws(BookError) in
+            try book.sublease(found.record.sni, to: destination)
+        }
+        guard case .subleased(let lease)? = events.first else { throw .notReady }
+        let migration = Migration(
+            sni: found.record.sni, interface: interface, application: lease.application, source: found.host,
+            destination: destination, epoch: lease.epoch, phase: .preparing, isAborted: false)
+        // First, so that nobody hears of the lease without its migration.
+        commit(.migration(.started(migration)))
+        commit(events)
+        live.dirtyHosts.insert(migration.source)
+        notice(.info, "migration", "\(interface) (\(migration.sni)) goes from \(found.host) to \(destination)")
+        return .migration(info(migration))
+    }
+
+    private func binding(of interface: VMInterface) -> (host: HostID, record: BindingRecord)? {
+        for (host, entries) in state.bindings.byHost.sorted(by: { $0.key < $1.key }) {
+            for entry in entries.values where entry.record.interface == interface && entry.record.state == .bound {
+                return (host, entry.record)
+            }
+        }
+        return nil
+    }
+
+    mutating func abortMigration(_ interface: VMInterface, reason: String) throws(CoordinatorError) -> Reply {
+        try checkAudit(reason)
+        guard let migration = state.migrations.values.first(where: { $0.interface == interface }) else {
+            throw .invalid(field: "interface", why: "\(interface) is not migrating")
+        }
+        guard migration.phase == .preparing else {
+            throw .invalid(field: "interface", why: "\(interface) runs at \(migration.destination) already")
+        }
+        abort(migration, reason: reason)
+        return .migration(info(state.migrations[migration.sni] ?? migration))
+    }
+
+    mutating func abort(_ migration: Migration, reason: String) {
+        if !migration.isAborted { commit(.migration(.aborted(migration.sni))) }
+        mark(SNIBlock(single: migration.sni), reason: reason, force: true)
+    }
+
+    // MARK: Flip
+
+    mutating func hearArrival(of sni: SessionNetworkID, epoch: Epoch, at host: HostID) {
+        guard let migration = state.migrations[sni], migration.destination == host, migration.phase == .preparing,
+            let lease = state.book.lease(of: SNIBlock(single: sni)), lease.host == host, lease.isActive,
+            epoch >= migration.epoch, epoch <= lease.epoch
+        else { return }
+        commit(.migration(.flipped(sni)))
+        live.dirtyBlocks.insert(lease.block)
+        live.dirtyHosts.insert(migration.source)
+        awaitFlip(of: migration)
+        notice(.info, "migrated", "\(migration.interface) (\(sni)) runs at \(host)")
+    }
+
+    /// Also after a restart of the coordinator, which heard none of the acknowledgements.
+    mutating func awaitFlip(of migration: Migration) {
+        var owed: [HostID: UInt64] = [:]
+        let peers = watchers(of: migration.application).union([migration.source])
+        for (host, known) in live.hosts where host != migration.destination && known.reach.takesPart {
+            if peers.contains(host) || known.sent == nil { owed[host] = .max }
+        }
+        live.flips[migration.sni] = owed
+        finishFlip(of: migration.sni)
+    }
+
+    /// `peer` reached a revision, or is not waited for any more (nil).
+    mutating func advanceFlips(_ peer: HostID, at revision: UInt64?) {
+        for (sni, owed) in live.flips.sorted(by: { $0.key < $1.key }) {
+            guard let needed = owed[peer], revision.map({ needed <= $0 }) ?? true else { continue }
+            live.flips[sni]?[peer] = nil
+            finishFlip(of: sni)
+        }
+    }
+
+    private mutating func finishFlip(of sni: SessionNetworkID) {
+        guard live.flips[sni]?.isEmpty ?? false else { return }
+        live.flips[sni] = nil
+        guard let migration = state.migrations[sni], migration.phase == .flipped else { return }
+        commit(.migration(.dropped(sni)))
+        live.dirtyHosts.insert(migration.source)
+    }
+
+    // MARK: End
+
+    /// A VM ended inside a sub-lease: its identifier goes home the long way.
+    mutating func goHome(_ sni: SessionNetworkID, from host: HostID) {
+        guard let migration = state.migrations[sni], migration.destination == host else { return }
+        if migration.phase == .preparing { return abort(migration, reason: "the VM ended before it arrived") }
+        let single = SNIBlock(single: sni)
+        guard state.bindings.use(of: single) == .init() else { return }
+        mark(single, reason: "the migrated VM ended", force: false)
+    }
+
+    /// What was not answered is asked again, and what nobody can finish any more is ended.
+    mutating func pursueMigrations() {
+        for migration in state.migrations.values.sorted(by: { $0.sni < $1.sni }) {
+            guard let lease = state.book.lease(of: SNIBlock(single: migration.sni)),
+                lease.state == .leased || lease.state == .staged
+            else { continue }
+            if migration.phase != .preparing {
+                goHome(migration.sni, from: migration.destination)
+            } else if migration.isAborted {
+                abort(migration, reason: "aborted")
+            }
+        }
+    }
+
+    /// The source is fenced: a VM that did not arrive yet is gone with it.
+    mutating func abortMigrations(from host: HostID) {
+        for migration in state.migrations.values.sorted(by: { $0.sni < $1.sni })
+        where migration.source == host && migration.phase == .preparing {
+            abort(migration, reason: "host \(host) was fenced")
+        }
+    }
+
+    // MARK: Views
+
+    func departures(from host: HostID) -> [UInt32: Departure] {
+        var departures: [UInt32: Departure] = [:]
+        for migration in state.migrations.values where migration.source == host {
+            departures[migration.sni.rawValue] = Departure(
+                sni: migration.sni, interface: migration.interface, epoch: migration.epoch,
+                destination: migration.destination, phase: migration.phase)
+        }
+        return departures
+    }
+
+    func info(_ migration: Migration) -> MigrationInfo {
+        let owing = (live.flips[migration.sni] ?? [:]).keys.sorted()
+        return MigrationInfo(
+            migration: migration, leaseState: state.book.lease(of: SNIBlock(single: migration.sni))?.state,
+            waitsFor: owing)
+    }
+
+    /// By identifier.
+    public func migrations() -> [MigrationInfo] {
+        state.migrations.values.sorted { $0.sni < $1.sni }.map { info($0) }
+    }
+}
+
+extension Book {
+    /// The lease of `host` around an identifier: its sub-lease, or the block that it is, or was, bound in.
+    func lease(around sni: SessionNetworkID, of host: HostID) -> BlockLease? {
+        if let nearest = lease(around: sni), nearest.host == host { return nearest }
+        guard let block = blockLease(around: sni), block.host == host else { return nil }
+        return block
+    }
+}

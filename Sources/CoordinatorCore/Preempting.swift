@@ -1,0 +1,81 @@
+import FleetProtocol
+import NetworkTypes
+import SNISpace
+
+/// Preemption: when the pool is short, a higher class takes from the lowest one what it reserved, then its blocks that
+/// no VM uses, through the handshake. The latest expiry goes first, floors stay, and nothing bound is ever taken: a
+/// launch that comes first wins, as at any other mark.
+extension CoordinatorMachine {
+    /// What was taken is the caller's to claim at once; marked blocks come free later.
+    ///
+    /// - Returns: identifiers that are free now.
+    @discardableResult
+    mutating func preempt(for application: ApplicationID, count: Int) -> Int {
+        guard let record = state.applications[application], record.policy.priority.rank > .lowest,
+            !state.restoration.isOn, count > 0
+        else { return 0 }
+        let timers = live.timers
+        let (now, bindings) = (now, state.bindings)
+        let missing = min(count, SessionNetworkID.spaceSize) - onItsWay(to: application)
+        guard missing > 0 else { return 0 }
+        let plan = try? state.book.preempt(
+            for: application, count: missing, rank: record.policy.priority.rank,
+            expiry: { timers.deadline(.reservation($0)).map { $0 - now } ?? .zero },
+            isBound: { bindings.use(of: $0) != .init() })
+        guard let plan else { return 0 }
+        var freed = 0
+        for part in plan.reserved {
+            let events = try? state.book.unreserve(part.block, of: part.application)
+            guard let events else { continue }
+            commit(events)
+            freed += part.block.size
+            notice(
+                .warning, "preempted",
+                "\(part.block), reserved for \(part.application), goes to \(record.name), which is \(record.policy.priority.rawValue)"
+            )
+        }
+        for lease in plan.blocks {
+            mark(lease.block, reason: "preempted for \(record.name)", force: false)
+            live.preempted[application, default: []].insert(lease.block)
+            notice(
+                .warning, "preempting",
+                "\(lease.block) of \(lease.application) on \(lease.host) is asked back for \(record.name), which is \(record.policy.priority.rawValue)"
+            )
+        }
+        return freed
+    }
+
+    /// Identifiers that were asked back for an application and are not free yet.
+    private mutating func onItsWay(to application: ApplicationID) -> Int {
+        let book = state.book
+        let coming = (live.preempted[application] ?? []).filter { block in
+            guard let lease = book.lease(of: block) else { return false }
+            return lease.state == .marked || lease.state == .draining || lease.state == .quarantined
+        }
+        live.preempted[application] = coming.isEmpty ? nil : coming
+        return coming.reduce(0) { $0 + $1.size }
+    }
+
+    /// The book learns classes that a store of an older version did not hold.
+    mutating func recoverRanks() {
+        for record in state.applications.values.sorted(by: { $0.id < $1.id })
+        where state.book.rank(of: record.id) != record.policy.priority.rank && !record.deleting {
+            let quota = state.book.quota(of: record.id)
+            let rank = record.policy.priority.rank
+            try? book { (book) throws(BookError) in
+                try book.setQuota(record.id, cap: quota.cap, floor: quota.floor, rank: rank)
+            }
+        }
+    }
+}
+
+extension PriorityClass {
+    /// Who takes from whom in a shortage.
+    var rank: ClassRank {
+        switch self {
+        case .batch: .lowest
+        case .standard: ClassRank(rawValue: 1)
+        case .critical: ClassRank(rawValue: 2)
+        }
+    }
+}
