@@ -205,7 +205,9 @@ extension AgentMachine {
     ) {
         guard bindingStop(at: now) == nil else { return }
         for application in waiting.keys.sorted() {
-            while let interface = waiting[application]?.first, let sni = pick(for: application, at: now) {
+            while let interface = waiting[application]?.first,
+                let sni = launches[interface].flatMap({ expected($0.request) }) ?? pick(for: application, at: now)
+            {
                 waiting[application]?.removeFirst()
                 let lease = durable.lease(of: sni)
                 let isFresh = lease.map { fresh.contains($0.order.block) } ?? false

@@ -2,7 +2,8 @@ import FleetProtocol
 public import NetworkTypes
 import SNISpace
 
-/// Comparison of every view that the coordinator has: its book, and what hosts last reported and acknowledged.
+/// Comparison of every view that the coordinator has: its book, and what hosts last reported and acknowledged, and what
+/// their kernels carry.
 extension CoordinatorMachine {
     /// Names every disagreement. Changes nothing.
     public func check(at now: Instant) -> CheckReport {
@@ -16,6 +17,7 @@ extension CoordinatorMachine {
             compared += 1
             findings += progress(of: id, host)
             findings += inventory(of: id, host)
+            findings += kernel(of: id, host)
             if let refusal = host.refusal {
                 findings.append(
                     Finding(

@@ -65,7 +65,11 @@ extension CoordinatorMachine {
         _ hello: Hello, from identity: AgentIdentity, on stream: StreamID, _ refusal: (code: String, reason: String)
     ) {
         let id = identity.host
-        if live.hosts[id] == nil { live.hosts[id] = HostLive(contact: now) }
+        if live.hosts[id] == nil {
+            live.hosts[id] = HostLive(contact: now)
+            // It never carried anything: nobody waits for it.
+            live.hosts[id]?.reach = .unreachable
+        }
         live.hosts[id]?.refusal = refusal.code
         let claimant = Claimant(
             incarnation: identity.incarnation, boot: identity.boot, fingerprint: hello.fingerprint)

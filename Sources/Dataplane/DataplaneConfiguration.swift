@@ -47,4 +47,10 @@ public struct DataplaneConfiguration: Hashable, Sendable {
     public static func nexthopID(of block: SNIBlock) -> UInt32 {
         0x4000_0000 | UInt32(block.order) << 24 | block.first.rawValue
     }
+    /// The block that ``nexthopID(of:)`` names; nil for an id that it never gives.
+    public static func block(ofNexthop id: UInt32) -> SNIBlock? {
+        let order = Int(id >> 24 & 0x3F)
+        guard id >> 30 == 1, order <= 24 else { return nil }
+        return SNIBlock(first: SessionNetworkID(unchecked: id & 0xFF_FFFF), size: 1 << order)
+    }
 }

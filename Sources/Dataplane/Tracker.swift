@@ -1,4 +1,4 @@
-import NetworkTypes
+public import NetworkTypes
 
 /// Desired and actual view of the kernel, key by key, and the difference as an ordered plan.
 ///
@@ -61,6 +61,20 @@ public struct Tracker: Sendable {
         var counts: [KernelKind: Int] = [:]
         for entry in actual.values where policy.verdict(of: entry) == .ours { counts[entry.key.kind, default: 0] += 1 }
         return counts
+    }
+
+    /// Blocks of ours in the kernel, ascending, as far as the view goes: by the VNIs of the filter, and by nexthop object.
+    public var ownBlocks: (local: [SessionNetworkID], remote: [SNIBlock]) {
+        var local: [SessionNetworkID] = []
+        var remote: [SNIBlock] = []
+        for entry in actual.values where policy.verdict(of: entry) == .ours {
+            switch entry.key {
+            case .vni(let vni): local.append(vni)
+            case .nexthop(let id): if let block = DataplaneConfiguration.block(ofNexthop: id) { remote.append(block) }
+            default: break
+            }
+        }
+        return (local.sorted(), remote.sorted())
     }
 
     /// Entries that would be deleted if the policy allowed it.

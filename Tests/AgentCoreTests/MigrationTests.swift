@@ -70,6 +70,16 @@ import Testing
         #expect(rig.attach(Rig.vm(7))?.attachment?.sni == Self.sni)
     }
 
+    @Test func anAttachThatCameFirstWaitsForIt() throws {
+        var rig = Rig.ready([])
+        let early = rig.submitAttach(Rig.vm(7), timeout: .seconds(100))
+        let other = rig.submitAttach(Rig.vm(8), timeout: .seconds(100))
+        rig.settle()
+        rig.delta(2, [Self.incoming(Rig.vm(7))])
+        #expect(rig.replies[early]?.attachment?.sni == Self.sni)
+        #expect(rig.replies[other] == nil && rig.standbyPorts == [Self.sni])
+    }
+
     @Test func arrivalIsRepeatedUntilTheCoordinatorKnows() throws {
         var rig = Self.destination()
         _ = rig.attach(Rig.vm(7))

@@ -1,5 +1,6 @@
 import FleetProtocol
 import NetworkTypes
+import SNISpace
 import Testing
 
 @testable import CoordinatorCore
@@ -86,6 +87,21 @@ import Testing
         fleet.agents[fleet.names[0]]?.recovering = true
         fleet.connect(fleet.names[0])
         #expect(fleet.agents[fleet.names[0]]?.refusal == "journal-behind")
+    }
+
+    @Test func aHostThatNeverJoinedIsWaitedForByNobody() throws {
+        let fleet = try Fleet(hosts: 2)
+        let (a, b) = (fleet.names[0], fleet.names[1])
+        fleet.connect(a)
+        fleet.agents[b]?.mtu = 1000
+        fleet.connect(b)
+        #expect(fleet.agents[b]?.refusal == "mtu-too-small")
+        let app = try fleet.application("web")
+        let block = try #require(fleet.lease(app, on: a, request: 1))
+        _ = fleet.command(.reclaim(.identifier(block.first), dryRun: false, reason: "test", force: false))
+        fleet.drain(block, on: a)
+        fleet.acknowledge(a)
+        #expect(fleet.lease(of: block)?.state == .quarantined)
     }
 
     @Test func launchesAreCountedOnce() throws {
