@@ -95,20 +95,27 @@ extension CoordinatorMachine {
             let sequence = state.hosts[host]?.journalSequence ?? 0
             commit(.bindings(host, journalSequence: sequence, records: [], whole: true))
         }
+        hearRestored(host)
         notice(.warning, "host-fenced", "host \(host) is cut off; its blocks drain without it")
     }
 
     // MARK: Return
 
     /// A hello that passed: what it means for a fence of its name.
-    mutating func passFence(_ identity: AgentIdentity, _ known: HostRecord?) {
+    mutating func passFence(_ hello: Hello, from identity: AgentIdentity) {
         let id = identity.host
         guard let fence = state.safety[id]?.fence else { return }
+        // It returned after the backup was taken: what it holds now was given to it since.
+        let isOutdated =
+            state.restoration.awaited.contains(id)
+            && hello.leases.contains { $0.epoch > state.safety[id]?.fencedUpTo ?? $0.epoch }
         if !fence.isComplete {
             live.fences[id] = nil
             live.timers.cancel(.fence(id))
             commit(.host(id, .fenceCancelled))
             notice(.warning, "fence-cancelled", "host \(id) is back before it was cut off")
+        } else if isOutdated {
+            commit(.host(id, .returned))
         } else if fence.incarnation != identity.incarnation {
             // A machine without the past of the fenced one has nothing to withdraw.
             commit(.host(id, .replaced(by: identity.incarnation)))
@@ -146,6 +153,7 @@ extension CoordinatorMachine {
         if state.safety[id]?.debt != nil { commit(.host(id, .debtRepaid)) }
         live.snapshots.insert(id)
         live.dirtyHosts.formUnion(live.hosts.keys)
+        hearRestored(id)
         notice(.info, "host-returned", "host \(id) gave up all that it held and joins afresh")
         regrant(id)
     }

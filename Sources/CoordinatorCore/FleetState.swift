@@ -69,6 +69,7 @@ struct FleetState: Sendable {
     var safety: [HostID: HostSafety] = [:]
     var restoration = RestorationState()
     var migrations: [SessionNetworkID: Migration] = [:]
+    var reclaimCursors = ReclaimCursors()
     var bindings = BindingTable()
     var launches = LaunchCounts()
     var series: [ApplicationID: Series] = [:]
@@ -115,7 +116,9 @@ struct FleetState: Sendable {
         case .host(let id, let event):
             safety[id, default: HostSafety()].apply(event, of: hosts[id])
             if safety[id] == HostSafety() { safety[id] = nil }
-        case .generationRaised(let generation): self.generation = generation
+        case .generationRaised(let generation):
+            self.generation = generation
+            reclaimCursors.begin(generation, after: book.snapshot.reclaimedLast)
         case .restoration(.started): restoration = RestorationState(isOn: true, awaited: Set(hosts.keys))
         case .restoration(.heard(let host)): restoration.awaited.remove(host)
         case .restoration(.ended): restoration.isOn = false

@@ -35,7 +35,7 @@ extension CoordinatorMachine {
         }
         suspectOldStore(hello)
         let known = state.hosts[id]
-        passFence(identity, known)
+        passFence(hello, from: identity)
         let isSameBoot = known?.boot == identity.boot && known?.incarnation == identity.incarnation
         let acknowledged = known?.incarnation == identity.incarnation ? known?.journalSequence ?? 0 : 0
         let isBehind = hello.journalSequence < acknowledged

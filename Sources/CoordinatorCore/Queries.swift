@@ -137,9 +137,14 @@ extension CoordinatorMachine {
         }
     }
 
-    /// In order of reclamation, after the cursor.
+    /// In order of reclamation, after the cursor, each exactly once: cursors rise over every generation, so that what a
+    /// caller heard of before the store was restored hides nothing that came after.
     public func reclaimed(after cursor: UInt64, limit: Int = 1000) -> [ReclaimedBlock] {
-        state.book.reclaimed(after: cursor, limit: limit)
+        state.book.reclaimed(after: state.reclaimCursors.inner(cursor), limit: limit).map { entry in
+            var entry = entry
+            entry.cursor = state.reclaimCursors.outer(entry.cursor)
+            return entry
+        }
     }
 
     // MARK: Fleet

@@ -69,7 +69,6 @@ extension CoordinatorMachine {
     mutating func compareInventory(_ hello: Hello, of host: HostID) {
         if state.restoration.awaited.contains(host) {
             giveUpWhatIsGone(hello, of: host)
-            commit(.restoration(.heard(host)))
         }
         let unknown = hello.leases.filter { record in
             guard let lease = state.book.lease(of: record.block) else { return true }
@@ -82,6 +81,13 @@ extension CoordinatorMachine {
             }
             if freeze(of: host) == nil { freeze(host, .unknownLeases(unknown)) }
         }
+        hearRestored(host)
+    }
+
+    /// What the host holds is known.
+    mutating func hearRestored(_ host: HostID) {
+        guard state.restoration.awaited.contains(host) else { return }
+        commit(.restoration(.heard(host)))
         if state.restoration.isOn, state.restoration.awaited.isEmpty { finishRestoration() }
     }
 

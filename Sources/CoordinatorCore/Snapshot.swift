@@ -25,6 +25,7 @@ public struct CoordinatorSnapshot: Hashable, Sendable, Codable {
     var safety: [Safety]?
     var restoration: RestorationState?
     var migrations: [Migration]?
+    var reclaimCursors: ReclaimCursors?
 
     struct Safety: Hashable, Sendable, Codable {
         var host: HostID
@@ -83,7 +84,8 @@ extension FleetState {
             },
             slot: slot, generation: generation,
             safety: safety.sorted { $0.key < $1.key }.map { .init(host: $0.key, safety: $0.value) },
-            restoration: restoration, migrations: migrations.values.sorted { $0.sni < $1.sni })
+            restoration: restoration, migrations: migrations.values.sorted { $0.sni < $1.sni },
+            reclaimCursors: reclaimCursors)
     }
 
     mutating func restore(_ snapshot: CoordinatorSnapshot) {
@@ -106,6 +108,7 @@ extension FleetState {
         }
         generation = snapshot.generation ?? 1
         for migration in snapshot.migrations ?? [] { migrations[migration.sni] = migration }
+        reclaimCursors = snapshot.reclaimCursors ?? ReclaimCursors()
         restoration = snapshot.restoration ?? RestorationState()
         for entry in snapshot.safety ?? [] { safety[entry.host] = entry.safety }
         launches = snapshot.launches

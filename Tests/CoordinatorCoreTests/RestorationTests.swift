@@ -127,6 +127,54 @@ import Testing
         #expect(fleet.agents[b]?.isGranted == true)
     }
 
+    @Test func aRestoredBookHidesNothingFromWhoReadTheList() throws {
+        let scene = try Scene()
+        let (fleet, a, b) = (scene.fleet, scene.a, scene.b)
+        let seen = try #require(fleet.machine.reclaimed(after: 0).last).cursor
+        try fleet.restore(backup: scene.backup)
+        for host in [a, b] { fleet.connect(host) }
+        fleet.quiesce()
+        fleet.pass(.seconds(10))
+        let after = fleet.machine.reclaimed(after: seen)
+        #expect(after.map(\.block) == [scene.early], "given up for the second time, as far as this book knows")
+        #expect(after.allSatisfy { $0.cursor > seen })
+        #expect(fleet.machine.reclaimed(after: try #require(after.last).cursor).isEmpty)
+        #expect(fleet.machine.reclaimed(after: 0) == after)
+        for fromSnapshot in [false, true] {
+            try fleet.restart(fromSnapshot: fromSnapshot)
+            #expect(fleet.machine.reclaimed(after: seen) == after)
+        }
+    }
+
+    @Test func aFenceOfOldDoesNotTakeWhatCameAfterIt() throws {
+        let scene = try Scene()
+        let (fleet, a, b) = (scene.fleet, scene.a, scene.b)
+        fleet.disconnect(a)
+        _ = try fleet.command(.fenceHost(a, proof: .poweredOff, reason: "test")).get()
+        let backup = fleet.log.count
+        fleet.agents[a]?.bindings = [:]
+        fleet.connect(a)
+        fleet.acknowledge(a)
+        let fresh = try #require(fleet.lease(scene.app, on: a, request: 9))
+        try fleet.bind(fresh.first, of: scene.app, on: a, state: .bound)
+        try fleet.restore(backup: backup)
+        fleet.connect(b)
+        fleet.connect(a)
+        #expect(fleet.agents[a]?.withdraws == false && fleet.agents[a]?.leases[fresh] != nil)
+        #expect(fleet.state(of: a) == .frozen && fleet.lease(of: fresh)?.bound == 1)
+        #expect(fleet.agents[b]?.isGranted == true)
+    }
+
+    @Test func aFencedHostIsAwaitedNoLonger() throws {
+        let scene = try Scene()
+        let (fleet, a, b) = (scene.fleet, scene.a, scene.b)
+        try fleet.restore(backup: scene.backup)
+        fleet.connect(b)
+        #expect(fleet.agents[b]?.stopped == "restoring")
+        _ = try fleet.command(.fenceHost(a, proof: .poweredOff, reason: "scrap")).get()
+        #expect(fleet.agents[b]?.isGranted == true)
+    }
+
     @Test func quarantineStartsAnewInFullAndTheReclaimedListSurvives() throws {
         let scene = try Scene()
         let (fleet, a) = (scene.fleet, scene.a)
