@@ -99,6 +99,11 @@ extension KernelWorker {
             routes: counts[.route] ?? 0, nexthops: counts[.nexthop] ?? 0, nftElements: elements,
             foreign: tracker.foreign.sorted().map(\.description),
             kernelWrites: UInt64(kernel?.writes ?? 0) + reaper.writes.load(ordering: .relaxed),
-            pending: pending + withheld)
+            pending: pending + withheld, kernel: inventory(tracker))
+    }
+
+    private func inventory(_ tracker: Tracker) -> KernelInventory {
+        let own = tracker.ownBlocks
+        return KernelInventory(localVNIs: own.local, remoteBlocks: own.remote, ports: ports.keys.sorted())
     }
 }

@@ -21,7 +21,13 @@ struct LocalService: AgentService {
     }
 
     func detach(_ call: DetachCall) async throws(AgentFailure) {
-        if case .failure(let error) = await shell.call({ .detach($0, call.interface) }) { throw AgentFailure(error) }
+        if case .failure(let error) = await shell.call({ .detach($0, call.interface, hold: call.hold) }) {
+            throw AgentFailure(error)
+        }
+    }
+
+    func resolve() async throws(AgentFailure) {
+        if case .failure(let error) = await shell.call({ .resolveRecovery($0) }) { throw AgentFailure(error) }
     }
 
     func status() async throws(AgentFailure) -> AgentStatusReport {

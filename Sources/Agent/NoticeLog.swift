@@ -13,11 +13,18 @@ extension AgentNotice {
         switch self {
         case .granted(let boot): (.notice, "boot \(boot) granted: launches are served")
         case .refused(let code, let reason): (.error, "the coordinator refuses this host (\(code)): \(reason)")
+        case .stopped(let code, let reason):
+            (.error, "the coordinator lets this host bind nothing (\(code)): \(reason)")
+        case .withdrawing(let bindings, let ports):
+            (.error, "giving up what was held before this host was fenced: \(bindings) bindings, \(ports) other ports")
+        case .holdEnded(let sni, let interface): (.notice, "the hold of SNI \(sni) for \(interface) is over")
+        case .arrived(let sni, let interface): (.notice, "\(interface) (SNI \(sni)) has arrived here")
+        case .departed(let sni, let interface): (.notice, "\(interface) (SNI \(sni)) runs at another host now")
         case .recovering(let ports):
             (
                 .error,
-                "no journal of this installation, but \(ports) ports run: they are kept, nothing new is bound; see "
-                    + "'outriderctl host show'"
+                "no journal of this installation, but \(ports) ports run: they are kept, nothing new is bound; "
+                    + "'outriderctl host replace' accepts them, then 'outriderctl agent resolve' here ends it"
             )
         case .recovered(let leases, let bindings, let ports):
             (.notice, "recovered \(leases) leases, \(bindings) bindings, \(ports) ports")

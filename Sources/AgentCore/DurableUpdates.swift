@@ -4,7 +4,8 @@ import NetworkTypes
 
 /// State updates: what the coordinator orders, with every stale epoch refused.
 extension DurableState {
-    /// The order of a snapshot: what is added comes before what goes, and leases before the remotes that may replace them.
+    /// The order of a snapshot: what is added comes before what goes, and leases before the remotes that may
+    /// replace them.
     ///
     /// - Parameter isRenewed: first update of a newer generation, whose epochs may be lower than those held.
     mutating func apply(_ update: StateUpdate, isRenewed: Bool, into result: inout Consequences) {

@@ -2,11 +2,11 @@ import Dataplane
 import FleetProtocol
 import NetworkTypes
 
-/// Migration, as both ends of it see it. The identifier is the destination's by a lease of one, and the source's only as
-/// a departure: it is not handed out there before the coordinator has taken that back.
+/// Migration, as both ends of it see it. The identifier is the destination's by a lease of one, and the source's only
+/// as a departure: it is not handed out there before the coordinator has taken that back.
 ///
-/// The flip is the guest's first frame at the destination. Until the source hears of it, it serves the VM as ever; after
-/// it, it forwards what stale peers still send.
+/// The flip is the guest's first frame at the destination. Until the source hears of it, it serves the VM as ever;
+/// after it, it forwards what stale peers still send.
 extension AgentMachine {
     // MARK: Destination
 

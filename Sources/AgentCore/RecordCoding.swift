@@ -9,69 +9,61 @@ extension JournalRecord {
     public func encoded() -> [UInt8] {
         var writer = ByteWriter()
         writer.byte(Self.codingVersion)
+        writer.byte(kind)
         switch self {
-        case .grant(let position, let grant, let contact):
-            writer.byte(1)
-            writer.position(position)
-            writer.grant(grant)
-            writer.signed(contact.nanoseconds)
+        case .grant(let position, let grant, let contact): writer.granting(position, grant, contact)
+        case .stopped(let position, let grant, let contact, let code, let reason):
+            writer.granting(position, grant, contact)
+            writer.text(code)
+            writer.text(reason)
         case .refused(let code, let reason):
-            writer.byte(2)
             writer.text(code)
             writer.text(reason)
         case .contact(let boot, let at):
-            writer.byte(3)
             writer.uuid(boot)
             writer.signed(at.nanoseconds)
         case .update(let position, let update):
-            writer.byte(update.withdraw ? 15 : 4)
             writer.position(position)
             writer.flag(update.isSnapshot)
             writer.number(update.baseRevision)
             writer.list(update.operations) { $0.operation($1) }
             if update.withdraw { writer.flag(true) }
-        case .bound(let bound):
-            writer.byte(5)
-            writer.bound(bound)
-        case .unbound(let sni):
-            writer.byte(6)
-            writer.sni(sni)
-        case .ended(let sni):
-            writer.byte(7)
-            writer.sni(sni)
-        case .plugged(let sni):
-            writer.byte(8)
-            writer.sni(sni)
-        case .drained(let block, let epoch):
-            writer.byte(9)
-            writer.block(block)
-            writer.number(epoch.rawValue)
-        case .reported(let sequence):
-            writer.byte(10)
-            writer.number(sequence)
-        case .recovering(let flag):
-            writer.byte(11)
-            writer.flag(flag)
-        case .checkpoint(let checkpoint):
-            writer.byte(14)
-            writer.checkpoint(checkpoint)
-            writer.extensions(of: checkpoint)
-        case .stopped(let position, let grant, let contact, let code, let reason):
-            writer.byte(13)
-            writer.position(position)
-            writer.grant(grant)
-            writer.signed(contact.nanoseconds)
-            writer.text(code)
-            writer.text(reason)
+        case .bound(let bound): writer.bound(bound)
+        case .unbound(let sni), .ended(let sni), .plugged(let sni), .arrived(let sni): writer.sni(sni)
         case .held(let sni, let hold):
-            writer.byte(16)
             writer.sni(sni)
             writer.signed(hold.inNanoseconds)
-        case .arrived(let sni):
-            writer.byte(17)
-            writer.sni(sni)
+        case .drained(let block, let epoch):
+            writer.block(block)
+            writer.number(epoch.rawValue)
+        case .reported(let sequence): writer.number(sequence)
+        case .recovering(let flag): writer.flag(flag)
+        case .checkpoint(let checkpoint):
+            writer.checkpoint(checkpoint)
+            writer.extensions(of: checkpoint)
         }
         return writer.bytes
+    }
+
+    /// Second byte. 12 is a checkpoint without the fields that came later; it is read and not written any more.
+    private var kind: UInt8 {
+        switch self {
+        case .grant: 1
+        case .refused: 2
+        case .contact: 3
+        case .update(_, let update): update.withdraw ? 15 : 4
+        case .bound: 5
+        case .unbound: 6
+        case .ended: 7
+        case .plugged: 8
+        case .drained: 9
+        case .reported: 10
+        case .recovering: 11
+        case .stopped: 13
+        case .checkpoint: 14
+        case .held: 16
+        case .arrived: 17
+        }
     }
 
     /// Reads one record; anything left over is an error.
@@ -124,6 +116,12 @@ extension JournalRecord {
 }
 
 extension ByteWriter {
+    fileprivate mutating func granting(_ position: Position, _ grant: BootGrant, _ contact: Instant) {
+        self.position(position)
+        self.grant(grant)
+        signed(contact.nanoseconds)
+    }
+
     fileprivate mutating func operation(_ value: StateOperation) {
         switch value {
         case .setScope(let scope):

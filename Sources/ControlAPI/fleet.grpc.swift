@@ -61,11 +61,95 @@ public enum Outrider_V1_Fleet: Sendable {
                 type: .unary
             )
         }
+        /// Namespace for "ThawHost" metadata.
+        public enum ThawHost: Sendable {
+            /// Request type for "ThawHost".
+            public typealias Input = Outrider_V1_ThawHostRequest
+            /// Response type for "ThawHost".
+            public typealias Output = Outrider_V1_Host
+            /// Descriptor for "ThawHost".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "outrider.v1.Fleet"),
+                method: "ThawHost",
+                type: .unary
+            )
+        }
+        /// Namespace for "FenceHost" metadata.
+        public enum FenceHost: Sendable {
+            /// Request type for "FenceHost".
+            public typealias Input = Outrider_V1_FenceHostRequest
+            /// Response type for "FenceHost".
+            public typealias Output = Outrider_V1_Host
+            /// Descriptor for "FenceHost".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "outrider.v1.Fleet"),
+                method: "FenceHost",
+                type: .unary
+            )
+        }
+        /// Namespace for "ReplaceHost" metadata.
+        public enum ReplaceHost: Sendable {
+            /// Request type for "ReplaceHost".
+            public typealias Input = Outrider_V1_ReplaceHostRequest
+            /// Response type for "ReplaceHost".
+            public typealias Output = Outrider_V1_Host
+            /// Descriptor for "ReplaceHost".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "outrider.v1.Fleet"),
+                method: "ReplaceHost",
+                type: .unary
+            )
+        }
+        /// Namespace for "Migrate" metadata.
+        public enum Migrate: Sendable {
+            /// Request type for "Migrate".
+            public typealias Input = Outrider_V1_MigrateRequest
+            /// Response type for "Migrate".
+            public typealias Output = Outrider_V1_Migration
+            /// Descriptor for "Migrate".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "outrider.v1.Fleet"),
+                method: "Migrate",
+                type: .unary
+            )
+        }
+        /// Namespace for "AbortMigration" metadata.
+        public enum AbortMigration: Sendable {
+            /// Request type for "AbortMigration".
+            public typealias Input = Outrider_V1_AbortMigrationRequest
+            /// Response type for "AbortMigration".
+            public typealias Output = Outrider_V1_Migration
+            /// Descriptor for "AbortMigration".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "outrider.v1.Fleet"),
+                method: "AbortMigration",
+                type: .unary
+            )
+        }
+        /// Namespace for "ListMigrations" metadata.
+        public enum ListMigrations: Sendable {
+            /// Request type for "ListMigrations".
+            public typealias Input = Outrider_V1_ListMigrationsRequest
+            /// Response type for "ListMigrations".
+            public typealias Output = Outrider_V1_ListMigrationsResponse
+            /// Descriptor for "ListMigrations".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "outrider.v1.Fleet"),
+                method: "ListMigrations",
+                type: .unary
+            )
+        }
         /// Descriptors for all methods in the "outrider.v1.Fleet" service.
         public static let descriptors: [GRPCCore.MethodDescriptor] = [
             Connect.descriptor,
             ListHosts.descriptor,
-            GetStatus.descriptor
+            GetStatus.descriptor,
+            ThawHost.descriptor,
+            FenceHost.descriptor,
+            ReplaceHost.descriptor,
+            Migrate.descriptor,
+            AbortMigration.descriptor,
+            ListMigrations.descriptor
         ]
     }
 }
@@ -150,6 +234,114 @@ extension Outrider_V1_Fleet {
             request: GRPCCore.StreamingServerRequest<Outrider_V1_GetStatusRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_Status>
+
+        /// Handle the "ThawHost" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Ends a freeze: one of two machines under a name is right, or what a host holds is.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Outrider_V1_ThawHostRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Outrider_V1_Host` messages.
+        func thawHost(
+            request: GRPCCore.StreamingServerRequest<Outrider_V1_ThawHostRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_Host>
+
+        /// Handle the "FenceHost" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Takes the leases of a host that does not report.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Outrider_V1_FenceHostRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Outrider_V1_Host` messages.
+        func fenceHost(
+            request: GRPCCore.StreamingServerRequest<Outrider_V1_FenceHostRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_Host>
+
+        /// Handle the "ReplaceHost" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Accepts the machine that was refused last under a name.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Outrider_V1_ReplaceHostRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Outrider_V1_Host` messages.
+        func replaceHost(
+            request: GRPCCore.StreamingServerRequest<Outrider_V1_ReplaceHostRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_Host>
+
+        /// Handle the "Migrate" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Moves a VM's identifier to the host that the VM migrates to.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Outrider_V1_MigrateRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Outrider_V1_Migration` messages.
+        func migrate(
+            request: GRPCCore.StreamingServerRequest<Outrider_V1_MigrateRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_Migration>
+
+        /// Handle the "AbortMigration" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Ends a migration whose VM has not arrived.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Outrider_V1_AbortMigrationRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Outrider_V1_Migration` messages.
+        func abortMigration(
+            request: GRPCCore.StreamingServerRequest<Outrider_V1_AbortMigrationRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_Migration>
+
+        /// Handle the "ListMigrations" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Migrations, until their identifiers are home again.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Outrider_V1_ListMigrationsRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Outrider_V1_ListMigrationsResponse` messages.
+        func listMigrations(
+            request: GRPCCore.StreamingServerRequest<Outrider_V1_ListMigrationsRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ListMigrationsResponse>
     }
 
     /// Service protocol for the "outrider.v1.Fleet" service.
@@ -218,6 +410,114 @@ extension Outrider_V1_Fleet {
             request: GRPCCore.ServerRequest<Outrider_V1_GetStatusRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.ServerResponse<Outrider_V1_Status>
+
+        /// Handle the "ThawHost" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Ends a freeze: one of two machines under a name is right, or what a host holds is.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ThawHostRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Outrider_V1_Host` message.
+        func thawHost(
+            request: GRPCCore.ServerRequest<Outrider_V1_ThawHostRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Outrider_V1_Host>
+
+        /// Handle the "FenceHost" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Takes the leases of a host that does not report.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_FenceHostRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Outrider_V1_Host` message.
+        func fenceHost(
+            request: GRPCCore.ServerRequest<Outrider_V1_FenceHostRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Outrider_V1_Host>
+
+        /// Handle the "ReplaceHost" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Accepts the machine that was refused last under a name.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ReplaceHostRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Outrider_V1_Host` message.
+        func replaceHost(
+            request: GRPCCore.ServerRequest<Outrider_V1_ReplaceHostRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Outrider_V1_Host>
+
+        /// Handle the "Migrate" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Moves a VM's identifier to the host that the VM migrates to.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_MigrateRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Outrider_V1_Migration` message.
+        func migrate(
+            request: GRPCCore.ServerRequest<Outrider_V1_MigrateRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Outrider_V1_Migration>
+
+        /// Handle the "AbortMigration" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Ends a migration whose VM has not arrived.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_AbortMigrationRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Outrider_V1_Migration` message.
+        func abortMigration(
+            request: GRPCCore.ServerRequest<Outrider_V1_AbortMigrationRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Outrider_V1_Migration>
+
+        /// Handle the "ListMigrations" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Migrations, until their identifiers are home again.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ListMigrationsRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Outrider_V1_ListMigrationsResponse` message.
+        func listMigrations(
+            request: GRPCCore.ServerRequest<Outrider_V1_ListMigrationsRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ListMigrationsResponse>
     }
 
     /// Simple service protocol for the "outrider.v1.Fleet" service.
@@ -285,6 +585,114 @@ extension Outrider_V1_Fleet {
             request: Outrider_V1_GetStatusRequest,
             context: GRPCCore.ServerContext
         ) async throws -> Outrider_V1_Status
+
+        /// Handle the "ThawHost" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Ends a freeze: one of two machines under a name is right, or what a host holds is.
+        ///
+        /// - Parameters:
+        ///   - request: A `Outrider_V1_ThawHostRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Outrider_V1_Host` to respond with.
+        func thawHost(
+            request: Outrider_V1_ThawHostRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Outrider_V1_Host
+
+        /// Handle the "FenceHost" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Takes the leases of a host that does not report.
+        ///
+        /// - Parameters:
+        ///   - request: A `Outrider_V1_FenceHostRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Outrider_V1_Host` to respond with.
+        func fenceHost(
+            request: Outrider_V1_FenceHostRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Outrider_V1_Host
+
+        /// Handle the "ReplaceHost" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Accepts the machine that was refused last under a name.
+        ///
+        /// - Parameters:
+        ///   - request: A `Outrider_V1_ReplaceHostRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Outrider_V1_Host` to respond with.
+        func replaceHost(
+            request: Outrider_V1_ReplaceHostRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Outrider_V1_Host
+
+        /// Handle the "Migrate" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Moves a VM's identifier to the host that the VM migrates to.
+        ///
+        /// - Parameters:
+        ///   - request: A `Outrider_V1_MigrateRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Outrider_V1_Migration` to respond with.
+        func migrate(
+            request: Outrider_V1_MigrateRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Outrider_V1_Migration
+
+        /// Handle the "AbortMigration" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Ends a migration whose VM has not arrived.
+        ///
+        /// - Parameters:
+        ///   - request: A `Outrider_V1_AbortMigrationRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Outrider_V1_Migration` to respond with.
+        func abortMigration(
+            request: Outrider_V1_AbortMigrationRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Outrider_V1_Migration
+
+        /// Handle the "ListMigrations" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Migrations, until their identifiers are home again.
+        ///
+        /// - Parameters:
+        ///   - request: A `Outrider_V1_ListMigrationsRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Outrider_V1_ListMigrationsResponse` to respond with.
+        func listMigrations(
+            request: Outrider_V1_ListMigrationsRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Outrider_V1_ListMigrationsResponse
     }
 }
 
@@ -325,6 +733,72 @@ extension Outrider_V1_Fleet.StreamingServiceProtocol {
                 )
             }
         )
+        router.registerHandler(
+            forMethod: Outrider_V1_Fleet.Method.ThawHost.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ThawHostRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_Host>(),
+            handler: { request, context in
+                try await self.thawHost(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
+            forMethod: Outrider_V1_Fleet.Method.FenceHost.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_FenceHostRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_Host>(),
+            handler: { request, context in
+                try await self.fenceHost(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
+            forMethod: Outrider_V1_Fleet.Method.ReplaceHost.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ReplaceHostRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_Host>(),
+            handler: { request, context in
+                try await self.replaceHost(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
+            forMethod: Outrider_V1_Fleet.Method.Migrate.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_MigrateRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_Migration>(),
+            handler: { request, context in
+                try await self.migrate(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
+            forMethod: Outrider_V1_Fleet.Method.AbortMigration.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_AbortMigrationRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_Migration>(),
+            handler: { request, context in
+                try await self.abortMigration(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
+            forMethod: Outrider_V1_Fleet.Method.ListMigrations.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ListMigrationsRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ListMigrationsResponse>(),
+            handler: { request, context in
+                try await self.listMigrations(
+                    request: request,
+                    context: context
+                )
+            }
+        )
     }
 }
 
@@ -347,6 +821,72 @@ extension Outrider_V1_Fleet.ServiceProtocol {
         context: GRPCCore.ServerContext
     ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_Status> {
         let response = try await self.getStatus(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    public func thawHost(
+        request: GRPCCore.StreamingServerRequest<Outrider_V1_ThawHostRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_Host> {
+        let response = try await self.thawHost(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    public func fenceHost(
+        request: GRPCCore.StreamingServerRequest<Outrider_V1_FenceHostRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_Host> {
+        let response = try await self.fenceHost(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    public func replaceHost(
+        request: GRPCCore.StreamingServerRequest<Outrider_V1_ReplaceHostRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_Host> {
+        let response = try await self.replaceHost(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    public func migrate(
+        request: GRPCCore.StreamingServerRequest<Outrider_V1_MigrateRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_Migration> {
+        let response = try await self.migrate(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    public func abortMigration(
+        request: GRPCCore.StreamingServerRequest<Outrider_V1_AbortMigrationRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_Migration> {
+        let response = try await self.abortMigration(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    public func listMigrations(
+        request: GRPCCore.StreamingServerRequest<Outrider_V1_ListMigrationsRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ListMigrationsResponse> {
+        let response = try await self.listMigrations(
             request: GRPCCore.ServerRequest(stream: request),
             context: context
         )
@@ -393,6 +933,84 @@ extension Outrider_V1_Fleet.SimpleServiceProtocol {
     ) async throws -> GRPCCore.ServerResponse<Outrider_V1_Status> {
         return GRPCCore.ServerResponse<Outrider_V1_Status>(
             message: try await self.getStatus(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    public func thawHost(
+        request: GRPCCore.ServerRequest<Outrider_V1_ThawHostRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Outrider_V1_Host> {
+        return GRPCCore.ServerResponse<Outrider_V1_Host>(
+            message: try await self.thawHost(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    public func fenceHost(
+        request: GRPCCore.ServerRequest<Outrider_V1_FenceHostRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Outrider_V1_Host> {
+        return GRPCCore.ServerResponse<Outrider_V1_Host>(
+            message: try await self.fenceHost(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    public func replaceHost(
+        request: GRPCCore.ServerRequest<Outrider_V1_ReplaceHostRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Outrider_V1_Host> {
+        return GRPCCore.ServerResponse<Outrider_V1_Host>(
+            message: try await self.replaceHost(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    public func migrate(
+        request: GRPCCore.ServerRequest<Outrider_V1_MigrateRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Outrider_V1_Migration> {
+        return GRPCCore.ServerResponse<Outrider_V1_Migration>(
+            message: try await self.migrate(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    public func abortMigration(
+        request: GRPCCore.ServerRequest<Outrider_V1_AbortMigrationRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Outrider_V1_Migration> {
+        return GRPCCore.ServerResponse<Outrider_V1_Migration>(
+            message: try await self.abortMigration(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    public func listMigrations(
+        request: GRPCCore.ServerRequest<Outrider_V1_ListMigrationsRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ListMigrationsResponse> {
+        return GRPCCore.ServerResponse<Outrider_V1_ListMigrationsResponse>(
+            message: try await self.listMigrations(
                 request: request.message,
                 context: context
             ),
@@ -482,6 +1100,144 @@ extension Outrider_V1_Fleet {
             deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_Status>,
             options: GRPCCore.CallOptions,
             onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Status>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "ThawHost" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Ends a freeze: one of two machines under a name is right, or what a host holds is.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ThawHostRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_ThawHostRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_Host` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func thawHost<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_ThawHostRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_ThawHostRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_Host>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Host>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "FenceHost" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Takes the leases of a host that does not report.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_FenceHostRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_FenceHostRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_Host` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func fenceHost<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_FenceHostRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_FenceHostRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_Host>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Host>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "ReplaceHost" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Accepts the machine that was refused last under a name.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ReplaceHostRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_ReplaceHostRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_Host` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func replaceHost<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_ReplaceHostRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_ReplaceHostRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_Host>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Host>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "Migrate" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Moves a VM's identifier to the host that the VM migrates to.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_MigrateRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_MigrateRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_Migration` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func migrate<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_MigrateRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_MigrateRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_Migration>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Migration>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "AbortMigration" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Ends a migration whose VM has not arrived.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_AbortMigrationRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_AbortMigrationRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_Migration` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func abortMigration<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_AbortMigrationRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_AbortMigrationRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_Migration>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Migration>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "ListMigrations" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Migrations, until their identifiers are home again.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ListMigrationsRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_ListMigrationsRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_ListMigrationsResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func listMigrations<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_ListMigrationsRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_ListMigrationsRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ListMigrationsResponse>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ListMigrationsResponse>) async throws -> Result
         ) async throws -> Result where Result: Sendable
     }
 
@@ -605,6 +1361,210 @@ extension Outrider_V1_Fleet {
                 onResponse: handleResponse
             )
         }
+
+        /// Call the "ThawHost" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Ends a freeze: one of two machines under a name is right, or what a host holds is.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ThawHostRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_ThawHostRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_Host` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func thawHost<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_ThawHostRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_ThawHostRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_Host>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Host>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Outrider_V1_Fleet.Method.ThawHost.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
+
+        /// Call the "FenceHost" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Takes the leases of a host that does not report.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_FenceHostRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_FenceHostRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_Host` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func fenceHost<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_FenceHostRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_FenceHostRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_Host>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Host>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Outrider_V1_Fleet.Method.FenceHost.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
+
+        /// Call the "ReplaceHost" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Accepts the machine that was refused last under a name.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ReplaceHostRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_ReplaceHostRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_Host` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func replaceHost<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_ReplaceHostRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_ReplaceHostRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_Host>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Host>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Outrider_V1_Fleet.Method.ReplaceHost.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
+
+        /// Call the "Migrate" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Moves a VM's identifier to the host that the VM migrates to.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_MigrateRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_MigrateRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_Migration` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func migrate<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_MigrateRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_MigrateRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_Migration>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Migration>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Outrider_V1_Fleet.Method.Migrate.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
+
+        /// Call the "AbortMigration" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Ends a migration whose VM has not arrived.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_AbortMigrationRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_AbortMigrationRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_Migration` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func abortMigration<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_AbortMigrationRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_AbortMigrationRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_Migration>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Migration>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Outrider_V1_Fleet.Method.AbortMigration.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
+
+        /// Call the "ListMigrations" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Migrations, until their identifiers are home again.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ListMigrationsRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_ListMigrationsRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_ListMigrationsResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func listMigrations<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_ListMigrationsRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_ListMigrationsRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ListMigrationsResponse>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ListMigrationsResponse>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Outrider_V1_Fleet.Method.ListMigrations.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
     }
 }
 
@@ -692,6 +1652,180 @@ extension Outrider_V1_Fleet.ClientProtocol {
             request: request,
             serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_GetStatusRequest>(),
             deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_Status>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "ThawHost" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Ends a freeze: one of two machines under a name is right, or what a host holds is.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Outrider_V1_ThawHostRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func thawHost<Result>(
+        request: GRPCCore.ClientRequest<Outrider_V1_ThawHostRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Host>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.thawHost(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ThawHostRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_Host>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "FenceHost" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Takes the leases of a host that does not report.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Outrider_V1_FenceHostRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func fenceHost<Result>(
+        request: GRPCCore.ClientRequest<Outrider_V1_FenceHostRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Host>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.fenceHost(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_FenceHostRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_Host>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "ReplaceHost" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Accepts the machine that was refused last under a name.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Outrider_V1_ReplaceHostRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func replaceHost<Result>(
+        request: GRPCCore.ClientRequest<Outrider_V1_ReplaceHostRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Host>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.replaceHost(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ReplaceHostRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_Host>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "Migrate" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Moves a VM's identifier to the host that the VM migrates to.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Outrider_V1_MigrateRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func migrate<Result>(
+        request: GRPCCore.ClientRequest<Outrider_V1_MigrateRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Migration>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.migrate(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_MigrateRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_Migration>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "AbortMigration" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Ends a migration whose VM has not arrived.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Outrider_V1_AbortMigrationRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func abortMigration<Result>(
+        request: GRPCCore.ClientRequest<Outrider_V1_AbortMigrationRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Migration>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.abortMigration(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_AbortMigrationRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_Migration>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "ListMigrations" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Migrations, until their identifiers are home again.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Outrider_V1_ListMigrationsRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func listMigrations<Result>(
+        request: GRPCCore.ClientRequest<Outrider_V1_ListMigrationsRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ListMigrationsResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.listMigrations(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ListMigrationsRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ListMigrationsResponse>(),
             options: options,
             onResponse: handleResponse
         )
@@ -794,6 +1928,204 @@ extension Outrider_V1_Fleet.ClientProtocol {
             metadata: metadata
         )
         return try await self.getStatus(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "ThawHost" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Ends a freeze: one of two machines under a name is right, or what a host holds is.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func thawHost<Result>(
+        _ message: Outrider_V1_ThawHostRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Host>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Outrider_V1_ThawHostRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.thawHost(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "FenceHost" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Takes the leases of a host that does not report.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func fenceHost<Result>(
+        _ message: Outrider_V1_FenceHostRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Host>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Outrider_V1_FenceHostRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.fenceHost(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "ReplaceHost" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Accepts the machine that was refused last under a name.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func replaceHost<Result>(
+        _ message: Outrider_V1_ReplaceHostRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Host>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Outrider_V1_ReplaceHostRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.replaceHost(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "Migrate" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Moves a VM's identifier to the host that the VM migrates to.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func migrate<Result>(
+        _ message: Outrider_V1_MigrateRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Migration>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Outrider_V1_MigrateRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.migrate(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "AbortMigration" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Ends a migration whose VM has not arrived.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func abortMigration<Result>(
+        _ message: Outrider_V1_AbortMigrationRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Migration>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Outrider_V1_AbortMigrationRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.abortMigration(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "ListMigrations" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Migrations, until their identifiers are home again.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func listMigrations<Result>(
+        _ message: Outrider_V1_ListMigrationsRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ListMigrationsResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Outrider_V1_ListMigrationsRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.listMigrations(
             request: request,
             options: options,
             onResponse: handleResponse

@@ -79,6 +79,57 @@ public nonisolated enum Outrider_V1_BindingState: SwiftProtobuf.Enum, Swift.Case
 
 }
 
+/// How far a migration is.
+public nonisolated enum Outrider_V1_MigrationPhase: SwiftProtobuf.Enum, Swift.CaseIterable {
+  public typealias RawValue = Int
+
+  /// Not known.
+  case unspecified // = 0
+
+  /// The VM runs at the source still.
+  case preparing // = 1
+
+  /// The VM runs at the destination; the source forwards what still arrives.
+  case flipped // = 2
+
+  /// Every reachable peer sends to the destination.
+  case dropped // = 3
+  case UNRECOGNIZED(Int)
+
+  public init() {
+    self = .unspecified
+  }
+
+  public init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .preparing
+    case 2: self = .flipped
+    case 3: self = .dropped
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  public var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .preparing: return 1
+    case .flipped: return 2
+    case .dropped: return 3
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  public static let allCases: [Outrider_V1_MigrationPhase] = [
+    .unspecified,
+    .preparing,
+    .flipped,
+    .dropped,
+  ]
+
+}
+
 /// Connection of a host.
 public nonisolated enum Outrider_V1_HostState: SwiftProtobuf.Enum, Swift.CaseIterable {
   public typealias RawValue = Int
@@ -94,6 +145,24 @@ public nonisolated enum Outrider_V1_HostState: SwiftProtobuf.Enum, Swift.CaseIte
 
   /// Refused until an operator resolves a conflict.
   case refused // = 3
+
+  /// Back after handshakes went on without it; counts once it acknowledged a snapshot.
+  case repaying // = 4
+
+  /// Nothing is bound under its name until an operator decides.
+  case frozen // = 5
+
+  /// Being cut off.
+  case fencing // = 6
+
+  /// Cut off; its leases were taken.
+  case fenced // = 7
+
+  /// Back after it was fenced; gives up what it held.
+  case withdrawing // = 8
+
+  /// Its journal was lost: it adopts what runs and binds nothing new.
+  case recovering // = 9
   case UNRECOGNIZED(Int)
 
   public init() {
@@ -106,6 +175,12 @@ public nonisolated enum Outrider_V1_HostState: SwiftProtobuf.Enum, Swift.CaseIte
     case 1: self = .connected
     case 2: self = .unreachable
     case 3: self = .refused
+    case 4: self = .repaying
+    case 5: self = .frozen
+    case 6: self = .fencing
+    case 7: self = .fenced
+    case 8: self = .withdrawing
+    case 9: self = .recovering
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -116,6 +191,12 @@ public nonisolated enum Outrider_V1_HostState: SwiftProtobuf.Enum, Swift.CaseIte
     case .connected: return 1
     case .unreachable: return 2
     case .refused: return 3
+    case .repaying: return 4
+    case .frozen: return 5
+    case .fencing: return 6
+    case .fenced: return 7
+    case .withdrawing: return 8
+    case .recovering: return 9
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -126,6 +207,63 @@ public nonisolated enum Outrider_V1_HostState: SwiftProtobuf.Enum, Swift.CaseIte
     .connected,
     .unreachable,
     .refused,
+    .repaying,
+    .frozen,
+    .fencing,
+    .fenced,
+    .withdrawing,
+    .recovering,
+  ]
+
+}
+
+/// What makes it safe to take a silent host's leases.
+public nonisolated enum Outrider_V1_FenceProof: SwiftProtobuf.Enum, Swift.CaseIterable {
+  public typealias RawValue = Int
+
+  /// Not given: CUT_OFF.
+  case unspecified // = 0
+
+  /// It has no power.
+  case poweredOff // = 1
+
+  /// Every reachable host drops its endpoint, and bind-until passes since its last word.
+  case cutOff // = 2
+
+  /// Every reachable host drops its endpoint; that it binds nothing is the operator's word.
+  case assumedOff // = 3
+  case UNRECOGNIZED(Int)
+
+  public init() {
+    self = .unspecified
+  }
+
+  public init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .poweredOff
+    case 2: self = .cutOff
+    case 3: self = .assumedOff
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  public var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .poweredOff: return 1
+    case .cutOff: return 2
+    case .assumedOff: return 3
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  public static let allCases: [Outrider_V1_FenceProof] = [
+    .unspecified,
+    .poweredOff,
+    .cutOff,
+    .assumedOff,
   ]
 
 }
@@ -214,6 +352,15 @@ public nonisolated struct Outrider_V1_AgentMessage: Sendable {
     set {body = .hostReport(newValue)}
   }
 
+  /// A VM that migrates here has sent its first frame; repeated until its lease is no longer incoming.
+  public var arrival: Outrider_V1_Arrival {
+    get {
+      if case .arrival(let v)? = body {return v}
+      return Outrider_V1_Arrival()
+    }
+    set {body = .arrival(newValue)}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   /// What it says.
@@ -232,6 +379,8 @@ public nonisolated struct Outrider_V1_AgentMessage: Sendable {
     case aggregates(Outrider_V1_Aggregates)
     /// What the reconciler saw.
     case hostReport(Outrider_V1_HostReport)
+    /// A VM that migrates here has sent its first frame; repeated until its lease is no longer incoming.
+    case arrival(Outrider_V1_Arrival)
 
   }
 
@@ -586,6 +735,55 @@ public nonisolated struct Outrider_V1_ApplicationAggregate: Sendable {
   fileprivate var _memoryBytes: UInt64? = nil
 }
 
+/// A VM that migrates here has spoken.
+public nonisolated struct Outrider_V1_Arrival: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Its identifier.
+  public var sni: UInt32 = 0
+
+  /// Epoch of its lease.
+  public var epoch: UInt64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// What of blocks and ports the kernel carries, as dumped.
+public nonisolated struct Outrider_V1_KernelInventory: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Position that the kernel had reached.
+  public var position: Outrider_V1_Position {
+    get {_position ?? Outrider_V1_Position()}
+    set {_position = newValue}
+  }
+  /// Returns true if `position` has been explicitly set.
+  public var hasPosition: Bool {self._position != nil}
+  /// Clears the value of `position`. Subsequent reads from it will return its default value.
+  public mutating func clearPosition() {self._position = nil}
+
+  /// Identifiers of the VNIs in the filter, ascending.
+  public var localVnis: [UInt32] = []
+
+  /// Blocks with a nexthop object, ascending.
+  public var remoteBlocks: [Outrider_V1_Block] = []
+
+  /// Identifiers with a port, ascending.
+  public var ports: [UInt32] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _position: Outrider_V1_Position? = nil
+}
+
 /// What the reconciler saw: for `outriderctl host` and `check`.
 public nonisolated struct Outrider_V1_HostReport: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -610,9 +808,21 @@ public nonisolated struct Outrider_V1_HostReport: Sendable {
   /// Objects desired and not yet in the kernel, with the reason.
   public var pending: [String] = []
 
+  /// Blocks and ports in the kernel; absent when they were not read.
+  public var kernel: Outrider_V1_KernelInventory {
+    get {_kernel ?? Outrider_V1_KernelInventory()}
+    set {_kernel = newValue}
+  }
+  /// Returns true if `kernel` has been explicitly set.
+  public var hasKernel: Bool {self._kernel != nil}
+  /// Clears the value of `kernel`. Subsequent reads from it will return its default value.
+  public mutating func clearKernel() {self._kernel = nil}
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
+
+  fileprivate var _kernel: Outrider_V1_KernelInventory? = nil
 }
 
 /// From coordinator to agent.
@@ -679,6 +889,15 @@ public nonisolated struct Outrider_V1_CoordinatorMessage: Sendable {
     set {body = .reportAck(newValue)}
   }
 
+  /// Joined, and nothing new is bound until the next grant.
+  public var bindingStop: Outrider_V1_BindingStop {
+    get {
+      if case .bindingStop(let v)? = body {return v}
+      return Outrider_V1_BindingStop()
+    }
+    set {body = .bindingStop(newValue)}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   /// What it says.
@@ -693,6 +912,8 @@ public nonisolated struct Outrider_V1_CoordinatorMessage: Sendable {
     case leaseAnswer(Outrider_V1_LeaseAnswer)
     /// Reports up to here are durable.
     case reportAck(Outrider_V1_ReportAck)
+    /// Joined, and nothing new is bound until the next grant.
+    case bindingStop(Outrider_V1_BindingStop)
 
   }
 
@@ -742,13 +963,43 @@ public nonisolated struct Outrider_V1_BootGrant: Sendable {
   public init() {}
 }
 
+/// In place of a grant, or after it: the stream stands, reports and acknowledgements count, what runs goes on.
+public nonisolated struct Outrider_V1_BindingStop: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The settings that a grant would bring. Of this boot, and no permission to bind.
+  public var settings: Outrider_V1_BootGrant {
+    get {_settings ?? Outrider_V1_BootGrant()}
+    set {_settings = newValue}
+  }
+  /// Returns true if `settings` has been explicitly set.
+  public var hasSettings: Bool {self._settings != nil}
+  /// Clears the value of `settings`. Subsequent reads from it will return its default value.
+  public mutating func clearSettings() {self._settings = nil}
+
+  /// Stable code: `frozen`, `fenced`, `journal-behind`, `restoring`.
+  public var code: String = String()
+
+  /// In words, with the way out.
+  public var reason: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _settings: Outrider_V1_BootGrant? = nil
+}
+
 /// Why the host may not bind.
 public nonisolated struct Outrider_V1_BootRefusal: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Stable code: `boot-conflict`, `incarnation-conflict`, `journal-behind`, `vtep-taken`, `mtu-too-small`.
+  /// Stable code: `barred`, `boot-conflict`, `frozen`, `incarnation-conflict`, `journal-behind`, `vtep-taken`,
+  /// `mtu-too-small`.
   public var code: String = String()
 
   /// In words, with the way out.
@@ -774,6 +1025,9 @@ public nonisolated struct Outrider_V1_StateUpdate: Sendable {
 
   /// In order.
   public var operations: [Outrider_V1_StateOperation] = []
+
+  /// What the update takes away is withdrawn: VMs that use it lose their ports, and only then is it acknowledged.
+  public var withdraw: Bool = false
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -843,6 +1097,42 @@ public nonisolated struct Outrider_V1_StateOperation: Sendable {
     set {operation = .remoteRemoved(newValue)}
   }
 
+  /// A tunnel endpoint that is cut off.
+  public var endpointDropped: Outrider_V1_EndpointDropped {
+    get {
+      if case .endpointDropped(let v)? = operation {return v}
+      return Outrider_V1_EndpointDropped()
+    }
+    set {operation = .endpointDropped(newValue)}
+  }
+
+  /// The endpoint is one like any other again.
+  public var endpointAdmitted: Outrider_V1_EndpointAdmitted {
+    get {
+      if case .endpointAdmitted(let v)? = operation {return v}
+      return Outrider_V1_EndpointAdmitted()
+    }
+    set {operation = .endpointAdmitted(newValue)}
+  }
+
+  /// An identifier of the receiver's leases moves to another host.
+  public var departureSet: Outrider_V1_DepartureSet {
+    get {
+      if case .departureSet(let v)? = operation {return v}
+      return Outrider_V1_DepartureSet()
+    }
+    set {operation = .departureSet(newValue)}
+  }
+
+  /// The identifier is the receiver's again.
+  public var departureRemoved: Outrider_V1_DepartureRemoved {
+    get {
+      if case .departureRemoved(let v)? = operation {return v}
+      return Outrider_V1_DepartureRemoved()
+    }
+    set {operation = .departureRemoved(newValue)}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   /// The change.
@@ -859,8 +1149,90 @@ public nonisolated struct Outrider_V1_StateOperation: Sendable {
     case remoteSet(Outrider_V1_RemoteSet)
     /// A remote block to be removed here.
     case remoteRemoved(Outrider_V1_RemoteRemoved)
+    /// A tunnel endpoint that is cut off.
+    case endpointDropped(Outrider_V1_EndpointDropped)
+    /// The endpoint is one like any other again.
+    case endpointAdmitted(Outrider_V1_EndpointAdmitted)
+    /// An identifier of the receiver's leases moves to another host.
+    case departureSet(Outrider_V1_DepartureSet)
+    /// The identifier is the receiver's again.
+    case departureRemoved(Outrider_V1_DepartureRemoved)
 
   }
+
+  public init() {}
+}
+
+/// No packet goes to this endpoint and none is taken from it, whatever remote blocks name it.
+public nonisolated struct Outrider_V1_EndpointDropped: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// VTEP address (IPv4 text).
+  public var vtep: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// The endpoint is one like any other again.
+public nonisolated struct Outrider_V1_EndpointAdmitted: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// VTEP address (IPv4 text).
+  public var vtep: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// An identifier that migrates away from the receiving host.
+public nonisolated struct Outrider_V1_DepartureSet: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The identifier.
+  public var sni: UInt32 = 0
+
+  /// The operator's VM identity.
+  public var vm: String = String()
+
+  /// Interface number.
+  public var nic: UInt32 = 0
+
+  /// Epoch of the sub-lease.
+  public var epoch: UInt64 = 0
+
+  /// Host that it goes to.
+  public var destination: String = String()
+
+  /// How far it is.
+  public var phase: Outrider_V1_MigrationPhase = .unspecified
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// The identifier is the receiver's again.
+public nonisolated struct Outrider_V1_DepartureRemoved: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The identifier.
+  public var sni: UInt32 = 0
+
+  /// Epoch of the removal.
+  public var epoch: UInt64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 }
@@ -940,6 +1312,10 @@ public nonisolated struct Outrider_V1_LeaseSet: Sendable {
   /// on-demand grant.
   public var fromReserved: Bool = false
 
+  /// A sub-lease of one identifier for a VM that migrates here, as VM/NIC; empty for any other lease, and once the
+  /// migration is done.
+  public var incoming: String = String()
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -1000,6 +1376,9 @@ public nonisolated struct Outrider_V1_RemoteSet: Sendable {
 
   /// VTEP of that host (IPv4 text).
   public var vtep: String = String()
+
+  /// Everything stands ready and no route leads there yet: the destination of a migration before its flip.
+  public var standby: Bool = false
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1095,56 +1474,249 @@ public nonisolated struct Outrider_V1_ListHostsRequest: Sendable {
 }
 
 /// A host as the coordinator sees it.
-public nonisolated struct Outrider_V1_Host: Sendable {
+public nonisolated struct Outrider_V1_Host: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   /// Host id.
-  public var id: String = String()
+  public var id: String {
+    get {_storage._id}
+    set {_uniqueStorage()._id = newValue}
+  }
 
   /// VTEP address.
-  public var vtep: String = String()
+  public var vtep: String {
+    get {_storage._vtep}
+    set {_uniqueStorage()._vtep = newValue}
+  }
 
   /// State.
-  public var state: Outrider_V1_HostState = .unspecified
+  public var state: Outrider_V1_HostState {
+    get {_storage._state}
+    set {_uniqueStorage()._state = newValue}
+  }
 
   /// Incarnation granted.
-  public var incarnation: String = String()
+  public var incarnation: String {
+    get {_storage._incarnation}
+    set {_uniqueStorage()._incarnation = newValue}
+  }
 
   /// Boot granted.
-  public var bootID: String = String()
+  public var bootID: String {
+    get {_storage._bootID}
+    set {_uniqueStorage()._bootID = newValue}
+  }
 
   /// Blocks leased.
-  public var leases: UInt32 = 0
+  public var leases: UInt32 {
+    get {_storage._leases}
+    set {_uniqueStorage()._leases = newValue}
+  }
 
   /// Identifiers bound.
-  public var bound: UInt32 = 0
+  public var bound: UInt32 {
+    get {_storage._bound}
+    set {_uniqueStorage()._bound = newValue}
+  }
 
   /// Revision that its kernel has reached.
-  public var acknowledgedRevision: UInt64 = 0
+  public var acknowledgedRevision: UInt64 {
+    get {_storage._acknowledgedRevision}
+    set {_uniqueStorage()._acknowledgedRevision = newValue}
+  }
 
   /// Version of its agent.
-  public var version: String = String()
+  public var version: String {
+    get {_storage._version}
+    set {_uniqueStorage()._version = newValue}
+  }
 
   /// Last report of its reconciler.
   public var report: Outrider_V1_HostReport {
-    get {_report ?? Outrider_V1_HostReport()}
-    set {_report = newValue}
+    get {_storage._report ?? Outrider_V1_HostReport()}
+    set {_uniqueStorage()._report = newValue}
   }
   /// Returns true if `report` has been explicitly set.
-  public var hasReport: Bool {self._report != nil}
+  public var hasReport: Bool {_storage._report != nil}
   /// Clears the value of `report`. Subsequent reads from it will return its default value.
-  public mutating func clearReport() {self._report = nil}
+  public mutating func clearReport() {_uniqueStorage()._report = nil}
 
   /// Milliseconds since its last message.
-  public var silentMs: UInt64 = 0
+  public var silentMs: UInt64 {
+    get {_storage._silentMs}
+    set {_uniqueStorage()._silentMs = newValue}
+  }
+
+  /// Why it is frozen, fenced or refused; empty when it is not.
+  public var reason: String {
+    get {_storage._reason}
+    set {_uniqueStorage()._reason = newValue}
+  }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
-  fileprivate var _report: Outrider_V1_HostReport? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// Request of ThawHost.
+public nonisolated struct Outrider_V1_ThawHostRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Host id.
+  public var host: String = String()
+
+  /// Of two machines under one name, the boot id or the fingerprint of the one that is right.
+  public var keep: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Request of FenceHost.
+public nonisolated struct Outrider_V1_FenceHostRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Host id.
+  public var host: String = String()
+
+  /// What makes it safe.
+  public var proof: Outrider_V1_FenceProof = .unspecified
+
+  /// Why, for the audit; required.
+  public var reason: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Request of ReplaceHost.
+public nonisolated struct Outrider_V1_ReplaceHostRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Host id.
+  public var host: String = String()
+
+  /// Why, for the audit; required.
+  public var reason: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Request of Migrate.
+public nonisolated struct Outrider_V1_MigrateRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The operator's VM identity.
+  public var vm: String = String()
+
+  /// Interface number.
+  public var nic: UInt32 = 0
+
+  /// Host that it goes to.
+  public var host: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Request of AbortMigration.
+public nonisolated struct Outrider_V1_AbortMigrationRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The operator's VM identity.
+  public var vm: String = String()
+
+  /// Interface number.
+  public var nic: UInt32 = 0
+
+  /// Why, for the audit; required.
+  public var reason: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// One VM on its way to another host, or there, until its identifier is its block's again.
+public nonisolated struct Outrider_V1_Migration: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The identifier.
+  public var sni: UInt32 = 0
+
+  /// The operator's VM identity.
+  public var vm: String = String()
+
+  /// Interface number.
+  public var nic: UInt32 = 0
+
+  /// Application id.
+  public var application: String = String()
+
+  /// Host that leases the block around it.
+  public var source: String = String()
+
+  /// Host that it goes to.
+  public var destination: String = String()
+
+  /// How far it is.
+  public var phase: Outrider_V1_MigrationPhase = .unspecified
+
+  /// It is to end before the flip.
+  public var aborted: Bool = false
+
+  /// Hosts that have not acknowledged the flip.
+  public var waitsFor: [String] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Request of ListMigrations.
+public nonisolated struct Outrider_V1_ListMigrationsRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Answer of ListMigrations.
+public nonisolated struct Outrider_V1_ListMigrationsResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// By identifier.
+  public var migrations: [Outrider_V1_Migration] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
 }
 
 /// Answer of ListHosts.
@@ -1302,13 +1874,21 @@ nonisolated extension Outrider_V1_BindingState: SwiftProtobuf._ProtoNameProvidin
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0BINDING_STATE_UNSPECIFIED\0\u{1}BINDING_STATE_BOUND\0\u{1}BINDING_STATE_HELD\0\u{1}BINDING_STATE_COOLING\0\u{1}BINDING_STATE_ENDED\0")
 }
 
+nonisolated extension Outrider_V1_MigrationPhase: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0MIGRATION_PHASE_UNSPECIFIED\0\u{1}MIGRATION_PHASE_PREPARING\0\u{1}MIGRATION_PHASE_FLIPPED\0\u{1}MIGRATION_PHASE_DROPPED\0")
+}
+
 nonisolated extension Outrider_V1_HostState: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0HOST_STATE_UNSPECIFIED\0\u{1}HOST_STATE_CONNECTED\0\u{1}HOST_STATE_UNREACHABLE\0\u{1}HOST_STATE_REFUSED\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0HOST_STATE_UNSPECIFIED\0\u{1}HOST_STATE_CONNECTED\0\u{1}HOST_STATE_UNREACHABLE\0\u{1}HOST_STATE_REFUSED\0\u{1}HOST_STATE_REPAYING\0\u{1}HOST_STATE_FROZEN\0\u{1}HOST_STATE_FENCING\0\u{1}HOST_STATE_FENCED\0\u{1}HOST_STATE_WITHDRAWING\0\u{1}HOST_STATE_RECOVERING\0")
+}
+
+nonisolated extension Outrider_V1_FenceProof: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0FENCE_PROOF_UNSPECIFIED\0\u{1}FENCE_PROOF_POWERED_OFF\0\u{1}FENCE_PROOF_CUT_OFF\0\u{1}FENCE_PROOF_ASSUMED_OFF\0")
 }
 
 nonisolated extension Outrider_V1_AgentMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".AgentMessage"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{1}incarnation\0\u{3}boot_id\0\u{1}sequence\0\u{2}\u{6}hello\0\u{3}state_ack\0\u{3}lease_request\0\u{3}drain_answer\0\u{3}binding_report\0\u{1}aggregates\0\u{3}host_report\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{1}incarnation\0\u{3}boot_id\0\u{1}sequence\0\u{2}\u{6}hello\0\u{3}state_ack\0\u{3}lease_request\0\u{3}drain_answer\0\u{3}binding_report\0\u{1}aggregates\0\u{3}host_report\0\u{1}arrival\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1411,6 +1991,19 @@ nonisolated extension Outrider_V1_AgentMessage: SwiftProtobuf.Message, SwiftProt
           self.body = .hostReport(v)
         }
       }()
+      case 17: try {
+        var v: Outrider_V1_Arrival?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .arrival(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .arrival(v)
+        }
+      }()
       default: break
       }
     }
@@ -1461,6 +2054,10 @@ nonisolated extension Outrider_V1_AgentMessage: SwiftProtobuf.Message, SwiftProt
     case .hostReport?: try {
       guard case .hostReport(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
+    }()
+    case .arrival?: try {
+      guard case .arrival(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
     }()
     case nil: break
     }
@@ -1983,9 +2580,93 @@ nonisolated extension Outrider_V1_ApplicationAggregate: SwiftProtobuf.Message, S
   }
 }
 
+nonisolated extension Outrider_V1_Arrival: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Arrival"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sni\0\u{1}epoch\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.sni) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.epoch) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.sni != 0 {
+      try visitor.visitSingularUInt32Field(value: self.sni, fieldNumber: 1)
+    }
+    if self.epoch != 0 {
+      try visitor.visitSingularUInt64Field(value: self.epoch, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_Arrival, rhs: Outrider_V1_Arrival) -> Bool {
+    if lhs.sni != rhs.sni {return false}
+    if lhs.epoch != rhs.epoch {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_KernelInventory: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".KernelInventory"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}position\0\u{3}local_vnis\0\u{3}remote_blocks\0\u{1}ports\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._position) }()
+      case 2: try { try decoder.decodeRepeatedUInt32Field(value: &self.localVnis) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.remoteBlocks) }()
+      case 4: try { try decoder.decodeRepeatedUInt32Field(value: &self.ports) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._position {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.localVnis.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.localVnis, fieldNumber: 2)
+    }
+    if !self.remoteBlocks.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.remoteBlocks, fieldNumber: 3)
+    }
+    if !self.ports.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.ports, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_KernelInventory, rhs: Outrider_V1_KernelInventory) -> Bool {
+    if lhs._position != rhs._position {return false}
+    if lhs.localVnis != rhs.localVnis {return false}
+    if lhs.remoteBlocks != rhs.remoteBlocks {return false}
+    if lhs.ports != rhs.ports {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Outrider_V1_HostReport: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".HostReport"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}routes\0\u{1}nexthops\0\u{3}nft_elements\0\u{1}foreign\0\u{3}kernel_writes\0\u{1}pending\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}routes\0\u{1}nexthops\0\u{3}nft_elements\0\u{1}foreign\0\u{3}kernel_writes\0\u{1}pending\0\u{1}kernel\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1999,12 +2680,17 @@ nonisolated extension Outrider_V1_HostReport: SwiftProtobuf.Message, SwiftProtob
       case 4: try { try decoder.decodeRepeatedStringField(value: &self.foreign) }()
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.kernelWrites) }()
       case 6: try { try decoder.decodeRepeatedStringField(value: &self.pending) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._kernel) }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.routes != 0 {
       try visitor.visitSingularUInt32Field(value: self.routes, fieldNumber: 1)
     }
@@ -2023,6 +2709,9 @@ nonisolated extension Outrider_V1_HostReport: SwiftProtobuf.Message, SwiftProtob
     if !self.pending.isEmpty {
       try visitor.visitRepeatedStringField(value: self.pending, fieldNumber: 6)
     }
+    try { if let v = self._kernel {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2033,6 +2722,7 @@ nonisolated extension Outrider_V1_HostReport: SwiftProtobuf.Message, SwiftProtob
     if lhs.foreign != rhs.foreign {return false}
     if lhs.kernelWrites != rhs.kernelWrites {return false}
     if lhs.pending != rhs.pending {return false}
+    if lhs._kernel != rhs._kernel {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2040,7 +2730,7 @@ nonisolated extension Outrider_V1_HostReport: SwiftProtobuf.Message, SwiftProtob
 
 nonisolated extension Outrider_V1_CoordinatorMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".CoordinatorMessage"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}position\0\u{4}\u{9}boot_grant\0\u{3}boot_refusal\0\u{3}state_update\0\u{3}lease_answer\0\u{3}report_ack\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}position\0\u{4}\u{9}boot_grant\0\u{3}boot_refusal\0\u{3}state_update\0\u{3}lease_answer\0\u{3}report_ack\0\u{3}binding_stop\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2114,6 +2804,19 @@ nonisolated extension Outrider_V1_CoordinatorMessage: SwiftProtobuf.Message, Swi
           self.body = .reportAck(v)
         }
       }()
+      case 15: try {
+        var v: Outrider_V1_BindingStop?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .bindingStop(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .bindingStop(v)
+        }
+      }()
       default: break
       }
     }
@@ -2147,6 +2850,10 @@ nonisolated extension Outrider_V1_CoordinatorMessage: SwiftProtobuf.Message, Swi
     case .reportAck?: try {
       guard case .reportAck(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+    }()
+    case .bindingStop?: try {
+      guard case .bindingStop(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
     }()
     case nil: break
     }
@@ -2236,6 +2943,50 @@ nonisolated extension Outrider_V1_BootGrant: SwiftProtobuf.Message, SwiftProtobu
   }
 }
 
+nonisolated extension Outrider_V1_BindingStop: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".BindingStop"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}settings\0\u{1}code\0\u{1}reason\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._settings) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.code) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._settings {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.code.isEmpty {
+      try visitor.visitSingularStringField(value: self.code, fieldNumber: 2)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_BindingStop, rhs: Outrider_V1_BindingStop) -> Bool {
+    if lhs._settings != rhs._settings {return false}
+    if lhs.code != rhs.code {return false}
+    if lhs.reason != rhs.reason {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Outrider_V1_BootRefusal: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".BootRefusal"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}code\0\u{1}reason\0")
@@ -2273,7 +3024,7 @@ nonisolated extension Outrider_V1_BootRefusal: SwiftProtobuf.Message, SwiftProto
 
 nonisolated extension Outrider_V1_StateUpdate: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".StateUpdate"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}snapshot\0\u{3}base_revision\0\u{1}operations\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}snapshot\0\u{3}base_revision\0\u{1}operations\0\u{1}withdraw\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2284,6 +3035,7 @@ nonisolated extension Outrider_V1_StateUpdate: SwiftProtobuf.Message, SwiftProto
       case 1: try { try decoder.decodeSingularBoolField(value: &self.snapshot) }()
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.baseRevision) }()
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.operations) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.withdraw) }()
       default: break
       }
     }
@@ -2299,6 +3051,9 @@ nonisolated extension Outrider_V1_StateUpdate: SwiftProtobuf.Message, SwiftProto
     if !self.operations.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.operations, fieldNumber: 3)
     }
+    if self.withdraw != false {
+      try visitor.visitSingularBoolField(value: self.withdraw, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2306,6 +3061,7 @@ nonisolated extension Outrider_V1_StateUpdate: SwiftProtobuf.Message, SwiftProto
     if lhs.snapshot != rhs.snapshot {return false}
     if lhs.baseRevision != rhs.baseRevision {return false}
     if lhs.operations != rhs.operations {return false}
+    if lhs.withdraw != rhs.withdraw {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2313,7 +3069,7 @@ nonisolated extension Outrider_V1_StateUpdate: SwiftProtobuf.Message, SwiftProto
 
 nonisolated extension Outrider_V1_StateOperation: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".StateOperation"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}scope_set\0\u{3}scope_removed\0\u{3}lease_set\0\u{3}lease_removed\0\u{3}remote_set\0\u{3}remote_removed\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}scope_set\0\u{3}scope_removed\0\u{3}lease_set\0\u{3}lease_removed\0\u{3}remote_set\0\u{3}remote_removed\0\u{3}endpoint_dropped\0\u{3}endpoint_admitted\0\u{3}departure_set\0\u{3}departure_removed\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2399,6 +3155,58 @@ nonisolated extension Outrider_V1_StateOperation: SwiftProtobuf.Message, SwiftPr
           self.operation = .remoteRemoved(v)
         }
       }()
+      case 7: try {
+        var v: Outrider_V1_EndpointDropped?
+        var hadOneofValue = false
+        if let current = self.operation {
+          hadOneofValue = true
+          if case .endpointDropped(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.operation = .endpointDropped(v)
+        }
+      }()
+      case 8: try {
+        var v: Outrider_V1_EndpointAdmitted?
+        var hadOneofValue = false
+        if let current = self.operation {
+          hadOneofValue = true
+          if case .endpointAdmitted(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.operation = .endpointAdmitted(v)
+        }
+      }()
+      case 9: try {
+        var v: Outrider_V1_DepartureSet?
+        var hadOneofValue = false
+        if let current = self.operation {
+          hadOneofValue = true
+          if case .departureSet(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.operation = .departureSet(v)
+        }
+      }()
+      case 10: try {
+        var v: Outrider_V1_DepartureRemoved?
+        var hadOneofValue = false
+        if let current = self.operation {
+          hadOneofValue = true
+          if case .departureRemoved(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.operation = .departureRemoved(v)
+        }
+      }()
       default: break
       }
     }
@@ -2434,6 +3242,22 @@ nonisolated extension Outrider_V1_StateOperation: SwiftProtobuf.Message, SwiftPr
       guard case .remoteRemoved(let v)? = self.operation else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
     }()
+    case .endpointDropped?: try {
+      guard case .endpointDropped(let v)? = self.operation else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    }()
+    case .endpointAdmitted?: try {
+      guard case .endpointAdmitted(let v)? = self.operation else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    }()
+    case .departureSet?: try {
+      guard case .departureSet(let v)? = self.operation else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    }()
+    case .departureRemoved?: try {
+      guard case .departureRemoved(let v)? = self.operation else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -2441,6 +3265,156 @@ nonisolated extension Outrider_V1_StateOperation: SwiftProtobuf.Message, SwiftPr
 
   public static func ==(lhs: Outrider_V1_StateOperation, rhs: Outrider_V1_StateOperation) -> Bool {
     if lhs.operation != rhs.operation {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_EndpointDropped: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".EndpointDropped"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vtep\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.vtep) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.vtep.isEmpty {
+      try visitor.visitSingularStringField(value: self.vtep, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_EndpointDropped, rhs: Outrider_V1_EndpointDropped) -> Bool {
+    if lhs.vtep != rhs.vtep {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_EndpointAdmitted: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".EndpointAdmitted"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vtep\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.vtep) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.vtep.isEmpty {
+      try visitor.visitSingularStringField(value: self.vtep, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_EndpointAdmitted, rhs: Outrider_V1_EndpointAdmitted) -> Bool {
+    if lhs.vtep != rhs.vtep {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_DepartureSet: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".DepartureSet"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sni\0\u{1}vm\0\u{1}nic\0\u{1}epoch\0\u{1}destination\0\u{1}phase\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.sni) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.vm) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.nic) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.epoch) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.destination) }()
+      case 6: try { try decoder.decodeSingularEnumField(value: &self.phase) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.sni != 0 {
+      try visitor.visitSingularUInt32Field(value: self.sni, fieldNumber: 1)
+    }
+    if !self.vm.isEmpty {
+      try visitor.visitSingularStringField(value: self.vm, fieldNumber: 2)
+    }
+    if self.nic != 0 {
+      try visitor.visitSingularUInt32Field(value: self.nic, fieldNumber: 3)
+    }
+    if self.epoch != 0 {
+      try visitor.visitSingularUInt64Field(value: self.epoch, fieldNumber: 4)
+    }
+    if !self.destination.isEmpty {
+      try visitor.visitSingularStringField(value: self.destination, fieldNumber: 5)
+    }
+    if self.phase != .unspecified {
+      try visitor.visitSingularEnumField(value: self.phase, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_DepartureSet, rhs: Outrider_V1_DepartureSet) -> Bool {
+    if lhs.sni != rhs.sni {return false}
+    if lhs.vm != rhs.vm {return false}
+    if lhs.nic != rhs.nic {return false}
+    if lhs.epoch != rhs.epoch {return false}
+    if lhs.destination != rhs.destination {return false}
+    if lhs.phase != rhs.phase {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_DepartureRemoved: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".DepartureRemoved"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sni\0\u{1}epoch\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.sni) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.epoch) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.sni != 0 {
+      try visitor.visitSingularUInt32Field(value: self.sni, fieldNumber: 1)
+    }
+    if self.epoch != 0 {
+      try visitor.visitSingularUInt64Field(value: self.epoch, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_DepartureRemoved, rhs: Outrider_V1_DepartureRemoved) -> Bool {
+    if lhs.sni != rhs.sni {return false}
+    if lhs.epoch != rhs.epoch {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2528,7 +3502,7 @@ nonisolated extension Outrider_V1_ScopeRemoved: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension Outrider_V1_LeaseSet: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".LeaseSet"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}block\0\u{1}application\0\u{1}epoch\0\u{1}staged\0\u{1}marked\0\u{1}force\0\u{3}from_reserved\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}block\0\u{1}application\0\u{1}epoch\0\u{1}staged\0\u{1}marked\0\u{1}force\0\u{3}from_reserved\0\u{1}incoming\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2543,6 +3517,7 @@ nonisolated extension Outrider_V1_LeaseSet: SwiftProtobuf.Message, SwiftProtobuf
       case 5: try { try decoder.decodeSingularBoolField(value: &self.marked) }()
       case 6: try { try decoder.decodeSingularBoolField(value: &self.force) }()
       case 7: try { try decoder.decodeSingularBoolField(value: &self.fromReserved) }()
+      case 8: try { try decoder.decodeSingularStringField(value: &self.incoming) }()
       default: break
       }
     }
@@ -2574,6 +3549,9 @@ nonisolated extension Outrider_V1_LeaseSet: SwiftProtobuf.Message, SwiftProtobuf
     if self.fromReserved != false {
       try visitor.visitSingularBoolField(value: self.fromReserved, fieldNumber: 7)
     }
+    if !self.incoming.isEmpty {
+      try visitor.visitSingularStringField(value: self.incoming, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2585,6 +3563,7 @@ nonisolated extension Outrider_V1_LeaseSet: SwiftProtobuf.Message, SwiftProtobuf
     if lhs.marked != rhs.marked {return false}
     if lhs.force != rhs.force {return false}
     if lhs.fromReserved != rhs.fromReserved {return false}
+    if lhs.incoming != rhs.incoming {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2631,7 +3610,7 @@ nonisolated extension Outrider_V1_LeaseRemoved: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension Outrider_V1_RemoteSet: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".RemoteSet"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}block\0\u{1}application\0\u{1}epoch\0\u{1}host\0\u{1}vtep\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}block\0\u{1}application\0\u{1}epoch\0\u{1}host\0\u{1}vtep\0\u{1}standby\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2644,6 +3623,7 @@ nonisolated extension Outrider_V1_RemoteSet: SwiftProtobuf.Message, SwiftProtobu
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.epoch) }()
       case 4: try { try decoder.decodeSingularStringField(value: &self.host) }()
       case 5: try { try decoder.decodeSingularStringField(value: &self.vtep) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.standby) }()
       default: break
       }
     }
@@ -2669,6 +3649,9 @@ nonisolated extension Outrider_V1_RemoteSet: SwiftProtobuf.Message, SwiftProtobu
     if !self.vtep.isEmpty {
       try visitor.visitSingularStringField(value: self.vtep, fieldNumber: 5)
     }
+    if self.standby != false {
+      try visitor.visitSingularBoolField(value: self.standby, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2678,6 +3661,7 @@ nonisolated extension Outrider_V1_RemoteSet: SwiftProtobuf.Message, SwiftProtobu
     if lhs.epoch != rhs.epoch {return false}
     if lhs.host != rhs.host {return false}
     if lhs.vtep != rhs.vtep {return false}
+    if lhs.standby != rhs.standby {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2827,7 +3811,154 @@ nonisolated extension Outrider_V1_ListHostsRequest: SwiftProtobuf.Message, Swift
 
 nonisolated extension Outrider_V1_Host: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Host"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}vtep\0\u{1}state\0\u{1}incarnation\0\u{3}boot_id\0\u{1}leases\0\u{1}bound\0\u{3}acknowledged_revision\0\u{1}version\0\u{1}report\0\u{3}silent_ms\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}vtep\0\u{1}state\0\u{1}incarnation\0\u{3}boot_id\0\u{1}leases\0\u{1}bound\0\u{3}acknowledged_revision\0\u{1}version\0\u{1}report\0\u{3}silent_ms\0\u{1}reason\0")
+
+  fileprivate class _StorageClass {
+    var _id: String = String()
+    var _vtep: String = String()
+    var _state: Outrider_V1_HostState = .unspecified
+    var _incarnation: String = String()
+    var _bootID: String = String()
+    var _leases: UInt32 = 0
+    var _bound: UInt32 = 0
+    var _acknowledgedRevision: UInt64 = 0
+    var _version: String = String()
+    var _report: Outrider_V1_HostReport? = nil
+    var _silentMs: UInt64 = 0
+    var _reason: String = String()
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _id = source._id
+      _vtep = source._vtep
+      _state = source._state
+      _incarnation = source._incarnation
+      _bootID = source._bootID
+      _leases = source._leases
+      _bound = source._bound
+      _acknowledgedRevision = source._acknowledgedRevision
+      _version = source._version
+      _report = source._report
+      _silentMs = source._silentMs
+      _reason = source._reason
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._id) }()
+        case 2: try { try decoder.decodeSingularStringField(value: &_storage._vtep) }()
+        case 3: try { try decoder.decodeSingularEnumField(value: &_storage._state) }()
+        case 4: try { try decoder.decodeSingularStringField(value: &_storage._incarnation) }()
+        case 5: try { try decoder.decodeSingularStringField(value: &_storage._bootID) }()
+        case 6: try { try decoder.decodeSingularUInt32Field(value: &_storage._leases) }()
+        case 7: try { try decoder.decodeSingularUInt32Field(value: &_storage._bound) }()
+        case 8: try { try decoder.decodeSingularUInt64Field(value: &_storage._acknowledgedRevision) }()
+        case 9: try { try decoder.decodeSingularStringField(value: &_storage._version) }()
+        case 10: try { try decoder.decodeSingularMessageField(value: &_storage._report) }()
+        case 11: try { try decoder.decodeSingularUInt64Field(value: &_storage._silentMs) }()
+        case 12: try { try decoder.decodeSingularStringField(value: &_storage._reason) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._id.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._id, fieldNumber: 1)
+      }
+      if !_storage._vtep.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._vtep, fieldNumber: 2)
+      }
+      if _storage._state != .unspecified {
+        try visitor.visitSingularEnumField(value: _storage._state, fieldNumber: 3)
+      }
+      if !_storage._incarnation.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._incarnation, fieldNumber: 4)
+      }
+      if !_storage._bootID.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._bootID, fieldNumber: 5)
+      }
+      if _storage._leases != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._leases, fieldNumber: 6)
+      }
+      if _storage._bound != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._bound, fieldNumber: 7)
+      }
+      if _storage._acknowledgedRevision != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._acknowledgedRevision, fieldNumber: 8)
+      }
+      if !_storage._version.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._version, fieldNumber: 9)
+      }
+      try { if let v = _storage._report {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+      } }()
+      if _storage._silentMs != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._silentMs, fieldNumber: 11)
+      }
+      if !_storage._reason.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._reason, fieldNumber: 12)
+      }
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_Host, rhs: Outrider_V1_Host) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._id != rhs_storage._id {return false}
+        if _storage._vtep != rhs_storage._vtep {return false}
+        if _storage._state != rhs_storage._state {return false}
+        if _storage._incarnation != rhs_storage._incarnation {return false}
+        if _storage._bootID != rhs_storage._bootID {return false}
+        if _storage._leases != rhs_storage._leases {return false}
+        if _storage._bound != rhs_storage._bound {return false}
+        if _storage._acknowledgedRevision != rhs_storage._acknowledgedRevision {return false}
+        if _storage._version != rhs_storage._version {return false}
+        if _storage._report != rhs_storage._report {return false}
+        if _storage._silentMs != rhs_storage._silentMs {return false}
+        if _storage._reason != rhs_storage._reason {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_ThawHostRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ThawHostRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{1}keep\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2835,75 +3966,300 @@ nonisolated extension Outrider_V1_Host: SwiftProtobuf.Message, SwiftProtobuf._Me
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.vtep) }()
-      case 3: try { try decoder.decodeSingularEnumField(value: &self.state) }()
-      case 4: try { try decoder.decodeSingularStringField(value: &self.incarnation) }()
-      case 5: try { try decoder.decodeSingularStringField(value: &self.bootID) }()
-      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.leases) }()
-      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.bound) }()
-      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.acknowledgedRevision) }()
-      case 9: try { try decoder.decodeSingularStringField(value: &self.version) }()
-      case 10: try { try decoder.decodeSingularMessageField(value: &self._report) }()
-      case 11: try { try decoder.decodeSingularUInt64Field(value: &self.silentMs) }()
+      case 1: try { try decoder.decodeSingularStringField(value: &self.host) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.keep) }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.id.isEmpty {
-      try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
+    if !self.host.isEmpty {
+      try visitor.visitSingularStringField(value: self.host, fieldNumber: 1)
     }
-    if !self.vtep.isEmpty {
-      try visitor.visitSingularStringField(value: self.vtep, fieldNumber: 2)
-    }
-    if self.state != .unspecified {
-      try visitor.visitSingularEnumField(value: self.state, fieldNumber: 3)
-    }
-    if !self.incarnation.isEmpty {
-      try visitor.visitSingularStringField(value: self.incarnation, fieldNumber: 4)
-    }
-    if !self.bootID.isEmpty {
-      try visitor.visitSingularStringField(value: self.bootID, fieldNumber: 5)
-    }
-    if self.leases != 0 {
-      try visitor.visitSingularUInt32Field(value: self.leases, fieldNumber: 6)
-    }
-    if self.bound != 0 {
-      try visitor.visitSingularUInt32Field(value: self.bound, fieldNumber: 7)
-    }
-    if self.acknowledgedRevision != 0 {
-      try visitor.visitSingularUInt64Field(value: self.acknowledgedRevision, fieldNumber: 8)
-    }
-    if !self.version.isEmpty {
-      try visitor.visitSingularStringField(value: self.version, fieldNumber: 9)
-    }
-    try { if let v = self._report {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
-    } }()
-    if self.silentMs != 0 {
-      try visitor.visitSingularUInt64Field(value: self.silentMs, fieldNumber: 11)
+    if !self.keep.isEmpty {
+      try visitor.visitSingularStringField(value: self.keep, fieldNumber: 2)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  public static func ==(lhs: Outrider_V1_Host, rhs: Outrider_V1_Host) -> Bool {
-    if lhs.id != rhs.id {return false}
-    if lhs.vtep != rhs.vtep {return false}
-    if lhs.state != rhs.state {return false}
-    if lhs.incarnation != rhs.incarnation {return false}
-    if lhs.bootID != rhs.bootID {return false}
-    if lhs.leases != rhs.leases {return false}
-    if lhs.bound != rhs.bound {return false}
-    if lhs.acknowledgedRevision != rhs.acknowledgedRevision {return false}
-    if lhs.version != rhs.version {return false}
-    if lhs._report != rhs._report {return false}
-    if lhs.silentMs != rhs.silentMs {return false}
+  public static func ==(lhs: Outrider_V1_ThawHostRequest, rhs: Outrider_V1_ThawHostRequest) -> Bool {
+    if lhs.host != rhs.host {return false}
+    if lhs.keep != rhs.keep {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_FenceHostRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".FenceHostRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{1}proof\0\u{1}reason\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.host) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.proof) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.host.isEmpty {
+      try visitor.visitSingularStringField(value: self.host, fieldNumber: 1)
+    }
+    if self.proof != .unspecified {
+      try visitor.visitSingularEnumField(value: self.proof, fieldNumber: 2)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_FenceHostRequest, rhs: Outrider_V1_FenceHostRequest) -> Bool {
+    if lhs.host != rhs.host {return false}
+    if lhs.proof != rhs.proof {return false}
+    if lhs.reason != rhs.reason {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_ReplaceHostRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ReplaceHostRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{1}reason\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.host) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.host.isEmpty {
+      try visitor.visitSingularStringField(value: self.host, fieldNumber: 1)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_ReplaceHostRequest, rhs: Outrider_V1_ReplaceHostRequest) -> Bool {
+    if lhs.host != rhs.host {return false}
+    if lhs.reason != rhs.reason {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_MigrateRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".MigrateRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vm\0\u{1}nic\0\u{1}host\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.vm) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.nic) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.host) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.vm.isEmpty {
+      try visitor.visitSingularStringField(value: self.vm, fieldNumber: 1)
+    }
+    if self.nic != 0 {
+      try visitor.visitSingularUInt32Field(value: self.nic, fieldNumber: 2)
+    }
+    if !self.host.isEmpty {
+      try visitor.visitSingularStringField(value: self.host, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_MigrateRequest, rhs: Outrider_V1_MigrateRequest) -> Bool {
+    if lhs.vm != rhs.vm {return false}
+    if lhs.nic != rhs.nic {return false}
+    if lhs.host != rhs.host {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_AbortMigrationRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".AbortMigrationRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vm\0\u{1}nic\0\u{1}reason\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.vm) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.nic) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.vm.isEmpty {
+      try visitor.visitSingularStringField(value: self.vm, fieldNumber: 1)
+    }
+    if self.nic != 0 {
+      try visitor.visitSingularUInt32Field(value: self.nic, fieldNumber: 2)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_AbortMigrationRequest, rhs: Outrider_V1_AbortMigrationRequest) -> Bool {
+    if lhs.vm != rhs.vm {return false}
+    if lhs.nic != rhs.nic {return false}
+    if lhs.reason != rhs.reason {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_Migration: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Migration"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sni\0\u{1}vm\0\u{1}nic\0\u{1}application\0\u{1}source\0\u{1}destination\0\u{1}phase\0\u{1}aborted\0\u{3}waits_for\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.sni) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.vm) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.nic) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.application) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.source) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.destination) }()
+      case 7: try { try decoder.decodeSingularEnumField(value: &self.phase) }()
+      case 8: try { try decoder.decodeSingularBoolField(value: &self.aborted) }()
+      case 9: try { try decoder.decodeRepeatedStringField(value: &self.waitsFor) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.sni != 0 {
+      try visitor.visitSingularUInt32Field(value: self.sni, fieldNumber: 1)
+    }
+    if !self.vm.isEmpty {
+      try visitor.visitSingularStringField(value: self.vm, fieldNumber: 2)
+    }
+    if self.nic != 0 {
+      try visitor.visitSingularUInt32Field(value: self.nic, fieldNumber: 3)
+    }
+    if !self.application.isEmpty {
+      try visitor.visitSingularStringField(value: self.application, fieldNumber: 4)
+    }
+    if !self.source.isEmpty {
+      try visitor.visitSingularStringField(value: self.source, fieldNumber: 5)
+    }
+    if !self.destination.isEmpty {
+      try visitor.visitSingularStringField(value: self.destination, fieldNumber: 6)
+    }
+    if self.phase != .unspecified {
+      try visitor.visitSingularEnumField(value: self.phase, fieldNumber: 7)
+    }
+    if self.aborted != false {
+      try visitor.visitSingularBoolField(value: self.aborted, fieldNumber: 8)
+    }
+    if !self.waitsFor.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.waitsFor, fieldNumber: 9)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_Migration, rhs: Outrider_V1_Migration) -> Bool {
+    if lhs.sni != rhs.sni {return false}
+    if lhs.vm != rhs.vm {return false}
+    if lhs.nic != rhs.nic {return false}
+    if lhs.application != rhs.application {return false}
+    if lhs.source != rhs.source {return false}
+    if lhs.destination != rhs.destination {return false}
+    if lhs.phase != rhs.phase {return false}
+    if lhs.aborted != rhs.aborted {return false}
+    if lhs.waitsFor != rhs.waitsFor {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_ListMigrationsRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ListMigrationsRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_ListMigrationsRequest, rhs: Outrider_V1_ListMigrationsRequest) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_ListMigrationsResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ListMigrationsResponse"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}migrations\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.migrations) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.migrations.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.migrations, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_ListMigrationsResponse, rhs: Outrider_V1_ListMigrationsResponse) -> Bool {
+    if lhs.migrations != rhs.migrations {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

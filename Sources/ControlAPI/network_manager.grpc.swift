@@ -152,6 +152,19 @@ public enum Outrider_V1_NetworkManager: Sendable {
                 type: .unary
             )
         }
+        /// Namespace for "EndRestoration" metadata.
+        public enum EndRestoration: Sendable {
+            /// Request type for "EndRestoration".
+            public typealias Input = Outrider_V1_EndRestorationRequest
+            /// Response type for "EndRestoration".
+            public typealias Output = Outrider_V1_CheckResponse
+            /// Descriptor for "EndRestoration".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "outrider.v1.NetworkManager"),
+                method: "EndRestoration",
+                type: .unary
+            )
+        }
         /// Descriptors for all methods in the "outrider.v1.NetworkManager" service.
         public static let descriptors: [GRPCCore.MethodDescriptor] = [
             GetCapabilities.descriptor,
@@ -163,7 +176,8 @@ public enum Outrider_V1_NetworkManager: Sendable {
             ListLeases.descriptor,
             Reclaim.descriptor,
             ListReclaimed.descriptor,
-            Check.descriptor
+            Check.descriptor,
+            EndRestoration.descriptor
         ]
     }
 }
@@ -373,6 +387,24 @@ extension Outrider_V1_NetworkManager {
             request: GRPCCore.StreamingServerRequest<Outrider_V1_CheckRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_CheckResponse>
+
+        /// Handle the "EndRestoration" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > After a restore from a backup: goes on without the hosts that have not said what they hold.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Outrider_V1_EndRestorationRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Outrider_V1_CheckResponse` messages.
+        func endRestoration(
+            request: GRPCCore.StreamingServerRequest<Outrider_V1_EndRestorationRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_CheckResponse>
     }
 
     /// Service protocol for the "outrider.v1.NetworkManager" service.
@@ -566,6 +598,24 @@ extension Outrider_V1_NetworkManager {
             request: GRPCCore.ServerRequest<Outrider_V1_CheckRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.ServerResponse<Outrider_V1_CheckResponse>
+
+        /// Handle the "EndRestoration" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > After a restore from a backup: goes on without the hosts that have not said what they hold.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_EndRestorationRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Outrider_V1_CheckResponse` message.
+        func endRestoration(
+            request: GRPCCore.ServerRequest<Outrider_V1_EndRestorationRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Outrider_V1_CheckResponse>
     }
 
     /// Simple service protocol for the "outrider.v1.NetworkManager" service.
@@ -757,6 +807,24 @@ extension Outrider_V1_NetworkManager {
             request: Outrider_V1_CheckRequest,
             context: GRPCCore.ServerContext
         ) async throws -> Outrider_V1_CheckResponse
+
+        /// Handle the "EndRestoration" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > After a restore from a backup: goes on without the hosts that have not said what they hold.
+        ///
+        /// - Parameters:
+        ///   - request: A `Outrider_V1_EndRestorationRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Outrider_V1_CheckResponse` to respond with.
+        func endRestoration(
+            request: Outrider_V1_EndRestorationRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Outrider_V1_CheckResponse
     }
 }
 
@@ -874,6 +942,17 @@ extension Outrider_V1_NetworkManager.StreamingServiceProtocol {
                 )
             }
         )
+        router.registerHandler(
+            forMethod: Outrider_V1_NetworkManager.Method.EndRestoration.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_EndRestorationRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_CheckResponse>(),
+            handler: { request, context in
+                try await self.endRestoration(
+                    request: request,
+                    context: context
+                )
+            }
+        )
     }
 }
 
@@ -984,6 +1063,17 @@ extension Outrider_V1_NetworkManager.ServiceProtocol {
         context: GRPCCore.ServerContext
     ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_CheckResponse> {
         let response = try await self.check(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    public func endRestoration(
+        request: GRPCCore.StreamingServerRequest<Outrider_V1_EndRestorationRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_CheckResponse> {
+        let response = try await self.endRestoration(
             request: GRPCCore.ServerRequest(stream: request),
             context: context
         )
@@ -1117,6 +1207,19 @@ extension Outrider_V1_NetworkManager.SimpleServiceProtocol {
     ) async throws -> GRPCCore.ServerResponse<Outrider_V1_CheckResponse> {
         return GRPCCore.ServerResponse<Outrider_V1_CheckResponse>(
             message: try await self.check(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    public func endRestoration(
+        request: GRPCCore.ServerRequest<Outrider_V1_EndRestorationRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Outrider_V1_CheckResponse> {
+        return GRPCCore.ServerResponse<Outrider_V1_CheckResponse>(
+            message: try await self.endRestoration(
                 request: request.message,
                 context: context
             ),
@@ -1363,6 +1466,29 @@ extension Outrider_V1_NetworkManager {
         func check<Result>(
             request: GRPCCore.ClientRequest<Outrider_V1_CheckRequest>,
             serializer: some GRPCCore.MessageSerializer<Outrider_V1_CheckRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_CheckResponse>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_CheckResponse>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "EndRestoration" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > After a restore from a backup: goes on without the hosts that have not said what they hold.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_EndRestorationRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_EndRestorationRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_CheckResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func endRestoration<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_EndRestorationRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_EndRestorationRequest>,
             deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_CheckResponse>,
             options: GRPCCore.CallOptions,
             onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_CheckResponse>) async throws -> Result
@@ -1728,6 +1854,40 @@ extension Outrider_V1_NetworkManager {
                 onResponse: handleResponse
             )
         }
+
+        /// Call the "EndRestoration" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > After a restore from a backup: goes on without the hosts that have not said what they hold.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_EndRestorationRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_EndRestorationRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_CheckResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func endRestoration<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_EndRestorationRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_EndRestorationRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_CheckResponse>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_CheckResponse>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Outrider_V1_NetworkManager.Method.EndRestoration.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
     }
 }
 
@@ -2018,6 +2178,35 @@ extension Outrider_V1_NetworkManager.ClientProtocol {
         try await self.check(
             request: request,
             serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_CheckRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_CheckResponse>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "EndRestoration" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > After a restore from a backup: goes on without the hosts that have not said what they hold.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Outrider_V1_EndRestorationRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func endRestoration<Result>(
+        request: GRPCCore.ClientRequest<Outrider_V1_EndRestorationRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_CheckResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.endRestoration(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_EndRestorationRequest>(),
             deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_CheckResponse>(),
             options: options,
             onResponse: handleResponse
@@ -2352,6 +2541,39 @@ extension Outrider_V1_NetworkManager.ClientProtocol {
             metadata: metadata
         )
         return try await self.check(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "EndRestoration" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > After a restore from a backup: goes on without the hosts that have not said what they hold.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func endRestoration<Result>(
+        _ message: Outrider_V1_EndRestorationRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_CheckResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Outrider_V1_EndRestorationRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.endRestoration(
             request: request,
             options: options,
             onResponse: handleResponse

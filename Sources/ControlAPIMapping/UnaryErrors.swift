@@ -56,6 +56,13 @@ extension RPCError {
             )
         case .deleting(let reference):
             (.failedPrecondition, "deleting", "application '\(reference)' is being deleted; use another one")
+        case .restoring(let awaited):
+            (
+                .unavailable, "restoring",
+                "the store was restored from a backup and waits for what hosts hold "
+                    + "(\(awaited.prefix(8).map(\.description).joined(separator: ", "))): bring them back, or go on "
+                    + "without them with 'outriderctl restore end'"
+            )
         case .notReady: (.unavailable, "not-ready", "the coordinator is still reading its store; try again")
         }
     }

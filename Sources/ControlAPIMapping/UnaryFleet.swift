@@ -1,6 +1,6 @@
 public import ControlAPI
 public import CoordinatorCore
-import FleetMapping
+public import FleetMapping
 import FleetProtocol
 import NetworkTypes
 import SwiftProtobuf
@@ -11,6 +11,12 @@ extension Outrider_V1_HostState {
         case .connected: self = .connected
         case .unreachable: self = .unreachable
         case .refused: self = .refused
+        case .repaying: self = .repaying
+        case .frozen: self = .frozen
+        case .fencing: self = .fencing
+        case .fenced: self = .fenced
+        case .withdrawing: self = .withdrawing
+        case .recovering: self = .recovering
         }
     }
 }
@@ -29,6 +35,7 @@ extension Outrider_V1_Host {
         version = info.version
         if let report = info.report { self.report = Outrider_V1_HostReport(report) }
         silentMs = milliseconds(info.silent)
+        reason = info.reason
     }
 }
 
@@ -53,5 +60,59 @@ extension Outrider_V1_Status {
             $0.cold = info.launches.cold
         }
         uptimeS = UInt64(max(0, info.uptime.components.seconds))
+    }
+}
+
+extension Outrider_V1_Migration {
+    public init(_ info: MigrationInfo) {
+        self.init()
+        sni = info.migration.sni.rawValue
+        vm = info.migration.interface.vm
+        nic = UInt32(info.migration.interface.nic)
+        application = info.migration.application.description
+        source = info.migration.source.name
+        destination = info.migration.destination.name
+        phase = Outrider_V1_MigrationPhase(info.migration.phase)
+        aborted = info.migration.isAborted
+        waitsFor = info.waitsFor.map(\.name)
+    }
+}
+
+// MARK: Requests
+
+extension Outrider_V1_ThawHostRequest {
+    public func command() throws(MappingError) -> Command {
+        .thawHost(try parse(host, "host"), keep: keep.isEmpty ? nil : keep)
+    }
+}
+
+extension Outrider_V1_FenceHostRequest {
+    public func command() throws(MappingError) -> Command {
+        let value: FenceProof
+        switch proof {
+        case .poweredOff: value = .poweredOff
+        case .unspecified, .cutOff: value = .cutOff
+        case .assumedOff: value = .assumedOff
+        case .UNRECOGNIZED: throw MappingError(field: "proof", detail: "unknown value \(proof.rawValue)")
+        }
+        return .fenceHost(try parse(host, "host"), proof: value, reason: reason)
+    }
+}
+
+extension Outrider_V1_ReplaceHostRequest {
+    public func command() throws(MappingError) -> Command {
+        .replaceHost(try parse(host, "host"), reason: reason)
+    }
+}
+
+extension Outrider_V1_MigrateRequest {
+    public func command() throws(MappingError) -> Command {
+        .migrate(try parseInterface("\(vm)/\(nic)", "vm"), to: try parse(host, "host"))
+    }
+}
+
+extension Outrider_V1_AbortMigrationRequest {
+    public func command() throws(MappingError) -> Command {
+        .abortMigration(try parseInterface("\(vm)/\(nic)", "vm"), reason: reason)
     }
 }

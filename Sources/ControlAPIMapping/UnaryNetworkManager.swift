@@ -151,6 +151,10 @@ extension Outrider_V1_ReclaimRequest {
     }
 }
 
+extension Outrider_V1_EndRestorationRequest {
+    public func command() -> Command { .endRestoration(reason: reason) }
+}
+
 extension Outrider_V1_ListLeasesRequest {
     /// Nil means every host.
     public func hostFilter() throws(MappingError) -> HostID? { host.isEmpty ? nil : try parse(host, "host") }

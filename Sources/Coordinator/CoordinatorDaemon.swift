@@ -13,7 +13,7 @@ public struct CoordinatorDaemon: Sendable {
     let logger: Logger
 
     /// Opens the store and recovers from it. Nothing listens yet.
-    init(_ settings: CoordinatorSettings, logger: Logger) async throws {
+    init(_ settings: CoordinatorSettings, restoredFromBackup: Bool = false, logger: Logger) async throws {
         self.settings = settings
         self.logger = logger
         let store = try SQLiteStore(directory: settings.stateDirectory)
@@ -22,7 +22,7 @@ public struct CoordinatorDaemon: Sendable {
         var random = SystemRandomNumberGenerator()
         let recovered = try await RecoveredMachine.load(
             CoordinatorConfiguration(settings, version: Version.current), seed: random.next(), store: store,
-            at: clock.now)
+            at: clock.now, restoredFromBackup: restoredFromBackup)
         logger.info(
             "state recovered",
             metadata: ["events": "\(recovered.eventsSinceSnapshot)", "store": "\(settings.stateDirectory)"])
@@ -40,16 +40,20 @@ public struct CoordinatorDaemon: Sendable {
 
     /// Runs until SIGTERM or SIGINT.
     ///
+    /// - Parameter restoredFromBackup: the store is older than what it ruled: nothing moves before hosts say what they
+    ///   hold. For the first start after a restore only.
     /// - Throws: ``StoreError``, ``ListenError``, or what the machine says of a configuration that contradicts the
     ///   store.
     public static func run(
-        settings: CoordinatorSettings, configurationFile: String, environment: DaemonEnvironment
+        settings: CoordinatorSettings, configurationFile: String, environment: DaemonEnvironment,
+        restoredFromBackup: Bool = false
     ) async throws {
         let control = LogControl(level: settings.logLevel)
         let logger = Logger.daemon(
             label: "outrider-coordinator", control: control, journalStream: environment.journalStream)
         logger.info("starting", metadata: ["version": "\(Version.current)", "configuration": "\(configurationFile)"])
-        let daemon = try await CoordinatorDaemon(settings, logger: logger)
+        let daemon = try await CoordinatorDaemon(
+            settings, restoredFromBackup: restoredFromBackup, logger: logger)
         let notifier = ServiceManagerNotifier(socketPath: environment.notifySocket)
         try await Daemon(logger: logger, control: control, notifier: notifier) {
             try CoordinatorSettings.load(file: configurationFile).logLevel

@@ -8,7 +8,7 @@ import SNISpace
 /// |---|---|---|
 /// | silent | fence, proven off | fenced |
 /// | silent | fence without a proof | fencing: every other host drops the endpoint |
-/// | fencing | every reachable host acknowledged, and `bind_until` passed since its last word (or is assumed) | fenced |
+/// | fencing | every reachable host acknowledged; `bind_until` passed (or is assumed) | fenced |
 /// | fencing | the host says hello | as before the fence; its endpoint is admitted again |
 /// | fenced | (at once) | leases drain without its word, epoch + 1; peers remove them; quarantine; free |
 /// | fenced | hello of the fenced installation | withdrawing: an empty snapshot that takes ports away, no grant |

@@ -12,7 +12,7 @@ import SNISpace
 /// | frozen | hello of the first | joined: told and acknowledging like any host, binding nothing |
 /// | frozen | hello of anybody else | refused |
 /// | frozen | thaw, keep the first | granted; the second gets no grant any more |
-/// | frozen | thaw, keep the second (the first is silent) | the first gets no grant any more; the second's hello is a reboot |
+/// | frozen | thaw, keep the second (the first is silent) | the first is barred; the second's hello is a reboot |
 ///
 /// The freeze is an event of the store, so that a new coordinator keeps it.
 extension CoordinatorMachine {
@@ -58,13 +58,14 @@ extension CoordinatorMachine {
         case .rivals(_, let second):
             (
                 "frozen",
-                "another machine (\(second)) speaks under this name; 'outriderctl host thaw \(host) --keep BOOT' decides"
+                "another machine (\(second)) speaks under this name; "
+                    + "'outriderctl host thaw \(host) --keep BOOT' decides"
             )
         case .unknownLeases(let leases):
             (
                 "frozen",
-                "\(leases.count) blocks are held here that the coordinator's book did not know; see 'outriderctl check', "
-                    + "then 'outriderctl host thaw \(host)'"
+                "\(leases.count) blocks are held here that the coordinator's book did not know; see "
+                    + "'outriderctl check', then 'outriderctl host thaw \(host)'"
             )
         case nil: restorationStop
         }

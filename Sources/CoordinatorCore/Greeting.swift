@@ -43,7 +43,7 @@ extension CoordinatorMachine {
             id: id, vtep: hello.vtep, incarnation: identity.incarnation, boot: identity.boot,
             fingerprint: hello.fingerprint, version: hello.version,
             journalSequence: min(acknowledged, hello.journalSequence),
-            aggregateSequence: isSameBoot ? known?.aggregateSequence ?? 0 : hello.aggregateSequence - 1,
+            aggregateSequence: isSameBoot ? known?.aggregateSequence ?? 0 : max(1, hello.aggregateSequence) - 1,
             slotOffset: isSameBoot ? known?.slotOffset : nil)
         if record != known { commit(.hostGranted(record)) }
         attach(hello, of: record, to: stream, isSameBoot: isSameBoot)

@@ -31,10 +31,10 @@ public enum MigrationEvent: Hashable, Sendable, Codable {
 /// | phase | event | next | who does what |
 /// |---|---|---|---|
 /// | | migrate | preparing | destination: incoming lease; source: departure, serves on; peers: nexthop on standby |
-/// | preparing | the guest's first frame at the destination | flipped | peers, source too: route to the destination; source: port goes, stragglers are forwarded |
-/// | preparing | abort, the VM ends at the destination, or the source is fenced | preparing, aborted | destination: forced drain of the sub-lease |
+/// | preparing | the guest's first frame at the destination | flipped | all: route there; source: port goes, forwards |
+/// | preparing | abort, VM ends there, or source fenced | preparing, aborted | destination: forced drain |
 /// | preparing, aborted | first frame after all | flipped | the destination refuses the drain |
-/// | preparing | destination fenced | preparing | sub-lease drains; the source serves on, and has it back when it is freed |
+/// | preparing | destination fenced | preparing | sub-lease drains; the source serves on |
 /// | flipped | every reachable host acknowledged the route | dropped | source: forwards no more |
 /// | flipped, dropped | the VM ends | | sub-lease is marked, drained, removed at the peers, rests, is freed |
 /// | any | sub-lease freed | (gone) | source: departure taken back, the identifier is its block's again |

@@ -23,6 +23,7 @@ extension CoordinatorMachine {
             expiry: { timers.deadline(.reservation($0)).map { $0 - now } ?? .zero },
             isBound: { bindings.use(of: $0) != .init() })
         guard let plan else { return 0 }
+        let winner = "\(record.name), which is \(record.policy.priority.rawValue)"
         var freed = 0
         for part in plan.reserved {
             let events = try? state.book.unreserve(part.block, of: part.application)
@@ -31,7 +32,7 @@ extension CoordinatorMachine {
             freed += part.block.size
             notice(
                 .warning, "preempted",
-                "\(part.block), reserved for \(part.application), goes to \(record.name), which is \(record.policy.priority.rawValue)"
+                "\(part.block), reserved for \(part.application), goes to \(winner)"
             )
         }
         for lease in plan.blocks {
@@ -39,7 +40,7 @@ extension CoordinatorMachine {
             live.preempted[application, default: []].insert(lease.block)
             notice(
                 .warning, "preempting",
-                "\(lease.block) of \(lease.application) on \(lease.host) is asked back for \(record.name), which is \(record.policy.priority.rawValue)"
+                "\(lease.block) of \(lease.application) on \(lease.host) is asked back for \(winner)"
             )
         }
         return freed

@@ -7,7 +7,7 @@ import SNISpace
 ///
 /// | refused machine | replace | then |
 /// |---|---|---|
-/// | reports VMs, or that its journal is lost | accepted; the leases stay with the name | it adopts its VMs under them, and binds nothing new until its own `agent resolve` |
+/// | reports VMs, or that its journal is lost | accepted; leases stay | it adopts its VMs; binds anew after `agent resolve` |
 /// | has nothing | accepted; the one in the record is fenced, as proven off | it joins at its next hello with nothing |
 ///
 /// The installation in the record, when it is another one, gets no grant any more.

@@ -6,12 +6,14 @@ import SNISpace
 ///
 /// | state | event | next |
 /// |---|---|---|
-/// | in order | an operator says "restored from a backup", or a hello from a position that was never reached here | restoring: the generation rises, every host says hello again, nothing is bound, reserved, leased, marked or freed |
-/// | restoring | hello: a block of the book that the host does not hold, or has drained | drains as if fenced: the host took part in that handshake already |
-/// | restoring, in order | hello: a block that the book does not know | adopted where the book has room for it; the host is frozen and reported |
-/// | restoring | hello: a block that somebody else has in the book | kept at the host as it is, not adopted; frozen and reported |
-/// | restoring | every known host was heard, or an operator ends it | in order; hosts that are not frozen get their grants |
+/// | in order | started as restored from a backup | restoring |
+/// | in order | hello from a position that was never reached here | restoring; every host says hello again |
+/// | restoring | hello: a block of the book that the host does not hold, or has drained | the block drains as if fenced |
+/// | any | hello: a block that the book does not know | adopted where there is room; host frozen, reported |
+/// | any | hello: a block that somebody else has in the book | left as it is; host frozen, reported |
+/// | restoring | every known host was heard, or an operator ends it | in order; grants for all that are not frozen |
 ///
+/// While restoring, the generation is a new one, and nothing is bound, reserved, leased, marked or freed.
 /// A host that is heard only after the end is compared as if it had been heard before.
 extension CoordinatorMachine {
     /// A hello that knows more than the store does.

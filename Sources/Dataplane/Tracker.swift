@@ -63,7 +63,7 @@ public struct Tracker: Sendable {
         return counts
     }
 
-    /// Blocks of ours in the kernel, ascending, as far as the view goes: by the VNIs of the filter, and by nexthop object.
+    /// Blocks of ours in the kernel, ascending, as far as the view goes: by VNIs of the filter, and by nexthop objects.
     public var ownBlocks: (local: [SessionNetworkID], remote: [SNIBlock]) {
         var local: [SessionNetworkID] = []
         var remote: [SNIBlock] = []

@@ -29,6 +29,11 @@ extension Outrider_V1_AgentMessage {
             }
         case .aggregates(let value): aggregates = Outrider_V1_Aggregates(value)
         case .hostReport(let value): hostReport = Outrider_V1_HostReport(value)
+        case .arrived(let sni, let epoch):
+            arrival = Outrider_V1_Arrival.with {
+                $0.sni = sni.rawValue
+                $0.epoch = epoch.rawValue
+            }
         }
     }
 
@@ -56,7 +61,8 @@ extension Outrider_V1_AgentMessage {
             for event in report.events { events.append(try event.value("binding_report.events")) }
             return .bindingReport(BindingReport(journalSequence: report.journalSequence, events: events))
         case .aggregates(let aggregates): return .aggregates(try aggregates.value())
-        case .hostReport(let report): return .hostReport(report.value)
+        case .hostReport(let report): return .hostReport(try report.value())
+        case .arrival(let arrival): return .arrived(try parseSNI(arrival.sni, "arrival.sni"), Epoch(arrival.epoch))
         case nil: throw MappingError(field: "body", detail: "missing, or of a newer version than this coordinator")
         }
     }
@@ -102,12 +108,7 @@ extension Outrider_V1_DrainAnswer {
     }
     func value() throws(MappingError) -> DrainAnswer {
         var interfaces: [VMInterface] = []
-        for user in users {
-            guard let slash = user.lastIndex(of: "/"), let nic = Int(user[user.index(after: slash)...]),
-                let interface = VMInterface(vm: String(user[..<slash]), nic: nic)
-            else { throw MappingError(field: "drain_answer.users", detail: "'\(user)' is not VM/NIC") }
-            interfaces.append(interface)
-        }
+        for user in users { interfaces.append(try parseInterface(user, "drain_answer.users")) }
         return DrainAnswer(
             block: try block.value("drain_answer.block"), epoch: Epoch(epoch),
             outcome: drained ? .drained : .refused(reason: refusal, users: interfaces))
@@ -172,10 +173,30 @@ extension Outrider_V1_HostReport {
         foreign = report.foreign
         kernelWrites = report.kernelWrites
         pending = report.pending
+        if let inventory = report.kernel { kernel = Outrider_V1_KernelInventory(inventory) }
     }
-    var value: HostReport {
+    func value() throws(MappingError) -> HostReport {
         HostReport(
             routes: Int(routes), nexthops: Int(nexthops), nftElements: Int(nftElements), foreign: foreign,
-            kernelWrites: kernelWrites, pending: pending)
+            kernelWrites: kernelWrites, pending: pending, kernel: hasKernel ? try kernel.value() : nil)
+    }
+}
+
+extension Outrider_V1_KernelInventory {
+    init(_ inventory: KernelInventory) {
+        self.init()
+        position = Outrider_V1_Position(inventory.position)
+        localVnis = inventory.localVNIs.map(\.rawValue)
+        remoteBlocks = inventory.remoteBlocks.map(Outrider_V1_Block.init)
+        ports = inventory.ports.map(\.rawValue)
+    }
+    func value() throws(MappingError) -> KernelInventory {
+        var inventory = KernelInventory(position: position.value)
+        for raw in localVnis { inventory.localVNIs.append(try parseSNI(raw, "host_report.kernel.local_vnis")) }
+        for block in remoteBlocks {
+            inventory.remoteBlocks.append(try block.value("host_report.kernel.remote_blocks"))
+        }
+        for raw in ports { inventory.ports.append(try parseSNI(raw, "host_report.kernel.ports")) }
+        return inventory
     }
 }

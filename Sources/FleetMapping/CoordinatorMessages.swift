@@ -20,6 +20,13 @@ extension Outrider_V1_CoordinatorMessage {
                 $0.snapshot = update.isSnapshot
                 $0.baseRevision = update.baseRevision
                 $0.operations = update.operations.map(Outrider_V1_StateOperation.init)
+                $0.withdraw = update.withdraw
+            }
+        case .bindingStop(let settings, let code, let reason):
+            bindingStop = Outrider_V1_BindingStop.with {
+                $0.settings = Outrider_V1_BootGrant(settings)
+                $0.code = code
+                $0.reason = reason
             }
         case .leaseAnswer(let answer): leaseAnswer = Outrider_V1_LeaseAnswer(answer)
         case .reportAck(let journal, let aggregates):
@@ -35,12 +42,15 @@ extension Outrider_V1_CoordinatorMessage {
         switch body {
         case .bootGrant(let grant): return .bootGrant(try grant.value())
         case .bootRefusal(let refusal): return .bootRefusal(code: refusal.code, reason: refusal.reason)
+        case .bindingStop(let stop):
+            return .bindingStop(try stop.settings.value(), code: stop.code, reason: stop.reason)
         case .stateUpdate(let update):
             var operations: [StateOperation] = []
             for operation in update.operations { operations.append(try operation.value()) }
             return .stateUpdate(
                 StateUpdate(
-                    isSnapshot: update.snapshot, baseRevision: update.baseRevision, operations: operations))
+                    isSnapshot: update.snapshot, baseRevision: update.baseRevision, operations: operations,
+                    withdraw: update.withdraw))
         case .leaseAnswer(let answer): return .leaseAnswer(try answer.value())
         case .reportAck(let ack):
             return .reportAck(journalSequence: ack.journalSequence, aggregateSequence: ack.aggregateSequence)
@@ -105,6 +115,7 @@ extension Outrider_V1_StateOperation {
                 $0.marked = order.marked
                 $0.force = order.force
                 $0.fromReserved = order.fromReserved
+                $0.incoming = order.incoming?.description ?? ""
             }
         case .removeLease(let block, let epoch):
             leaseRemoved = Outrider_V1_LeaseRemoved.with {
@@ -118,10 +129,21 @@ extension Outrider_V1_StateOperation {
                 $0.epoch = remote.epoch.rawValue
                 $0.host = remote.host.name
                 $0.vtep = remote.vtep.description
+                $0.standby = remote.standby
             }
         case .removeRemote(let block, let epoch):
             remoteRemoved = Outrider_V1_RemoteRemoved.with {
                 $0.block = Outrider_V1_Block(block)
+                $0.epoch = epoch.rawValue
+            }
+        case .dropEndpoint(let vtep):
+            endpointDropped = Outrider_V1_EndpointDropped.with { $0.vtep = vtep.description }
+        case .admitEndpoint(let vtep):
+            endpointAdmitted = Outrider_V1_EndpointAdmitted.with { $0.vtep = vtep.description }
+        case .setDeparture(let departure): departureSet = Outrider_V1_DepartureSet(departure)
+        case .removeDeparture(let sni, let epoch):
+            departureRemoved = Outrider_V1_DepartureRemoved.with {
+                $0.sni = sni.rawValue
                 $0.epoch = epoch.rawValue
             }
         }
@@ -131,12 +153,7 @@ extension Outrider_V1_StateOperation {
         switch operation {
         case .scopeSet(let scope): return .setScope(try scope.value())
         case .scopeRemoved(let scope): return .removeScope(try parse(scope.application, "scope_removed.application"))
-        case .leaseSet(let lease):
-            return .setLease(
-                LeaseOrder(
-                    block: try lease.block.value("lease_set.block"),
-                    application: try parse(lease.application, "lease_set.application"), epoch: Epoch(lease.epoch),
-                    staged: lease.staged, marked: lease.marked, force: lease.force, fromReserved: lease.fromReserved))
+        case .leaseSet(let lease): return .setLease(try lease.value())
         case .leaseRemoved(let lease):
             return .removeLease(try lease.block.value("lease_removed.block"), Epoch(lease.epoch))
         case .remoteSet(let remote):
@@ -144,11 +161,48 @@ extension Outrider_V1_StateOperation {
                 RemoteBlock(
                     block: try remote.block.value("remote_set.block"),
                     application: try parse(remote.application, "remote_set.application"), epoch: Epoch(remote.epoch),
-                    host: try parse(remote.host, "remote_set.host"), vtep: try parse(remote.vtep, "remote_set.vtep")))
+                    host: try parse(remote.host, "remote_set.host"), vtep: try parse(remote.vtep, "remote_set.vtep"),
+                    standby: remote.standby))
         case .remoteRemoved(let remote):
             return .removeRemote(try remote.block.value("remote_removed.block"), Epoch(remote.epoch))
+        case .endpointDropped(let endpoint): return .dropEndpoint(try parse(endpoint.vtep, "endpoint_dropped.vtep"))
+        case .endpointAdmitted(let endpoint):
+            return .admitEndpoint(try parse(endpoint.vtep, "endpoint_admitted.vtep"))
+        case .departureSet(let departure): return .setDeparture(try departure.value())
+        case .departureRemoved(let departure):
+            return .removeDeparture(try parseSNI(departure.sni, "departure_removed.sni"), Epoch(departure.epoch))
         case nil: throw MappingError(field: "operation", detail: "missing, or of a newer version")
         }
+    }
+}
+
+extension Outrider_V1_LeaseSet {
+    func value() throws(MappingError) -> LeaseOrder {
+        LeaseOrder(
+            block: try block.value("lease_set.block"), application: try parse(application, "lease_set.application"),
+            epoch: Epoch(epoch), staged: staged, marked: marked, force: force, fromReserved: fromReserved,
+            incoming: incoming.isEmpty ? nil : try parseInterface(incoming, "lease_set.incoming"))
+    }
+}
+
+extension Outrider_V1_DepartureSet {
+    init(_ departure: Departure) {
+        self.init()
+        sni = departure.sni.rawValue
+        vm = departure.interface.vm
+        nic = UInt32(departure.interface.nic)
+        epoch = departure.epoch.rawValue
+        destination = departure.destination.name
+        phase = Outrider_V1_MigrationPhase(departure.phase)
+    }
+    func value() throws(MappingError) -> Departure {
+        guard let interface = VMInterface(vm: vm, nic: Int(nic)) else {
+            throw MappingError(field: "departure_set.vm", detail: "'\(vm)'/\(nic) is not a valid VM interface")
+        }
+        return Departure(
+            sni: try parseSNI(sni, "departure_set.sni"), interface: interface, epoch: Epoch(epoch),
+            destination: try parse(destination, "departure_set.destination"),
+            phase: try phase.value("departure_set.phase"))
     }
 }
 

@@ -19,6 +19,34 @@ package func parseSNI(_ raw: UInt32, _ field: String) throws(MappingError) -> Se
     return sni
 }
 
+/// Parses `VM/NIC`.
+package func parseInterface(_ text: String, _ field: String) throws(MappingError) -> VMInterface {
+    guard let slash = text.lastIndex(of: "/"), let nic = Int(text[text.index(after: slash)...]),
+        let interface = VMInterface(vm: String(text[..<slash]), nic: nic)
+    else { throw MappingError(field: field, detail: "'\(text)' is not VM/NIC") }
+    return interface
+}
+
+extension Outrider_V1_MigrationPhase {
+    /// The message form.
+    public init(_ value: Departure.Phase) {
+        switch value {
+        case .preparing: self = .preparing
+        case .flipped: self = .flipped
+        case .dropped: self = .dropped
+        }
+    }
+    /// The value form.
+    public func value(_ field: String) throws(MappingError) -> Departure.Phase {
+        switch self {
+        case .preparing: return .preparing
+        case .flipped: return .flipped
+        case .dropped: return .dropped
+        case .unspecified, .UNRECOGNIZED: throw MappingError(field: field, detail: "unknown value \(rawValue)")
+        }
+    }
+}
+
 extension Outrider_V1_Position {
     /// The message form of a position.
     public init(_ position: Position) {

@@ -20,6 +20,13 @@ struct Run: AsyncParsableCommand {
     @Option(help: "Services of this process. This version runs all of them in one process: 'all'.")
     var services = "all"
 
+    @Flag(
+        help: """
+            The state directory was restored from a backup: nothing is bound, leased or freed before hosts have said \
+            what they hold. For the first start only.
+            """)
+    var restoredFromBackup = false
+
     func validate() throws {
         guard ServiceSelection(rawValue: services) != nil else {
             throw ValidationError(
@@ -31,7 +38,8 @@ struct Run: AsyncParsableCommand {
         let settings = try configuration.load()
         do {
             try await CoordinatorDaemon.run(
-                settings: settings, configurationFile: configuration.file, environment: .current)
+                settings: settings, configurationFile: configuration.file, environment: .current,
+                restoredFromBackup: restoredFromBackup)
         } catch {
             throw Failure.exit(error, CoordinatorDaemon.exitCode(for: error))
         }

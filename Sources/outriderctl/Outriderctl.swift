@@ -17,7 +17,8 @@ struct Outriderctl: AsyncParsableCommand {
         subcommands: [
             StatusCommand.self, CheckCommand.self, PoolCommand.self, ApplicationCommand.self, SessionCommand.self,
             HostCommand.self, RangeCommand.self, ReservationCommand.self, LeaseCommand.self, ForecastCommand.self,
-            ReclaimCommand.self, ReclaimedCommand.self, VirtualMachineCommand.self, AgentCommand.self,
+            ReclaimCommand.self, ReclaimedCommand.self, VirtualMachineCommand.self, MigrationCommand.self,
+            RestoreCommand.self, AgentCommand.self,
         ])
 
     static func main() async {

@@ -23,6 +23,7 @@ import Testing
             (.duplicate("key k1"), .alreadyExists, "duplicate", "key k1"),
             (.invalid(field: "name", why: "too long"), .invalidArgument, "invalid", "field name: too long"),
             (.deleting("web"), .failedPrecondition, "deleting", "'web'"),
+            (.restoring(awaited: HostID("h7").map { [$0] } ?? []), .unavailable, "restoring", "h7"),
             (.notReady, .unavailable, "not-ready", "try again"),
         ])
     func row(error: CoordinatorError, status: RPCError.Code, code: String, text: String) {

@@ -49,6 +49,76 @@ import Testing
         #expect(model.object(for: .element(.vtep(peer))) == nil)
     }
 
+    @Test func aBlockOnStandbyLacksOnlyItsRoutes() throws {
+        let route = RemoteRoute(
+            block: block, application: Facts.applications[0], vtep: Facts.peers[0], standby: true)
+        var (model, _) = try touched(.setRemoteBlock(route))
+        func routes() -> [KernelKey] {
+            model.keys.filter { if case .route(_, let metric) = $0 { metric != 4000 } else { false } }
+        }
+        let ready = Set(model.keys)
+        #expect(routes().isEmpty)
+        #expect(ready.contains(.nexthop(DataplaneConfiguration.nexthopID(of: block))))
+        #expect(ready.contains(.element(.vtep(Facts.peers[0]))))
+        var flipped = route
+        flipped.standby = false
+        _ = try model.apply(.setRemoteBlock(flipped))
+        #expect(routes().count == 2 && Set(model.keys).subtracting(ready) == Set(routes()))
+        _ = try model.apply(.setRemoteBlock(route))
+        #expect(Set(model.keys) == ready)
+        _ = try model.apply(.removeRemoteBlock(block))
+        #expect(Set(model.keys) == Set(DataplaneModel(configuration: Facts.configuration).keys))
+    }
+
+    @Test func aPortOnStandbyLetsNothingIn() throws {
+        let sni = SessionNetworkID(unchecked: block.first.rawValue + 2)
+        var port = Facts.port(0, sni, in: block)
+        port.standby = true
+        var (model, _) = try touched(.setPort(port))
+        let closed = Set(model.keys)
+        let ingress = KernelKey.element(.ingress4(vni: block.vni, plan.ipv4(of: sni)))
+        let route = KernelKey.route(.v4(plan.ipv4(of: sni), length: 32), metric: 0)
+        #expect(!closed.contains(ingress) && !closed.contains(route))
+        #expect(closed.contains(.neighbor(device: port.name, address: .v4(plan.ipv4(of: sni)))))
+        port.standby = false
+        _ = try model.apply(.setPort(port))
+        #expect(model.object(for: ingress) != nil && model.object(for: route) != nil)
+        port.standby = true
+        _ = try model.apply(.setPort(port))
+        #expect(Set(model.keys) == closed)
+    }
+
+    /// A VM that left: its port goes, and what stale senders send still comes in, for the route to its new host.
+    @Test func forwardingOutlivesThePort() throws {
+        let sni = SessionNetworkID(unchecked: block.first.rawValue + 2)
+        let single = try #require(SNIBlock(first: sni, size: 1))
+        var (model, _) = try touched(.setPort(Facts.port(0, sni, in: block)))
+        let ingress = KernelKey.element(.ingress4(vni: block.vni, plan.ipv4(of: sni)))
+        let route = KernelKey.route(.v4(plan.ipv4(of: sni), length: 32), metric: 0)
+        _ = try model.apply(
+            .setRemoteBlock(RemoteRoute(block: single, application: Facts.applications[0], vtep: Facts.peers[0])))
+        _ = try model.apply(.setForwarding(Forwarding(sni: sni, block: block)))
+        let home = model.object(for: route)
+        _ = try model.apply(.removePort(sni))
+        #expect(model.object(for: ingress) != nil)
+        #expect(model.object(for: route) != nil && model.object(for: route) != home, "it leads to the new host")
+        _ = try model.apply(.removeForwarding(sni))
+        #expect(model.object(for: ingress) == nil && model.object(for: route) != nil)
+        #expect(throws: DataplaneError.portOutsideBlock(SessionNetworkID(unchecked: 9), block)) {
+            try model.apply(.setForwarding(Forwarding(sni: SessionNetworkID(unchecked: 9), block: block)))
+        }
+    }
+
+    @Test func nexthopsNameTheirBlocks() {
+        for size in [1, 16, 256] {
+            guard let block = SNIBlock(first: SessionNetworkID(unchecked: 0x1000), size: size) else { continue }
+            #expect(DataplaneConfiguration.block(ofNexthop: DataplaneConfiguration.nexthopID(of: block)) == block)
+        }
+        for id: UInt32 in [0, 1, 0x8400_1000, 0x4400_1001, 0x5900_0000] {
+            #expect(DataplaneConfiguration.block(ofNexthop: id) == nil)
+        }
+    }
+
     @Test func aPortHasRoutesNeighborsAndExactElements() throws {
         let sni = SessionNetworkID(unchecked: block.first.rawValue + 2)
         let port = Facts.port(0, sni, in: block)

@@ -41,6 +41,18 @@ import Testing
         #expect(failure?.parameters["parameter"] == .string(parameter))
     }
 
+    @Test func detachSurvivesWithAndWithoutAHold() throws {
+        let vm = try #require(VMInterface(vm: "vm1", nic: 3))
+        for hold in [nil, Duration.milliseconds(1), DetachCall.holdMax] {
+            let call = DetachCall(interface: vm, hold: hold)
+            #expect(try DetachCall(json: JSONValue(parsing: call.json.encoded())) == call)
+        }
+        for text in ["0", "-1", "1e3", "31622400001", "\"1h\""] {
+            let json = try JSONValue(parsing: #"{"vm":"vm1","nic":3,"hold_ms":\#(text)}"#.utf8)
+            #expect(throws: VarlinkFailure.self) { try DetachCall(json: json) }
+        }
+    }
+
     static let failures: [AgentFailure] = {
         guard let vm = VMInterface(vm: "vm1", nic: 1) else { return [] }
         return [
@@ -64,7 +76,7 @@ import Testing
             let name = failure.name.dropFirst(AgentInterface.name.count + 1)
             #expect(AgentInterface.description.contains("error \(name) ("))
         }
-        for method in ["Attach", "Plug", "Detach", "Status"] {
+        for method in ["Attach", "Plug", "Detach", "Resolve", "Status"] {
             #expect(AgentInterface.description.contains("method \(method)("))
         }
     }

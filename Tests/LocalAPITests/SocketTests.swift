@@ -17,6 +17,7 @@ struct EchoAgent: AgentService {
         throw .noSuchBinding(call.interface)
     }
     func detach(_ call: DetachCall) async throws(AgentFailure) {}
+    func resolve() async throws(AgentFailure) { throw .recovering }
     func status() async throws(AgentFailure) -> AgentStatusReport { throw .recovering }
 }
 

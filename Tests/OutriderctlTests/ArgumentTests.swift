@@ -34,6 +34,10 @@ import Testing
             "vm attach --app web --vm a --veth /run/netns/a --mac 06:4f:52:00:10:1a",
             "vm attach --app web --vm a --tap --uid 5",
             "vm attach --app web --vm a --nic 3 --later", "vm plug --vm a --port tap0", "vm detach --vm a --nic 3",
+            "vm detach --vm a --hold 12h", "agent show", "agent resolve", "host thaw a --keep machine",
+            "host fence a --powered-off --reason x", "host fence a --assume-off --reason x",
+            "host fence a --reason x", "host replace a --reason x", "migration list",
+            "migration start --vm a --nic 1 --to b", "migration abort --vm a --reason x", "restore end --reason x",
         ]
         for line in lines {
             _ = try Outriderctl.parseAsRoot(line.split(separator: " ").map(String.init))
@@ -45,6 +49,8 @@ import Testing
         "vm attach --app web --vm a", "vm attach --app web --vm a --tap --later",
         "vm attach --app web --vm a --veth here",
         "vm attach --app web --vm a --later --uid 5", "vm detach --vm a --nic 256",
+        "vm detach --vm a --hold 12", "host fence a", "host fence a --powered-off --assume-off --reason x",
+        "host replace a --reason  ", "migration start --vm a", "migration abort --vm a", "restore end",
     ])
     func incompleteLinesAreUsageErrors(line: String) {
         let words = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)

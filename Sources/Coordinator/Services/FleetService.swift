@@ -55,8 +55,68 @@ struct FleetService: Outrider_V1_Fleet.SimpleServiceProtocol {
         return .with { $0.hosts = hosts.map(Outrider_V1_Host.init) }
     }
 
+    func thawHost(request: Outrider_V1_ThawHostRequest, context: ServerContext) async throws -> Outrider_V1_Host {
+        try await shell.answer { () throws(MappingError) in
+            try request.command()
+        } _: {
+            $0.host
+        }
+    }
+
+    func fenceHost(request: Outrider_V1_FenceHostRequest, context: ServerContext) async throws -> Outrider_V1_Host {
+        try await shell.answer { () throws(MappingError) in
+            try request.command()
+        } _: {
+            $0.host
+        }
+    }
+
+    func replaceHost(
+        request: Outrider_V1_ReplaceHostRequest, context: ServerContext
+    ) async throws -> Outrider_V1_Host {
+        try await shell.answer { () throws(MappingError) in
+            try request.command()
+        } _: {
+            $0.host
+        }
+    }
+
+    func migrate(request: Outrider_V1_MigrateRequest, context: ServerContext) async throws -> Outrider_V1_Migration {
+        try await shell.answer { () throws(MappingError) in
+            try request.command()
+        } _: {
+            $0.migration
+        }
+    }
+
+    func abortMigration(
+        request: Outrider_V1_AbortMigrationRequest, context: ServerContext
+    ) async throws -> Outrider_V1_Migration {
+        try await shell.answer { () throws(MappingError) in
+            try request.command()
+        } _: {
+            $0.migration
+        }
+    }
+
+    func listMigrations(
+        request: Outrider_V1_ListMigrationsRequest, context: ServerContext
+    ) async throws -> Outrider_V1_ListMigrationsResponse {
+        let migrations = try await shell.read { (machine, _) throws(CoordinatorError) in machine.migrations() }
+        return .with { $0.migrations = migrations.map(Outrider_V1_Migration.init) }
+    }
+
     func getStatus(request: Outrider_V1_GetStatusRequest, context: ServerContext) async throws -> Outrider_V1_Status {
         Outrider_V1_Status(
             try await shell.read { (machine, now) throws(CoordinatorError) in machine.status(at: now) })
+    }
+}
+
+extension Reply {
+    fileprivate var host: Outrider_V1_Host? {
+        if case .host(let info) = self { Outrider_V1_Host(info) } else { nil }
+    }
+    fileprivate var migration: Outrider_V1_Migration? {
+        if case .migration(let info) = self { Outrider_V1_Migration(info) } else { nil }
     }
 }

@@ -88,6 +88,15 @@ struct NetworkManagerService: Outrider_V1_NetworkManager.SimpleServiceProtocol {
             try await shell.read { (machine, now) throws(CoordinatorError) in machine.check(at: now) })
     }
 
+    func endRestoration(
+        request: Outrider_V1_EndRestorationRequest, context: ServerContext
+    ) async throws -> Outrider_V1_CheckResponse {
+        try await shell.answer({ () throws(MappingError) in request.command() }) { reply in
+            guard case .check(let report) = reply else { return nil }
+            return Outrider_V1_CheckResponse(report)
+        }
+    }
+
     @Sendable private static func reservation(_ reply: Reply) -> Outrider_V1_Reservation? {
         guard case .reservation(let info) = reply else { return nil }
         return Outrider_V1_Reservation(info)

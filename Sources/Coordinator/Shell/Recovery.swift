@@ -12,10 +12,13 @@ struct RecoveredMachine {
 
     /// Reads the store: newest snapshot, events after it, then the machine takes over.
     ///
-    /// - Parameter seed: randomness for keys and identities; a store that exists brings its own key.
+    /// - Parameters:
+    ///   - seed: randomness for keys and identities; a store that exists brings its own key.
+    ///   - restoredFromBackup: the store is older than what it ruled: nothing moves before hosts say what they hold.
     /// - Throws: `StoreError`, or ``ConfigurationConflict``.
     static func load(
-        _ configuration: CoordinatorConfiguration, seed: UInt64, store: any Store, at now: Instant
+        _ configuration: CoordinatorConfiguration, seed: UInt64, store: any Store, at now: Instant,
+        restoredFromBackup: Bool = false
     ) async throws -> RecoveredMachine {
         let stored = try await store.load()
         let image = try stored.snapshot.map { try MachineImage.decode($0.image) }
@@ -31,7 +34,7 @@ struct RecoveredMachine {
         } catch {
             throw ConfigurationConflict(cause: error)
         }
-        let effects = machine.recovered(at: now)
+        let effects = machine.recovered(at: now, restoredFromBackup: restoredFromBackup)
         return RecoveredMachine(machine: machine, effects: effects, eventsSinceSnapshot: stored.events.count)
     }
 }

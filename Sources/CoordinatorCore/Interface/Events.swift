@@ -20,7 +20,7 @@ public enum CoordinatorEvent: Hashable, Sendable, Codable {
     case hostGranted(HostRecord)
     /// What keeps a host from being like any other.
     case host(HostID, SafetyEvent)
-    /// The store is older than what it ruled, or was restored from a backup: agents discard what they knew of positions.
+    /// The store is older than what it ruled: agents discard what they knew of positions.
     case generationRaised(UInt64)
     case restoration(RestorationEvent)
     case migration(MigrationEvent)

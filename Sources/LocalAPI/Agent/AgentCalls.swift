@@ -126,14 +126,27 @@ public struct PlugCall: Hashable, Sendable {
 /// Parameters of `Detach`.
 public struct DetachCall: Hashable, Sendable {
     public var interface: VMInterface
-    public init(interface: VMInterface) { self.interface = interface }
+    /// The identifier is kept for the interface this long; nil gives it back.
+    public var hold: Duration?
+    public init(interface: VMInterface, hold: Duration? = nil) {
+        self.interface = interface
+        self.hold = hold
+    }
+
+    /// Longest hold that a caller may ask for.
+    public static let holdMax = Duration.seconds(366 * 86_400)
 
     public var json: JSONValue {
-        ["vm": .string(interface.vm), "nic": .integer(Int64(interface.nic))]
+        .fields([
+            "vm": .string(interface.vm), "nic": .integer(Int64(interface.nic)),
+            "hold_ms": hold.map { .milliseconds($0) },
+        ])
     }
 
     public init(json: JSONValue) throws(VarlinkFailure) {
-        interface = try Fields(json, known: ["vm", "nic"]).interface()
+        let fields = try Fields(json, known: ["vm", "nic", "hold_ms"])
+        interface = try fields.interface()
+        hold = try fields.integer("hold_ms", in: 1...Self.holdMax.inNanoseconds / 1_000_000).map { .milliseconds($0) }
     }
 }
 

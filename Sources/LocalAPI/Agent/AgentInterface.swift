@@ -124,8 +124,12 @@ public enum AgentInterface {
           served_from: string
         )
 
-        # Gives the interface's identifier back. Succeeds also when there was none.
-        method Detach(vm: string, nic: int) -> ()
+        # Gives the interface's identifier back. Succeeds also when there was none. With hold_ms it is kept that long
+        # for the interface, whose next Attach gets it again.
+        method Detach(vm: string, nic: int, hold_ms: ?int) -> ()
+
+        # After the journal was lost: confirms that the adopted ports are all there is. Binding goes on.
+        method Resolve() -> ()
 
         # The agent's own view.
         method Status() -> (

@@ -3,6 +3,8 @@ public protocol AgentService: Sendable {
     func attach(_ call: AttachCall) async throws(AgentFailure) -> Attachment
     func plug(_ call: PlugCall) async throws(AgentFailure) -> Attachment
     func detach(_ call: DetachCall) async throws(AgentFailure)
+    /// Ends the recovery from a lost journal.
+    func resolve() async throws(AgentFailure)
     func status() async throws(AgentFailure) -> AgentStatusReport
 }
 
@@ -35,6 +37,9 @@ extension VarlinkServer {
         case "Detach":
             try await agent.detach(DetachCall(json: call.parameters))
             return .object([:])
+        case "Resolve":
+            try await agent.resolve()
+            return .object([:])
         case "Status": return try await agent.status().json
         default: throw VarlinkFailure.methodNotFound(call.method)
         }
@@ -58,6 +63,9 @@ public struct AgentClient: ~Copyable, Sendable {
     }
     public mutating func detach(_ call: DetachCall, timeout: Duration? = nil) throws(AgentCallError) {
         _ = try perform("Detach", call.json, timeout: timeout)
+    }
+    public mutating func resolve(timeout: Duration? = nil) throws(AgentCallError) {
+        _ = try perform("Resolve", .object([:]), timeout: timeout)
     }
     public mutating func status(timeout: Duration? = nil) throws(AgentCallError) -> AgentStatusReport {
         let json = try perform("Status", .object([:]), timeout: timeout)

@@ -19,10 +19,11 @@ struct HostShow: CoordinatorCommand {
         try output.show(found) { Self.lines(found) }
     }
 
-    private static func lines(_ host: Outrider_V1_Host) -> [String] {
+    static func lines(_ host: Outrider_V1_Host) -> [String] {
         var facts = Facts()
         facts.add("host", host.id)
         facts.add("state", host.state.word)
+        if !host.reason.isEmpty { facts.add("because", host.reason) }
         facts.add("vtep", host.vtep)
         facts.add("version", host.version)
         facts.add("incarnation", host.incarnation)

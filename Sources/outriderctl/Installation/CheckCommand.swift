@@ -10,15 +10,17 @@ struct CheckCommand: CoordinatorCommand {
 
     func run(_ coordinator: Coordinator, _ output: Output) async throws {
         let answer = try await coordinator.network.check(.init(), options: coordinator.call)
-        try output.show(answer) {
-            let compared = "\(answer.blocksCompared) blocks of \(answer.hostsCompared) hosts compared"
-            guard !answer.findings.isEmpty else { return ["\(compared): all views agree"] }
-            var table = Table([.text("CODE"), .text("OBJECT"), .text("DETAIL"), .text("REMEDY")])
-            for finding in answer.findings {
-                table.add([finding.code, finding.object, finding.detail, finding.remedy])
-            }
-            return table.lines + ["", compared]
-        }
+        try output.show(answer) { Self.lines(answer) }
         if !answer.findings.isEmpty { throw ControlFailure(.findings, "\(answer.findings.count) findings") }
+    }
+
+    static func lines(_ answer: Outrider_V1_CheckResponse) -> [String] {
+        let compared = "\(answer.blocksCompared) blocks of \(answer.hostsCompared) hosts compared"
+        guard !answer.findings.isEmpty else { return ["\(compared): all views agree"] }
+        var table = Table([.text("CODE"), .text("OBJECT"), .text("DETAIL"), .text("REMEDY")])
+        for finding in answer.findings {
+            table.add([finding.code, finding.object, finding.detail, finding.remedy])
+        }
+        return table.lines + ["", compared]
     }
 }

@@ -91,6 +91,24 @@ extension Outrider_V1_HostState {
         case .connected: "connected"
         case .unreachable: "unreachable"
         case .refused: "refused"
+        case .repaying: "repaying"
+        case .frozen: "frozen"
+        case .fencing: "fencing"
+        case .fenced: "fenced"
+        case .withdrawing: "withdrawing"
+        case .recovering: "recovering"
+        case .UNRECOGNIZED(let number): "unknown(\(number))"
+        }
+    }
+}
+
+extension Outrider_V1_MigrationPhase {
+    var word: String {
+        switch self {
+        case .unspecified: "unknown"
+        case .preparing: "preparing"
+        case .flipped: "flipped"
+        case .dropped: "dropped"
         case .UNRECOGNIZED(let number): "unknown(\(number))"
         }
     }
