@@ -102,7 +102,10 @@ extension CoordinatorMachine {
         }
         host.stream = stream
         host.reach = reach(of: id)
-        if host.reach == .repaying { host.repaidAt = .max }
+        if host.reach == .repaying {
+            host.repaidAt = .max
+            live.undatedDebts.insert(id)
+        }
         host.contact = now
         host.refusal = nil
         host.rival = nil

@@ -107,6 +107,8 @@ struct Live: Sendable {
     var applicationsOf: [HostID: Set<ApplicationID>] = [:]
     /// Who still has to acknowledge what a block waits for, and the revision that says so.
     var waits: [UInt32: [HostID: UInt64]] = [:]
+    /// Hosts whose debt grew in this turn: what is sent last says the last of it.
+    var undatedDebts: Set<HostID> = []
     /// Who still has to acknowledge that it dropped the endpoint of a host that is being fenced.
     var fences: [HostID: [HostID: UInt64]] = [:]
     /// Who still has to acknowledge where a migrated VM is.

@@ -14,6 +14,7 @@ extension CoordinatorMachine {
     mutating func incurDebt(of block: SNIBlock, by host: HostID) {
         guard state.hosts[host] != nil else { return }
         live.hosts[host]?.repaidAt = .max
+        live.undatedDebts.insert(host)
         let debt = state.safety[host]?.debt
         guard !(debt?.isLonger ?? false), !(debt?.blocks.contains(block) ?? false) else { return }
         commit(.host(host, .debtIncurred(block)))
@@ -21,9 +22,11 @@ extension CoordinatorMachine {
 
     /// After everything was told: what says the last of a debt is what was sent last.
     mutating func dateDebts() {
-        for (host, known) in live.hosts where known.repaidAt == .max && known.reach == .repaying {
+        for host in live.undatedDebts {
+            guard let known = live.hosts[host], known.repaidAt == .max, known.reach == .repaying else { continue }
             live.hosts[host]?.repaidAt = known.sentRevision
         }
+        live.undatedDebts = []
     }
 
     mutating func repay(_ host: HostID, at revision: UInt64) {
