@@ -19,20 +19,26 @@ extension Book {
         guard plan.contains(block.range), !excluding.contains(where: { $0.overlaps(block.range) }) else {
             throw .outsidePool(block.range)
         }
-        guard claims[id] == nil else { throw .invalid(field: "id", why: "reservation \(id) exists") }
+        guard claims.number(of: id) == nil else {
+            throw .invalid(field: "id", why: "reservation \(id) exists")
+        }
         let lease = BlockLease(
             block: block, application: application, host: host, epoch: max(epoch, lastEpoch.next), predicted: false,
             fromReserved: true)
-        if accounts[application]?.idle.enclosing(block) != nil { return [.leased(lease)] }
-        let number = plan.chunk(of: block.first)
-        let open = chunks[number]
-        guard (open?.free ?? plan.usable(in: number)).enclosing(block) != nil else {
-            throw .overlapping(block.range, leases(touching: block.range).first?.block.range ?? block.range)
+        if isIdle(block, of: application) { return [.leased(lease)] }
+        let owned = stride(from: block.first.rawValue, to: block.range.end, by: 4).first { first in
+            owner(of: SessionNetworkID(unchecked: first)) != nil
+        }
+        if let owned {
+            let other = leases(touching: SNIRange(unchecked: owned, count: 4)).first
+            throw .overlapping(block.range, other?.block.range ?? SNIRange(unchecked: owned, count: 4))
         }
         let reservation = Reservation(
             id: id, application: application, block: block, predicted: false, lifetime: lifetime, reason: reason)
+        let number = plan.chunk(of: block.first)
         let opening: [BookEvent] =
-            open == nil ? [.chunkOpened(index: order.index(of: number), home: application)] : []
+            pages.place(of: number) == nil
+            ? [.chunkOpened(index: order.index(of: number), home: application)] : []
         return opening + [.reserved(reservation), .leased(lease)]
     }
 }
