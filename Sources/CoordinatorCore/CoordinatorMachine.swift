@@ -176,7 +176,8 @@ public struct CoordinatorMachine: Sendable {
             live.flips[block.first] = nil
             // The source has its identifier back.
             if let home = state.book.blockLease(around: block.first)?.host { live.dirtyHosts.insert(home) }
-        case .chunkOpened, .unreserved, .quotaSet, .ranked, .excluded, .included, .applicationForgotten:
+        case .chunkOpened, .chunkTempered, .unreserved, .quotaSet, .ranked, .excluded, .included,
+            .applicationForgotten:
             break
         }
     }
