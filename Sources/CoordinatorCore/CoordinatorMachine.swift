@@ -167,7 +167,8 @@ public struct CoordinatorMachine: Sendable {
             live.waits[block.first.rawValue] = nil
             live.idleSince[block.first.rawValue] = nil
             live.timers.cancel(.quarantine(block))
-        case .chunkOpened, .unreserved, .quotaSet, .ranked, .excluded, .included, .subleased, .applicationForgotten:
+        case .chunkOpened, .chunkTempered, .unreserved, .quotaSet, .ranked, .excluded, .included, .subleased,
+            .applicationForgotten:
             break
         }
     }

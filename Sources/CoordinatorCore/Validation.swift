@@ -56,6 +56,8 @@ extension CoordinatorError {
         case .keyReused(let key): self = .duplicate(key)
         case .stillOwns(let application, let identifiers):
             self = .invalid(field: "application", why: "\(application) still owns \(identifiers) identifiers")
+        case .retired(let application):
+            self = .invalid(field: "application", why: "\(application) was deleted and does not come back")
         case .subleased(let block, let count):
             self = .invalid(field: "block", why: "\(count) identifiers of \(block) are sub-leased")
         case .outsidePool(let range): self = .outsidePool(range)

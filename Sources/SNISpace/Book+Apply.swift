@@ -5,6 +5,7 @@ extension Book {
     public mutating func apply(_ event: BookEvent) {
         switch event {
         case .chunkOpened(let index, let home): open(index, home)
+        case .chunkTempered(let index, let isHot): applyTempered(index, isHot)
         case .reserved(let reservation): applyReserved(reservation)
         case .reservationExtended(let id, let lifetime):
             if let claim = claims.number(of: id) { claims[claim].reservation.lifetime = lifetime }
@@ -47,6 +48,7 @@ extension Book {
         case .excluded(let range): applyExcluded(range)
         case .included(let range): applyIncluded(range)
         case .applicationForgotten(let application):
+            retired.insert(application)
             adjust(application) { account in
                 account.cap = 0
                 account.floor = 0

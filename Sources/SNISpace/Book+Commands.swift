@@ -24,6 +24,7 @@ extension Book {
         }
         guard lifetime > .zero else { throw .invalid(field: "lifetime", why: "must be longer than nothing") }
         guard claims.number(of: id) == nil else { throw .invalid(field: "id", why: "reservation \(id) exists") }
+        guard !retired.contains(application) else { throw .retired(application) }
         if !idempotencyKey.isEmpty, let earlier = answers[idempotencyKey] {
             guard earlier.application == application else { throw .keyReused(idempotencyKey) }
             return []
@@ -201,6 +202,7 @@ extension Book {
     public func setQuota(
         _ application: ApplicationID, cap: Int, floor: Int, rank: ClassRank? = nil
     ) throws(BookError) -> [BookEvent] {
+        guard !retired.contains(application) else { throw .retired(application) }
         guard cap >= 0, cap <= SessionNetworkID.spaceSize else {
             throw .invalid(field: "cap", why: "must be from 0 (none) to \(SessionNetworkID.spaceSize)")
         }
@@ -221,6 +223,7 @@ extension Book {
     }
 
     public func forget(_ application: ApplicationID) throws(BookError) -> [BookEvent] {
+        guard !retired.contains(application) else { throw .retired(application) }
         let owned = owned(by: application)
         guard owned == 0 else { throw .stillOwns(application, identifiers: owned) }
         return [.applicationForgotten(application)]

@@ -34,9 +34,12 @@ public import NetworkTypes
 /// book exactly. The book knows no clock: lifetimes are lengths, and who counts them down asks for the end.
 ///
 /// Chunks: an application finds room in this order: the free buddy of one of its ranges of the size asked (the range
-/// doubles), a chunk that was opened for it, a fresh chunk in keyed order, and only when none is left, a chunk opened
-/// for another. Sharing a chunk is safe (ranges are disjoint, and leases end by the handshake alone); it costs the
-/// other application room to grow in place, which is why it comes last. An empty chunk closes and returns to the order.
+/// doubles), a hot chunk that was opened for it, a fresh chunk in keyed order, and only when none is left, a cold chunk
+/// of its own, then a chunk opened for another. Sharing a chunk is safe (ranges are disjoint, and leases end by the
+/// handshake alone); it costs the other application room to grow in place, which is why it comes last. An empty chunk closes and returns to the order.
+///
+/// A chunk is hot while launches happen in it. An application grows in its hot chunks, then in fresh ones; it comes
+/// back to its cold chunks only when no fresh one is left, so that they can drain and return.
 ///
 /// Epochs come from one counter of the book, so that they rise over every earlier lease of a block, whatever block
 /// sizes and owners it had.
@@ -56,6 +59,8 @@ public struct Book: Sendable {
     var hosts = Registry<HostID, Holder>(blank: Holder())
     var claims: Registry<ReservationID, Claim>
     var reasons = Reasons()
+    /// Applications that are gone for good.
+    var retired: Set<ApplicationID> = []
     /// Leases of one identifier inside a leased block, by identifier.
     var subleased: [UInt32: LeaseRecord] = [:]
     var subleaseFirsts = IdentifierSet()

@@ -19,6 +19,8 @@ public enum BookError: Error, Hashable, Sendable {
     case keyReused(String)
     /// The application still owns identifiers.
     case stillOwns(ApplicationID, identifiers: Int)
+    /// The application was forgotten: its identity is not used again.
+    case retired(ApplicationID)
     /// Sub-leases inside the block are alive.
     case subleased(SNIBlock, count: Int)
     /// Identifiers of the range are not of the pool, or left it.

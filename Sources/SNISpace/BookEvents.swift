@@ -30,6 +30,23 @@ public struct Reservation: Hashable, Sendable, Codable {
     }
 }
 
+/// What came of a request for identifiers.
+public struct Grant: Hashable, Sendable {
+    public var reservation: Reservation
+    /// Identifiers asked for.
+    public var wanted: Int
+    /// Identifiers asked for and not granted: cap, floors of others or the free runs left allowed only a part.
+    public var missing: Int { max(0, wanted - reservation.block.size) }
+    public var isPartial: Bool { missing > 0 }
+
+    /// Nil unless the events of a reserve command hold a reservation.
+    public init?(_ events: [BookEvent], wanted: Int) {
+        guard case .reserved(let reservation)? = events.last else { return nil }
+        self.reservation = reservation
+        self.wanted = wanted
+    }
+}
+
 /// A block leased to one host for one application.
 public struct BlockLease: Hashable, Sendable, Codable {
     public var block: SNIBlock
@@ -88,6 +105,8 @@ public enum LeaseState: String, Hashable, Sendable, Codable, CaseIterable {
 public enum BookEvent: Hashable, Sendable, Codable {
     /// The chunk at `index` of the keyed order is open, `home` is the application that it was opened for.
     case chunkOpened(index: Int, home: ApplicationID)
+    /// The chunk at `index` counts as hot or cold.
+    case chunkTempered(index: Int, isHot: Bool)
     /// Free identifiers became an application's.
     case reserved(Reservation)
     /// New life, counted from now.
@@ -116,7 +135,7 @@ public enum BookEvent: Hashable, Sendable, Codable {
     case excluded(SNIRange)
     /// The range is of the pool again.
     case included(SNIRange)
-    /// The application is gone: nothing refers to it any more.
+    /// The application is gone: nothing refers to it any more, and its identity never comes back.
     case applicationForgotten(ApplicationID)
 }
 

@@ -25,6 +25,7 @@ public struct BookSnapshot: Hashable, Sendable, Codable {
     public var leases: [BlockLease]
     public var subleases: [BlockLease]
     public var excluding: [SNIRange]
+    public var retired: [ApplicationID]
     public var epoch: Epoch
     public var answers: [Reservation]
     public var reclaimed: [ReclaimedBlock]
@@ -45,7 +46,8 @@ extension Book {
             .map { BookSnapshot.Holding(reservation: $0, pieces: pieces(of: $0.id)) }
         return BookSnapshot(
             plan: plan, chunks: chunks.sorted { $0.index < $1.index }, quotas: quotas, holdings: holdings,
-            leases: allLeases, subleases: allSubleases, excluding: excluding, epoch: lastEpoch, answers: answers.all,
+            leases: allLeases, subleases: allSubleases, excluding: excluding, retired: retired.sorted(),
+            epoch: lastEpoch, answers: answers.all,
             reclaimed: Array(reclaimedLog.entries), reclaimedLast: reclaimedLog.last)
     }
 
@@ -63,6 +65,7 @@ extension Book {
         for lease in snapshot.leases { restore(lease) }
         for lease in snapshot.subleases { insertSublease(lease) }
         for range in snapshot.excluding { applyExcluded(range) }
+        retired = Set(snapshot.retired)
         lastEpoch = snapshot.epoch
         for answer in snapshot.answers { answers.record(answer) }
         reclaimedLog = ReclaimedLog(last: snapshot.reclaimedLast, entries: snapshot.reclaimed)

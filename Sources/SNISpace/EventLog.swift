@@ -101,6 +101,11 @@ extension ByteWriter {
         case .excluded(let range): tag(17) { $0.put(range) }
         case .included(let range): tag(18) { $0.put(range) }
         case .applicationForgotten(let application): tag(19) { $0.put(application) }
+        case .chunkTempered(let index, let isHot):
+            tag(20) {
+                $0.put(UInt32(index))
+                $0.put(isHot)
+            }
         }
     }
 
@@ -135,6 +140,7 @@ extension ByteReader {
         case 17: return .excluded(try range())
         case 18: return .included(try range())
         case 19: return .applicationForgotten(ApplicationID(try uuid()))
+        case 20: return .chunkTempered(index: Int(try get(UInt32.self)), isHot: try flag())
         default: throw malformed("event \(tag) means nothing")
         }
     }

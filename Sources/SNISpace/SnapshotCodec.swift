@@ -52,6 +52,7 @@ extension BookSnapshot {
             writer.put(UInt32(quota.floor))
             writer.put(quota.rank.rawValue)
         }
+        writer.put(retired) { $0.put($1) }
         return writer
     }
 
@@ -113,6 +114,9 @@ extension BookSnapshot {
             Quota(
                 application: ApplicationID(try reader.uuid()), cap: Int(try reader.get(UInt32.self)),
                 floor: Int(try reader.get(UInt32.self)), rank: ClassRank(rawValue: try reader.get()))
+        }
+        retired = try applications.list(least: 16) { (reader: inout ByteReader) throws(CodecError) in
+            ApplicationID(try reader.uuid())
         }
         try applications.finish()
         var claims = ByteReader(payloads[2], section: Self.sections[2])

@@ -25,7 +25,7 @@ import Testing
         }
         let leases = book.allLeases
         let lease = generator.pick(from: leases + book.allSubleases)
-        switch generator.integer(in: 0...17) {
+        switch generator.integer(in: 0...18) {
         case 0, 1, 2:
             return try book.reserve(
                 id: ReservationID(.random(using: &generator)), application: application,
@@ -64,6 +64,9 @@ import Testing
             guard let lease, let sni = generator.pick(from: lease.block.identifiers) else { return [] }
             return try book.sublease(sni, to: host)
         case 15: return try exclusion(book, &generator)
+        case 16:
+            guard let chunk = generator.pick(from: book.openChunks)?.chunk else { return [] }
+            return try book.temper(chunk: chunk, isHot: generator.chance(0.5))
         default: return try lease.map { try book.free($0.block) } ?? []
         }
     }
@@ -134,6 +137,101 @@ import Testing
             try hold(restored.snapshot == book.snapshot, "snapshot of the restored book differs")
             try hold(restored == book, "restored book differs")
             try audit(restored)
+            try decidesAlike(book, restored, &generator)
+        }
+    }
+
+    /// The same commands lead to the same events: places and order do not depend on the way to the content.
+    private func decidesAlike(_ book: Book, _ other: Book, _ generator: inout SeededGenerator) throws {
+        var (book, other) = (book, other)
+        var twin = generator
+        for _ in 0..<60 {
+            let mine = Result { try Self.step(book, &generator) }
+            let its = Result { try Self.step(other, &twin) }
+            let events = try? mine.get()
+            try hold(events == (try? its.get()), "the restored book decides otherwise")
+            for event in events ?? [] {
+                book.apply(event)
+                other.apply(event)
+            }
+        }
+        try hold(book == other, "the restored book went elsewhere")
+    }
+
+    @Test func bytesHoldTheWholeBook() throws {
+        try property("codec", iterations: 6) { generator in
+            var book = try Self.makeBook(&generator)
+            var replica = book
+            var log: [UInt8] = []
+            var sequence: UInt64 = 6
+            for _ in 0..<200 {
+                for event in (try? Self.step(book, &generator)) ?? [] {
+                    book.apply(event)
+                    sequence += 1
+                    log += EventLog.record(event, sequence: sequence)
+                }
+            }
+            let last = try EventLog.replay(log, after: 6) { replica.apply($0) }
+            try hold(last == sequence && replica == book, "the log leads elsewhere")
+            let bytes = book.snapshot.encoded()
+            try hold(try BookSnapshot(decoding: bytes) == book.snapshot, "the bytes hold another snapshot")
+            try audit(Book(restoring: try BookSnapshot(decoding: bytes)))
+            for _ in 0..<60 {
+                var bad = bytes
+                let place = generator.integer(in: 0...bytes.count - 1)
+                bad[place] ^= UInt8(generator.integer(in: 1...255))
+                try hold((try? BookSnapshot(decoding: bad)) == nil, "byte \(place) may be anything")
+                try hold((try? BookSnapshot(decoding: Array(bytes.prefix(place)))) == nil, "cut at \(place) is read")
+            }
+        }
+    }
+
+    /// Calls that no state allows: the book stays as it is, byte for byte.
+    @Test func badCallsLeaveTheBookEqual() throws {
+        try property("bad calls", iterations: 20) { generator in
+            var book = try Self.makeBook(&generator)
+            for _ in 0..<100 { for event in (try? Self.step(book, &generator)) ?? [] { book.apply(event) } }
+            let before = book.snapshot.encoded()
+            for _ in 0..<40 {
+                let refusal = Result { try Self.badCall(book, &generator) }
+                guard case .failure(let error) = refusal else { throw PropertyViolation("\(refusal) is accepted") }
+                try hold(error is BookError, "\(error) is no error of the book")
+            }
+            try hold(book.snapshot.encoded() == before, "a refused call changed the book")
+        }
+    }
+
+    private static func badCall(_ book: Book, _ generator: inout SeededGenerator) throws -> [BookEvent] {
+        let stranger = ReservationID(UUID128(high: 9, low: 9))
+        let application = ApplicationID(UUID128(high: 0xA, low: 1))
+        let nobody = SNIBlock(aligned: 0x70_0000, order: generator.integer(in: 0...12))
+        let lease = generator.pick(from: book.allLeases)
+        let host = try #require(HostID("a"))
+        func reserve(_ count: Int, _ order: Int = 4) throws -> [BookEvent] {
+            try book.reserve(
+                id: stranger, application: application, count: count, blockOrder: order, predicted: false,
+                lifetime: .seconds(9), reason: "bad")
+        }
+        switch generator.integer(in: 0...13) {
+        case 0: return try reserve(generator.pick(from: [0, -1, .min, .max, (1 << 24) + 1]) ?? 0)
+        case 1: return try reserve(4, generator.pick(from: [-1, 0, 1, 9, .max]) ?? 0)
+        case 2: return try book.end(stranger, reason: "bad")
+        case 3: return try book.extend(stranger, lifetime: .seconds(1))
+        case 4: return try book.unreserve(nobody, of: application)
+        case 5: return try book.mark(nobody, reason: "bad", force: true)
+        case 6: return try book.free(nobody)
+        case 7:
+            // An epoch from the past, or from the future.
+            guard let lease else { return try book.remove(nobody) }
+            let off: UInt64 = generator.chance(0.5) ? lease.epoch.rawValue + 1 : lease.epoch.rawValue - 1
+            return try book.drain(lease.block, epoch: Epoch(off))
+        case 8: return try book.sublease(nobody.first, to: host)
+        case 9: return try book.exclude([SNIRange(unchecked: 0x80_0000, count: 1 << generator.integer(in: 0...20))])
+        case 10: return try book.include([SNIRange(unchecked: 0x80_0000, count: 4)])
+        case 11:
+            return try book.setQuota(application, cap: generator.pick(from: [-1, .max, .min]) ?? -1, floor: 0)
+        case 12: return try book.setQuota(application, cap: 0, floor: generator.pick(from: [-1, .min, 1 << 24]) ?? -1)
+        default: return try book.temper(chunk: 0, isHot: generator.chance(0.5))
         }
     }
 

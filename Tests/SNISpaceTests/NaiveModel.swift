@@ -41,7 +41,7 @@ struct NaiveModel {
 
     mutating func apply(_ event: BookEvent) throws {
         switch event {
-        case .chunkOpened, .reservationExtended, .quotaSet, .ranked, .applicationForgotten: break
+        case .chunkOpened, .chunkTempered, .reservationExtended, .quotaSet, .ranked, .applicationForgotten: break
         case .excluded(let range):
             excluding.append(range)
             settle()

@@ -1,0 +1,149 @@
+public import NetworkTypes
+
+/// When chunks count as hot and cold.
+public struct TemperatureThresholds: Hashable, Sendable, Codable {
+    /// Launches per hour above which a cold chunk becomes hot.
+    public var hotAbove: Double
+    /// Launches per hour below which a hot chunk becomes cold; lower than `hotAbove`, so that a chunk does not waver.
+    public var coldBelow: Double
+    /// After so long without a launch half of the rate is left.
+    public var halfLife: Duration
+    public static let standard = TemperatureThresholds(hotAbove: 4, coldBelow: 1, halfLife: .seconds(3600))
+
+    public init(hotAbove: Double, coldBelow: Double, halfLife: Duration) {
+        self.hotAbove = hotAbove
+        self.coldBelow = coldBelow
+        self.halfLife = halfLife
+    }
+
+    /// - Throws: `invalid` unless 0 <= `coldBelow` < `hotAbove` and the half-life is longer than nothing.
+    func check() throws(BookError) {
+        guard coldBelow >= 0, hotAbove.isFinite, coldBelow < hotAbove else {
+            throw .invalid(field: "temperature", why: "must be colder below \(coldBelow) than hot above \(hotAbove)")
+        }
+        guard halfLife > .zero else { throw .invalid(field: "half-life", why: "must be longer than nothing") }
+    }
+}
+
+/// Decayed launch rates of chunks and blocks. Soft state: a new leader starts from the chunks that the book calls hot.
+public struct Temperatures: Sendable {
+    private struct Warmth: Sendable {
+        var launches: Double
+        var at: Instant
+    }
+    public let thresholds: TemperatureThresholds
+    private var chunks: [UInt32: Warmth] = [:]
+    private var blocks: [SNIBlock: Warmth] = [:]
+
+    public init(_ thresholds: TemperatureThresholds = .standard) { self.thresholds = thresholds }
+
+    public mutating func launched(in block: SNIBlock, chunk: UInt32, at now: Instant) {
+        chunks[chunk] = Warmth(launches: left(of: chunks[chunk], at: now) + 1, at: now)
+        blocks[block] = Warmth(launches: left(of: blocks[block], at: now) + 1, at: now)
+    }
+
+    /// The block is leased no more.
+    public mutating func forget(_ block: SNIBlock) { blocks[block] = nil }
+
+    /// Launches per hour.
+    public func rate(ofChunk chunk: UInt32, at now: Instant) -> Double { perHour(left(of: chunks[chunk], at: now)) }
+
+    /// Launches per hour in all of the blocks; those of a range give the temperature of the range.
+    public func rate(of members: some Sequence<SNIBlock>, at now: Instant) -> Double {
+        perHour(members.reduce(0) { $0 + left(of: blocks[$1], at: now) })
+    }
+
+    /// Chunks of a book that should change between hot and cold, ascending.
+    ///
+    /// A chunk that is met for the first time starts from what the book calls it: an application that just opened one
+    /// is given a half-life or two to fill it.
+    public mutating func flips(of book: Book, at now: Instant) -> [(chunk: UInt32, isHot: Bool)] {
+        var open: Set<UInt32> = []
+        var flips: [(chunk: UInt32, isHot: Bool)] = []
+        for (chunk, isHot) in book.openChunks {
+            open.insert(chunk)
+            if chunks[chunk] == nil {
+                chunks[chunk] = Warmth(launches: isHot ? thresholds.hotAbove / perHour(1) : 0, at: now)
+            }
+            let rate = rate(ofChunk: chunk, at: now)
+            if isHot, rate < thresholds.coldBelow { flips.append((chunk, false)) }
+            if !isHot, rate > thresholds.hotAbove { flips.append((chunk, true)) }
+        }
+        chunks = chunks.filter { open.contains($0.key) }
+        return flips
+    }
+
+    private func left(of warmth: Warmth?, at now: Instant) -> Double {
+        guard let warmth else { return 0 }
+        let age = max(0, (now - warmth.at).inSeconds) / thresholds.halfLife.inSeconds
+        return warmth.launches * power(0.5, age)
+    }
+
+    /// A steady rate of r launches per second keeps r / decay launches alive.
+    private func perHour(_ launches: Double) -> Double {
+        launches * 0.693_147_180_559_945_3 / thresholds.halfLife.inSeconds * 3600
+    }
+
+    /// `base`^`exponent` for 0 <= exponent: whole halvings exactly, the rest by the series of e^x.
+    private func power(_ base: Double, _ exponent: Double) -> Double {
+        guard exponent < 1000 else { return 0 }
+        let whole = exponent.rounded(.down)
+        let rest = -(exponent - whole) * 0.693_147_180_559_945_3
+        var term = 1.0
+        var sum = 1.0
+        for step in 1...18 {
+            term *= rest / Double(step)
+            sum += term
+        }
+        return sum * Double(sign: .plus, exponent: -Int(whole), significand: 1)
+    }
+}
+
+extension Book {
+    /// Open chunks by number, and whether each is hot.
+    public var openChunks: [(chunk: UInt32, isHot: Bool)] {
+        var found: [(UInt32, Bool)] = []
+        pages.forEach { found.append(($0.number, $0.isHot)) }
+        return found
+    }
+
+    /// Makes a chunk hot or cold: an application grows in its hot chunks before it opens a fresh one, and comes back to
+    /// its cold ones only when no fresh one is left.
+    public func temper(chunk: UInt32, isHot: Bool) throws(BookError) -> [BookEvent] {
+        guard let page = pages[chunk: chunk] else { throw .invalid(field: "chunk", why: "\(chunk) is not open") }
+        return page.isHot == isHot ? [] : [.chunkTempered(index: page.index, isHot: isHot)]
+    }
+
+    mutating func applyTempered(_ index: Int, _ isHot: Bool) {
+        guard let place = pages.place(of: order.chunk(at: index)) else { return }
+        let mask = pages[place].freeMask
+        reroom(place, from: mask, to: 0)
+        pages[place].isHot = isHot
+        reroom(place, from: 0, to: mask)
+    }
+
+    /// Blocks to mark so that half-empty ranges drain and return: unused ones in ranges of which less than half is in
+    /// use, coldest chunk first, then coldest range. A plan: nothing has happened yet.
+    ///
+    /// - Parameters:
+    ///   - limit: blocks at most.
+    ///   - used: identifiers of a block that are bound, held or cooling; a block with any is not taken.
+    public func compactionPlan(
+        of application: ApplicationID, temperatures: Temperatures, at now: Instant, limit: Int,
+        used: (SNIBlock) -> Int
+    ) -> [BlockLease] {
+        var ranked: [(chunk: Double, range: Double, lease: BlockLease)] = []
+        for range in ranges(of: application) {
+            let leases = leases(of: application, touching: range.range)
+            guard leases.reduce(0, { $0 + used($1.block) }) * 2 < range.size else { continue }
+            let heat = temperatures.rate(of: leases.map(\.block), at: now)
+            let around = temperatures.rate(ofChunk: plan.chunk(of: range.first), at: now)
+            for lease in leases where lease.state == .leased || lease.state == .staged {
+                guard used(lease.block) == 0, subleases(of: lease.block).isEmpty else { continue }
+                ranked.append((around, heat, lease))
+            }
+        }
+        ranked.sort { ($0.chunk, $0.range, $0.lease.block) < ($1.chunk, $1.range, $1.lease.block) }
+        return ranked.prefix(max(0, limit)).map(\.lease)
+    }
+}

@@ -1,0 +1,170 @@
+import NetworkTypes
+import SimulationKit
+import Testing
+
+@testable import SNISpace
+
+@Suite struct CodecTests {
+    /// Vectors of the reference implementation (xxhsum -H64, seed 0).
+    @Test(
+        arguments: [
+            ("", 0xEF46_DB37_51D8_E999), ("a", 0xD24E_C4F1_A98C_6E5B), ("abc", 0x44BC_2CF5_AD77_0999),
+            ("Nobody inspects the spammish repetition", 0xFBCE_A83C_8A37_8BF1),
+        ] as [(String, UInt64)]) func checksumMatchesItsReference(text: String, hash: UInt64)
+    {
+        #expect(xxHash64(Array(text.utf8)[...]) == hash)
+    }
+
+    private func bench() throws -> Bench {
+        var bench = try Bench()
+        _ = try bench.reserve(64, for: Bench.one)
+        let block = try bench.lease(Bench.one)
+        try bench.run { try $0.sublease(block.first, to: Bench.b) }
+        try bench.run { try $0.mark(block, reason: "idle", force: false) }
+        return bench
+    }
+
+    @Test func everyByteOfASnapshotCounts() throws {
+        let bytes = try bench().book.snapshot.encoded()
+        for place in bytes.indices {
+            for bit in 0..<8 {
+                var bad = bytes
+                bad[place] ^= 1 << UInt8(bit)
+                #expect(throws: CodecError.self, "bit \(bit) of byte \(place)") { try BookSnapshot(decoding: bad) }
+            }
+        }
+        #expect(throws: CodecError.trailing(count: 1)) { try BookSnapshot(decoding: bytes + [0]) }
+        #expect(throws: CodecError.foreign) { try BookSnapshot(decoding: Array("not a snapshot at all".utf8)) }
+    }
+
+    @Test func newerSnapshotIsRefused() throws {
+        var bytes = try bench().book.snapshot.encoded()
+        bytes[8] = 2
+        var checksum = ByteWriter()
+        checksum.put(xxHash64(bytes[..<16]))
+        bytes.replaceSubrange(16..<24, with: checksum.bytes)
+        #expect(throws: CodecError.newerVersion(found: 2, supported: 1)) { try BookSnapshot(decoding: bytes) }
+    }
+
+    @Test func logNamesGapsDamageAndATornEnd() throws {
+        let block = SNIBlock(aligned: 256, order: 4)
+        func record(_ sequence: UInt64) -> [UInt8] { EventLog.record(.staged(block), sequence: sequence) }
+        var seen: [BookEvent] = []
+        #expect(try EventLog.replay(record(4) + record(5), after: 3) { seen.append($0) } == 5)
+        #expect(seen == [.staged(block), .staged(block)])
+        #expect(throws: CodecError.gap(after: 4, found: 6)) {
+            try EventLog.replay(record(4) + record(6), after: 3) { _ in }
+        }
+        #expect(throws: CodecError.gap(after: 4, found: 4)) {
+            try EventLog.replay(record(4) + record(4), after: 3) { _ in }
+        }
+        let one = record(4)
+        #expect(throws: CodecError.truncated(at: one.count)) {
+            try EventLog.replay(one + record(5).dropLast(), after: 3) { _ in }
+        }
+        for place in one.indices {
+            var bad = one
+            bad[place] ^= 0x10
+            #expect(throws: CodecError.self, "byte \(place)") { try EventLog.replay(bad, after: 3) { _ in } }
+        }
+    }
+}
+
+@Suite struct ShardingTests {
+    @Test func documentsAreComparedAndApplied() throws {
+        var bench = try Bench(chunks: 2)
+        let first = bench.book.sharding(version: 1)
+        let claim = try bench.reserve(16, for: Bench.one)
+        let leaving = SNIRange(unchecked: 600, count: 8)
+        var second = bench.book.sharding(version: 2)
+        second.excluding = [leaving]
+        let difference = second.diff(from: first)
+        #expect(difference.shards == [.init(application: Bench.one, ranges: [claim.block])])
+        #expect(difference.excluded == [leaving] && difference.included.isEmpty && !difference.isEmpty)
+        #expect(first.diff(from: second).included == [leaving])
+        #expect(first.diff(from: second).shards == [.init(application: Bench.one, ranges: [])])
+        try bench.run { try $0.apply(second, over: first) }
+        #expect(bench.book.excluding == [leaving])
+        var third = bench.book.sharding(version: 3)
+        third.excluding = []
+        try bench.run { try $0.apply(third, over: second) }
+        #expect(bench.book.excluding.isEmpty)
+    }
+
+    @Test func staleNewerAndForeignDocumentsAreRefused() throws {
+        let book = try Bench().book
+        let inForce = book.sharding(version: 5)
+        func refuse(_ error: ShardingError, _ change: (inout ShardingConfiguration) -> Void) {
+            var document = inForce
+            document.version = 6
+            change(&document)
+            #expect(throws: error) { try book.apply(document, over: inForce) }
+        }
+        refuse(.stale(version: 5, inForce: 5)) { $0.version = 5 }
+        refuse(.newerFormat(found: 2, supported: 1)) { $0.format = 2 }
+        refuse(.anotherPool(field: "chunk-size")) { $0.chunkOrder = 9 }
+        refuse(.anotherPool(field: "key")) { $0.keyFingerprint ^= 1 }
+        let outside = SNIRange(unchecked: 9000, count: 4)
+        refuse(.refused(.outsidePool(outside))) { $0.excluding = [outside] }
+    }
+}
+
+@Suite struct LifeCycleTests {
+    @Test func identitiesNeverComeBack() throws {
+        var bench = try Bench()
+        let claim = try bench.reserve(16, for: Bench.one)
+        #expect(throws: BookError.stillOwns(Bench.one, identifiers: 16)) { try bench.book.forget(Bench.one) }
+        try bench.run { try $0.end(claim.id, reason: "test") }
+        try bench.run { try $0.forget(Bench.one) }
+        #expect(throws: BookError.retired(Bench.one)) { try bench.reserve(16, for: Bench.one) }
+        #expect(throws: BookError.retired(Bench.one)) { try bench.book.setQuota(Bench.one, cap: 1, floor: 0) }
+        let restored = Book(restoring: try BookSnapshot(decoding: bench.book.snapshot.encoded()))
+        #expect(throws: BookError.retired(Bench.one)) { try restored.forget(Bench.one) }
+    }
+
+    @Test func partialGrantSaysWhatIsMissing() throws {
+        let book = try Bench().book
+        let events = try book.reserve(
+            id: ReservationID(UUID128(high: 1, low: 1)), application: Bench.one, count: 400, blockOrder: 4,
+            predicted: false, lifetime: .seconds(9), reason: "test")
+        let grant = try #require(Grant(events, wanted: 400))
+        #expect(grant.isPartial && grant.missing == 144 && grant.reservation.block.size == 256)
+    }
+
+    @Test func coldChunksAreLeftAndCooledByTimeAlone() throws {
+        var bench = try Bench(chunks: 3)
+        let thresholds = TemperatureThresholds(hotAbove: 4, coldBelow: 1, halfLife: .seconds(3600))
+        var temperatures = Temperatures(thresholds)
+        let claim = try bench.reserve(16, for: Bench.one)
+        let chunk = bench.book.plan.chunk(of: claim.block.first)
+        func at(_ hours: Int) -> Instant { Instant(nanoseconds: 0) + .seconds(3600 * hours) }
+        #expect(temperatures.flips(of: bench.book, at: at(0)).isEmpty)
+        #expect(temperatures.flips(of: bench.book, at: at(1)).isEmpty)
+        let cooled = temperatures.flips(of: bench.book, at: at(3))
+        #expect(cooled.map(\.chunk) == [chunk] && cooled.map(\.isHot) == [false])
+        try bench.run { try $0.temper(chunk: chunk, isHot: false) }
+        // Not hot again before it passes the upper threshold.
+        temperatures.launched(in: claim.block, chunk: chunk, at: at(3))
+        #expect(temperatures.flips(of: bench.book, at: at(3)).isEmpty)
+        let elsewhere = try bench.reserve(64, for: Bench.one)
+        #expect(bench.book.plan.chunk(of: elsewhere.block.first) != chunk)
+        for _ in 0..<8 { temperatures.launched(in: claim.block, chunk: chunk, at: at(3)) }
+        #expect(temperatures.flips(of: bench.book, at: at(3)).first?.isHot == true)
+    }
+
+    @Test func compactionDrainsTheColdestHalfEmptyRanges() throws {
+        var bench = try Bench()
+        _ = try bench.reserve(64, for: Bench.one)
+        let blocks = try (0..<4).map { _ in try bench.lease(Bench.one) }
+        let now = Instant(nanoseconds: 0)
+        let temperatures = Temperatures()
+        func plan(_ used: [SNIBlock: Int], limit: Int = 9) -> [SNIBlock] {
+            bench.book.compactionPlan(
+                of: Bench.one, temperatures: temperatures, at: now, limit: limit, used: { used[$0] ?? 0 }
+            ).map(\.block)
+        }
+        #expect(plan([blocks[0]: 16, blocks[1]: 16]).isEmpty)
+        #expect(plan([blocks[1]: 16]) == [blocks[0], blocks[2], blocks[3]])
+        #expect(plan([blocks[1]: 16], limit: 1) == [blocks[0]])
+    }
+}
