@@ -36,7 +36,8 @@ public import NetworkTypes
 /// Chunks: an application finds room in this order: the free buddy of one of its ranges of the size asked (the range
 /// doubles), a hot chunk that was opened for it, a fresh chunk in keyed order, and only when none is left, a cold chunk
 /// of its own, then a chunk opened for another. Sharing a chunk is safe (ranges are disjoint, and leases end by the
-/// handshake alone); it costs the other application room to grow in place, which is why it comes last. An empty chunk closes and returns to the order.
+/// handshake alone); it costs the other application room to grow in place, which is why it comes last. An empty chunk
+/// closes and returns to the order.
 ///
 /// A chunk is hot while launches happen in it. An application grows in its hot chunks, then in fresh ones; it comes
 /// back to its cold chunks only when no fresh one is left, so that they can drain and return.

@@ -7,69 +7,101 @@ import Testing
 @Suite struct HostBookTests {
     static let application = ApplicationID(UUID128(high: 1, low: 1))
 
+    /// One record per identifier, and the order in which they became available, per block.
+    struct Model {
+        var uses: [UInt32: IdentifierUse] = [:]
+        var queues: [SNIBlock: [UInt32]] = [:]
+        var cooling: [(sni: UInt32, until: Int64)] = []
+
+        func home(of sni: SessionNetworkID) throws -> SNIBlock {
+            guard let home = queues.keys.first(where: { $0.contains(sni) }) else {
+                throw PropertyViolation("\(sni) is outside every block")
+            }
+            return home
+        }
+    }
+
     @Test func agreesWithOneRecordPerIdentifier() throws {
         try property("host book", iterations: 20) { generator in
             var book = HostBook()
-            var uses: [UInt32: IdentifierUse] = [:]
-            /// The order in which identifiers became available, per block.
-            var queues: [SNIBlock: [UInt32]] = [:]
-            var cooling: [(sni: UInt32, until: Int64)] = []
+            var model = Model()
             for step in 0..<500 {
-                let sni = SessionNetworkID(unchecked: UInt32(generator.integer(in: 0...127)))
-                let order = generator.pick(from: [0, 2, 4]) ?? 2
-                let block = SNIBlock(aligned: sni.rawValue & ~(1 << UInt32(order) - 1), order: order)
-                let use = uses[sni.rawValue]
-                let home = queues.keys.first { $0.contains(sni) }
-                switch generator.integer(in: 0...9) {
-                case 0, 1:
-                    let isFree = block.identifiers.allSatisfy { uses[$0.rawValue] == nil }
-                    let added = (try? book.add(block, of: Self.application, isStaged: generator.chance(0.5))) != nil
-                    try hold(added == isFree, "add \(block)")
-                    guard added else { continue }
-                    for sni in block.identifiers { uses[sni.rawValue] = .available }
-                    queues[block] = block.identifiers.map(\.rawValue)
-                case 2:
-                    guard let home else { continue }
-                    let isIdle = home.identifiers.allSatisfy { uses[$0.rawValue] == .available }
-                    try hold(((try? book.remove(home)) != nil) == isIdle, "remove \(home)")
-                    guard isIdle else { continue }
-                    for sni in home.identifiers { uses[sni.rawValue] = nil }
-                    queues[home] = nil
-                case 3, 4, 5:
-                    let expected = queues.values.map { $0.count }.max() ?? 0 > 0
-                    let got = book.bind(for: Self.application)
-                    try hold((got != nil) == expected, "bind")
-                    guard let got, let home = queues.keys.first(where: { $0.contains(got) }) else { continue }
-                    try hold(queues[home]?.first == got.rawValue, "\(got) is not unused for longest")
-                    queues[home]?.removeFirst()
-                    uses[got.rawValue] = .bound
-                case 6:
-                    try hold(((try? book.hold(sni)) != nil) == (use == .bound), "hold \(sni)")
-                    if use == .bound { uses[sni.rawValue] = .held }
-                case 7:
-                    try hold(((try? book.resume(sni)) != nil) == (use == .held), "resume \(sni)")
-                    if use == .held { uses[sni.rawValue] = .bound }
-                case 8:
-                    let isTaken = use == .bound || use == .held
-                    let until = Instant(nanoseconds: Int64(step + 20))
-                    try hold(((try? book.unbind(sni, until: until)) != nil) == isTaken, "unbind \(sni)")
-                    guard isTaken else { continue }
-                    uses[sni.rawValue] = .cooling
-                    cooling.append((sni.rawValue, Int64(step + 20)))
-                default:
-                    let warm = book.warmUp(at: Instant(nanoseconds: Int64(step)))
-                    let due = cooling.prefix { $0.until <= Int64(step) }.map(\.sni)
-                    try hold(warm.map(\.rawValue) == due, "end of cooldowns")
-                    cooling.removeFirst(due.count)
-                    for sni in due {
-                        uses[sni] = .available
-                        guard let home = queues.keys.first(where: { $0.contains(SessionNetworkID(unchecked: sni)) })
-                        else { throw PropertyViolation("\(sni) cools outside every block") }
-                        queues[home]?.append(sni)
-                    }
+                if generator.chance(0.3) {
+                    try changeBlocks(&book, &model, &generator)
+                } else if generator.chance(0.5) {
+                    try bindNext(&book, &model)
+                } else {
+                    try changeOne(&book, &model, step, &generator)
                 }
-                try compare(book, uses, queues)
+                try warmUp(&book, &model, step)
+                try compare(book, model.uses, model.queues)
             }
+        }
+    }
+
+    private func changeBlocks(
+        _ book: inout HostBook, _ model: inout Model, _ generator: inout SeededGenerator
+    ) throws {
+        let sni = SessionNetworkID(unchecked: UInt32(generator.integer(in: 0...127)))
+        if let home = try? model.home(of: sni), generator.chance(0.5) {
+            let isIdle = home.identifiers.allSatisfy { model.uses[$0.rawValue] == .available }
+            try hold(((try? book.remove(home)) != nil) == isIdle, "remove \(home)")
+            guard isIdle else { return }
+            for sni in home.identifiers { model.uses[sni.rawValue] = nil }
+            model.queues[home] = nil
+        } else {
+            let order = generator.pick(from: [0, 2, 4]) ?? 2
+            let block = SNIBlock(aligned: sni.rawValue & ~(1 << UInt32(order) - 1), order: order)
+            let isFree = block.identifiers.allSatisfy { model.uses[$0.rawValue] == nil }
+            let added = (try? book.add(block, of: Self.application, isStaged: generator.chance(0.5))) != nil
+            try hold(added == isFree, "add \(block)")
+            guard added else { return }
+            for sni in block.identifiers { model.uses[sni.rawValue] = .available }
+            model.queues[block] = block.identifiers.map(\.rawValue)
+        }
+    }
+
+    private func bindNext(_ book: inout HostBook, _ model: inout Model) throws {
+        let got = book.bind(for: Self.application)
+        try hold((got != nil) == model.queues.values.contains { !$0.isEmpty }, "bind")
+        guard let got else { return }
+        let home = try model.home(of: got)
+        try hold(model.queues[home]?.first == got.rawValue, "\(got) is not unused for longest")
+        model.queues[home]?.removeFirst()
+        model.uses[got.rawValue] = .bound
+    }
+
+    private func changeOne(
+        _ book: inout HostBook, _ model: inout Model, _ step: Int, _ generator: inout SeededGenerator
+    ) throws {
+        let sni = SessionNetworkID(unchecked: UInt32(generator.integer(in: 0...127)))
+        let use = model.uses[sni.rawValue]
+        switch generator.integer(in: 0...2) {
+        case 0:
+            try hold(((try? book.hold(sni)) != nil) == (use == .bound), "hold \(sni)")
+            if use == .bound { model.uses[sni.rawValue] = .held }
+        case 1:
+            try hold(((try? book.resume(sni)) != nil) == (use == .held), "resume \(sni)")
+            if use == .held { model.uses[sni.rawValue] = .bound }
+        default:
+            let isTaken = use == .bound || use == .held
+            let until = Int64(step + 20)
+            let unbound = (try? book.unbind(sni, until: Instant(nanoseconds: until))) != nil
+            try hold(unbound == isTaken, "unbind \(sni)")
+            guard isTaken else { return }
+            model.uses[sni.rawValue] = .cooling
+            model.cooling.append((sni.rawValue, until))
+        }
+    }
+
+    private func warmUp(_ book: inout HostBook, _ model: inout Model, _ step: Int) throws {
+        let warm = book.warmUp(at: Instant(nanoseconds: Int64(step)))
+        let due = model.cooling.prefix { $0.until <= Int64(step) }.map(\.sni)
+        try hold(warm.map(\.rawValue) == due, "end of cooldowns")
+        model.cooling.removeFirst(due.count)
+        for sni in due {
+            model.uses[sni] = .available
+            model.queues[try model.home(of: SessionNetworkID(unchecked: sni))]?.append(sni)
         }
     }
 

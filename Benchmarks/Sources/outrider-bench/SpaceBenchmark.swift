@@ -147,8 +147,8 @@ struct SpaceFleet {
         }
     }
 
-    /// One range of four blocks from growth to release: each block is leased, staged, every identifier bound and unbound
-    /// once, and given back through the handshake.
+    /// One range of four blocks from growth to release: each block is leased, staged, every identifier bound and
+    /// unbound once, and given back through the handshake.
     mutating func liveOne() throws {
         let claim = try grow(by: 64)
         for _ in 0..<4 {
