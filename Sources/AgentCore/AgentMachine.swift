@@ -1,6 +1,6 @@
 import Dataplane
 public import FleetProtocol
-public import NetworkTypes
+@_spi(Simulation) public import NetworkTypes
 
 /// The agent's state machine: the only authority on which VM interface holds which identifier of its host's leases.
 ///
@@ -44,6 +44,10 @@ public struct AgentMachine: Sendable {
     var pending: [Token: Pending] = [:]
     /// Last sequence whose `journaled` came.
     var durableSequence: UInt64 = 0
+    /// Sequence that the journal had when the process found it.
+    var foundSequence: UInt64 = 0
+    /// The coordinator has taken this process's journal for the newest there is.
+    var isJoined = false
     var recordsSinceCheckpoint = 0
     var journalFailure: String?
 
@@ -97,6 +101,9 @@ public struct AgentMachine: Sendable {
     var aggregateSequence: UInt64 = 0
     var counts = LaunchCounts()
     var latestHostReport: HostReport?
+
+    /// Safeguards left out, for the simulator to find.
+    @_spi(Simulation) public var planted: PlantedDefects = [] { didSet { durable.planted = planted } }
 
     /// Wait before something that the kernel refused is tried again.
     static let retryInterval = Duration.seconds(1)
@@ -248,6 +255,11 @@ extension AgentMachine {
         case .stopped(let grant): grantJournaled(grant, mayBind: false, at: now, into: &effects)
         case .arrived(let sni): arrivalJournaled(sni, into: &effects)
         case .update(let position, let consequences):
+            // Given to the data plane after what the journal said at start, or the older word would be the last.
+            if let held = recoveredState {
+                recoveredState = (max(held.position, position), held.changes + consequences.changes)
+                break
+            }
             submitted = max(submitted, position)
             effects.append(.dataplane(consequences.changes, expect(.update(position))))
         case .launch(let interface): launchJournaled(interface, at: now, into: &effects)

@@ -33,9 +33,10 @@ extension DurableState {
     }
 
     mutating func restore(_ checkpoint: Checkpoint) {
-        let at = sequence
+        let (at, leftOut) = (sequence, planted)
         self = DurableState()
         sequence = at
+        planted = leftOut
         position = checkpoint.position
         grant = checkpoint.grant
         refusal = checkpoint.refusal

@@ -1,6 +1,6 @@
 import Dataplane
 import FleetProtocol
-import NetworkTypes
+@_spi(Simulation) import NetworkTypes
 
 /// What the journal says: every record applied in order, live and at recovery by the same code.
 struct DurableState: Sendable {
@@ -44,6 +44,7 @@ struct DurableState: Sendable {
     var reported: UInt64 = 0
     var unreported: [BindingEvent] = []
     var orphans = 0
+    var planted: PlantedDefects = []
     /// Identifiers kept for stopped VMs, and for how long.
     var holds: [SessionNetworkID: Duration] = [:]
     /// Endpoints that nothing may be sent to or taken from, whatever remote blocks name them.

@@ -1,6 +1,6 @@
 import Dataplane
 import FleetProtocol
-import NetworkTypes
+@_spi(Simulation) import NetworkTypes
 
 /// State updates: what the coordinator orders, with every stale epoch refused.
 extension DurableState {
@@ -104,6 +104,10 @@ extension DurableState {
 
     private mutating func remove(lease block: SNIBlock, at epoch: Epoch?, into result: inout Consequences) {
         guard let held = leases[block] else { return }
+        guard !planted.contains(.ignoreEpochOnBind) else {
+            leases[block]?.drainedAt = nil
+            return
+        }
         if let epoch, epoch < held.order.epoch {
             result.notices.append(.staleEpoch(block, received: epoch, held: held.order.epoch))
             return

@@ -1,6 +1,6 @@
 import Dataplane
 import FleetProtocol
-import NetworkTypes
+@_spi(Simulation) import NetworkTypes
 
 /// A launch (or the plugging of a later port) under way.
 struct Launch: Sendable {
@@ -108,6 +108,11 @@ extension AgentMachine {
             effects.append(.reply(request, .failure(error)))
             return
         }
+        if journalFailure != nil, (durable.used[sni] ?? 0) > durableSequence {
+            // In the books of this process and never on the disk: nobody was told of it, and nobody must be.
+            effects.append(.reply(request, .failure(.journal(reason: journalFailure ?? ""))))
+            return
+        }
         if ports[sni] != nil || bound.port == .later {
             reply(to: [request], for: bound, into: &effects)
             return
@@ -178,7 +183,9 @@ extension AgentMachine {
         if let holdUntil, now < holdUntil { return nil }
         var best: (rank: Int, free: Int, block: SNIBlock, sni: SessionNetworkID)?
         for block in durable.blocksByApplication[application] ?? [] {
-            guard let lease = durable.leases[block], lease.isBindable, block.size > 1 else { continue }
+            guard let lease = durable.leases[block], block.size > 1 else { continue }
+            let isLeftOut = planted.contains(.bindAfterPointOfNoReturn) && lease.drained
+            guard lease.isBindable || isLeftOut else { continue }
             let free = block.identifiers.filter { isAvailable($0) }
             guard let sni = free.min(by: { (durable.used[$0] ?? 0, $0) < (durable.used[$1] ?? 0, $1) }) else {
                 continue
@@ -192,7 +199,7 @@ extension AgentMachine {
 
     /// The one place that says what may be handed out inside a lease.
     func isAvailable(_ sni: SessionNetworkID) -> Bool {
-        guard durable.bindings[sni] == nil, unknownPorts[sni] == nil, durable.departures[sni] == nil else {
+        guard durable.bindings[sni] == nil, cooling[sni] == nil, unknownPorts[sni] == nil, durable.departures[sni] == nil else {
             return false
         }
         guard let grant = durable.grant else { return false }

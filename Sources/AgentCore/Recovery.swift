@@ -15,6 +15,7 @@ extension AgentMachine {
         var effects: [AgentEffect] = []
         for entry in entries { _ = durable.apply(entry.record, sequence: entry.sequence) }
         durableSequence = durable.sequence
+        foundSequence = durable.sequence
         recordsSinceCheckpoint = entries.count
         applied = .zero
         lastContact = durable.contact.flatMap { $0.boot == identity.boot && $0.at <= now ? $0.at : nil }
@@ -140,6 +141,10 @@ extension AgentMachine {
     mutating func resolveRecovery(for request: RequestID, at now: Instant, into effects: inout [AgentEffect]) {
         guard durable.recovering else {
             effects.append(.reply(request, .success(.status(status(at: now)))))
+            return
+        }
+        if let journalFailure {
+            effects.append(.reply(request, .failure(.journal(reason: journalFailure))))
             return
         }
         guard let grant = durable.grant, isOurs(grant), durable.refusal == nil else {

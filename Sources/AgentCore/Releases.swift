@@ -1,6 +1,6 @@
 import Dataplane
 import FleetProtocol
-import NetworkTypes
+@_spi(Simulation) import NetworkTypes
 
 /// An identifier on its way back: port out of the kernel, then the cooldown.
 struct Release: Sendable {
@@ -117,7 +117,8 @@ extension AgentMachine {
     ) {
         let what = pending.removeValue(forKey: token)
         if case .unknownPort(let sni)? = what {
-            if case .success = result { unknownPorts[sni] = nil }
+            // Somebody spoke from it until now: it rests like any other.
+            if case .success = result, unknownPorts.removeValue(forKey: sni) != nil { cooling[sni] = now + cooldown }
             if withdrawing { acknowledge(into: &effects) }
             return
         }
@@ -143,7 +144,8 @@ extension AgentMachine {
         ports[sni] = nil
         unknownPorts[sni] = nil
         counters[sni] = nil
-        if let hold = release.hold { holds[sni] = now + hold } else { cooling[sni] = now + cooldown }
+        let rest = planted.contains(.skipCooldown) ? .zero : cooldown
+        if let hold = release.hold { holds[sni] = now + hold } else { cooling[sni] = now + rest }
         for (request, wish) in release.followers { attach(wish, for: request, at: now, into: &effects) }
     }
 

@@ -16,6 +16,12 @@ extension AgentMachine {
         streamRevision = nil
     }
 
+    /// What an old copy of a journal has written since must not make it look like the newest one.
+    private var claimedSequence: UInt64 {
+        if isJoined { return durableSequence }
+        return durable.refusal?.code == "journal-behind" ? 0 : foundSequence
+    }
+
     private var hello: Hello {
         // Only what a crash right now would leave true: a drain is not promised before its record is durable.
         let leases = durable.leases.map { block, lease in
@@ -25,7 +31,7 @@ extension AgentMachine {
         }
         return Hello(
             fingerprint: configuration.fingerprint, vtep: configuration.vtep, underlayMTU: configuration.underlayMTU,
-            position: durable.position, journalSequence: durableSequence, version: configuration.version,
+            position: durable.position, journalSequence: claimedSequence, version: configuration.version,
             leases: leases.sorted { $0.block < $1.block },
             bindings: durable.bindings.values.map(\.binding).sorted { $0.sni < $1.sni } + unknownBindings,
             recovering: durable.recovering, aggregateSequence: aggregateSequence + 1)
@@ -93,6 +99,7 @@ extension AgentMachine {
     mutating func grantJournaled(
         _ grant: BootGrant, mayBind: Bool, at now: Instant, into effects: inout [AgentEffect]
     ) {
+        isJoined = true
         if mayBind { effects.append(.notice(.granted(grant.identity.boot))) }
         effects.append(.ensureOverlay(grant, adoptOnly: durable.recovering))
         startWindow(at: now)

@@ -1,5 +1,5 @@
 import FleetProtocol
-import NetworkTypes
+@_spi(Simulation) import NetworkTypes
 import SNISpace
 
 /// What blocks wait for, and who has said so.
@@ -26,6 +26,7 @@ extension CoordinatorMachine {
             if host == lease.host {
                 if isFenced(lease) { continue }
             } else {
+                if planted.contains(.reuseBeforePeerAcknowledgement) { continue }
                 guard mayCarry(first, peer) else { continue }
                 guard peer.reach.takesPart else {
                     incurDebt(of: lease.block, by: host)
@@ -58,8 +59,14 @@ extension CoordinatorMachine {
         else { return }
         let before = live.hosts[host]?.acknowledged ?? .zero
         live.hosts[host]?.acknowledged = max(before, position)
-        if let needed = live.hosts[host]?.blindUntil, needed <= position.revision { live.hosts[host]?.blindUntil = nil }
         var satisfied: Set<UInt32> = []
+        if let needed = live.hosts[host]?.blindUntil, needed <= position.revision {
+            live.hosts[host]?.blindUntil = nil
+            // What drained while the snapshot was under way waits for it, and no later update names it.
+            for (block, owed) in live.waits where owed[host].map({ $0 <= position.revision }) ?? false {
+                satisfied.insert(block)
+            }
+        }
         while let first = live.hosts[host]?.unacknowledged.first, first.revision <= position.revision {
             live.hosts[host]?.unacknowledged.removeFirst()
             satisfied.insert(first.block)

@@ -1,4 +1,4 @@
-public import NetworkTypes
+@_spi(Simulation) public import NetworkTypes
 import SNISpace
 
 /// The coordinator: a state machine that decides, and leaves every act to its shell.
@@ -14,6 +14,8 @@ public struct CoordinatorMachine: Sendable {
     var live = Live()
     var turn = Turn(now: Instant(nanoseconds: 0))
     var randomness: Randomness
+    /// Safeguards left out, for the simulator to find.
+    @_spi(Simulation) public var planted: PlantedDefects = []
 
     /// - Parameter randomSeed: must differ in every process: identifiers and the chunk key come from it.
     /// - Throws: `invalid` for a configuration that contradicts itself.
@@ -167,7 +169,9 @@ public struct CoordinatorMachine: Sendable {
             live.dirtyScopes.insert(lease.application)
             changePresence(lease, by: -1)
             awaitRemoval(of: lease)
-        case .removed(let block): live.timers.arm(.quarantine(block), at: now + configuration.quarantine)
+        case .removed(let block):
+            let rest = planted.contains(.skipQuarantine) ? .zero : configuration.quarantine
+            live.timers.arm(.quarantine(block), at: now + rest)
         case .freed(let block):
             live.waits[block.key] = nil
             live.idleSince[block.key] = nil

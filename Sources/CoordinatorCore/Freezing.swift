@@ -103,7 +103,9 @@ extension CoordinatorMachine {
         guard let keep else {
             throw .invalid(field: "keep", why: "must name the boot to keep: \(first.boot) or \(second.boot)")
         }
-        let chosen = [first, second].filter { $0.boot.description == keep || $0.fingerprint == keep }
+        let chosen = [first, second].filter {
+            $0.boot.description == keep || $0.fingerprint == keep || $0.incarnation.description == keep
+        }
         guard chosen.count == 1 else {
             throw .invalid(
                 field: "keep",

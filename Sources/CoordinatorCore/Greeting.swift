@@ -1,5 +1,5 @@
 import FleetProtocol
-import NetworkTypes
+@_spi(Simulation) import NetworkTypes
 import SNISpace
 
 /// Who was refused, for an operator who knows better.
@@ -55,6 +55,7 @@ extension CoordinatorMachine {
             compareInventory(hello, of: id)
         }
         adopt(hello.bindings, of: id)
+        if planted.contains(.freeOnEmptyInventory), hello.leases.isEmpty { freeAll(of: id) }
         for lease in hello.leases where lease.drained {
             take(DrainAnswer(block: lease.block, epoch: lease.epoch, outcome: .drained), from: id)
         }
@@ -148,6 +149,15 @@ extension CoordinatorMachine {
             cooldown: configuration.cooldown, aggregateInterval: configuration.aggregateInterval)
     }
 
+    /// Planted: what an inventory does not list counts as drained.
+    private mutating func freeAll(of host: HostID) {
+        for lease in held(by: host) where lease.state == .leased || lease.state == .staged {
+            mark(lease.block, reason: "not in the inventory", force: false)
+            guard let marked = state.book.lease(of: lease.block) else { continue }
+            try? book { (book) throws(BookError) in try book.drain(marked.block, epoch: marked.epoch) }
+        }
+    }
+
     // MARK: Refusals
 
     /// Why this agent may not join; the order is that of the harm it could do.
@@ -168,7 +178,7 @@ extension CoordinatorMachine {
 
     private func conflict(of claimant: Claimant, with known: HostRecord) -> (code: String, reason: String)? {
         let id = known.id
-        if claimant != known.claimant, isReporting(id) {
+        if claimant != known.claimant, isReporting(id), !planted.contains(.twoLiveBoots) {
             return (
                 "boot-conflict",
                 "another machine (boot \(known.boot)) reports under this name now; was the disk cloned? "

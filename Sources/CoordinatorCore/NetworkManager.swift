@@ -1,5 +1,5 @@
 import FleetProtocol
-import NetworkTypes
+@_spi(Simulation) import NetworkTypes
 import SNISpace
 
 /// Network Manager: reservations.
@@ -108,6 +108,10 @@ extension CoordinatorMachine {
         for lease in leased where lease.state == .leased || lease.state == .staged {
             guard state.bindings.use(of: lease.block).inUse == 0 else { continue }
             mark(lease.block, reason: reason, force: false)
+            guard planted.contains(.expiryFreesWithoutHandshake), let marked = state.book.lease(of: lease.block) else {
+                continue
+            }
+            try? book { (book) throws(BookError) in try book.drain(marked.block, epoch: marked.epoch) }
         }
     }
 

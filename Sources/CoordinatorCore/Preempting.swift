@@ -1,5 +1,5 @@
 import FleetProtocol
-import NetworkTypes
+@_spi(Simulation) import NetworkTypes
 import SNISpace
 
 /// Preemption: when the pool is short, a higher class takes from the lowest one what it reserved, then its blocks that
@@ -15,13 +15,13 @@ extension CoordinatorMachine {
             !state.restoration.isOn, count > 0
         else { return 0 }
         let timers = live.timers
-        let (now, bindings) = (now, state.bindings)
+        let (now, bindings, isLeftOut) = (now, state.bindings, planted.contains(.preemptBound))
         let missing = min(count, SessionNetworkID.spaceSize) - onItsWay(to: application)
         guard missing > 0 else { return 0 }
         let plan = try? state.book.preempt(
             for: application, count: missing, rank: record.policy.priority.rank,
             expiry: { timers.deadline(.reservation($0)).map { $0 - now } ?? .zero },
-            isBound: { bindings.use(of: $0) != .init() })
+            isBound: { bindings.use(of: $0) != .init() && !isLeftOut })
         guard let plan else { return 0 }
         let winner = "\(record.name), which is \(record.policy.priority.rawValue)"
         var freed = 0
@@ -36,7 +36,7 @@ extension CoordinatorMachine {
             )
         }
         for lease in plan.blocks {
-            mark(lease.block, reason: "preempted for \(record.name)", force: false)
+            mark(lease.block, reason: "preempted for \(record.name)", force: isLeftOut)
             live.preempted[application, default: []].insert(lease.block)
             notice(
                 .warning, "preempting",

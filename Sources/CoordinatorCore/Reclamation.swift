@@ -1,5 +1,5 @@
 import FleetProtocol
-import NetworkTypes
+@_spi(Simulation) import NetworkTypes
 import SNISpace
 
 /// Reclamation: mark, drain, remove, quarantine, free. Nothing else frees a leased block.
@@ -14,9 +14,10 @@ extension CoordinatorMachine {
         guard let lease = state.book.lease(of: answer.block), lease.host == host, stop(of: host) == nil else {
             return
         }
+        let named = planted.contains(.acceptDelayedDrainAcknowledgement) ? lease.epoch : answer.epoch
         do throws(BookError) {
             switch answer.outcome {
-            case .drained: try book { (book) throws(BookError) in try book.drain(answer.block, epoch: answer.epoch) }
+            case .drained: try book { (book) throws(BookError) in try book.drain(answer.block, epoch: named) }
             case .refused(let reason, _):
                 try book { (book) throws(BookError) in try book.abort(answer.block, epoch: answer.epoch) }
                 notice(.info, "drain-refused", "host \(host) keeps \(answer.block): \(reason)")
@@ -29,6 +30,10 @@ extension CoordinatorMachine {
 
     mutating func drainTimedOut(_ block: SNIBlock) {
         guard let lease = state.book.lease(of: block), lease.state == .marked else { return }
+        if planted.contains(.countUnreachableAsIdle), live.hosts[lease.host]?.reach == .unreachable {
+            try? book { (book) throws(BookError) in try book.drain(block, epoch: lease.epoch) }
+            return
+        }
         try? book { (book) throws(BookError) in try book.abort(block, epoch: lease.epoch) }
         notice(.warning, "drain-timeout", "host \(lease.host) did not answer the mark of \(block); it keeps it")
     }
