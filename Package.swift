@@ -46,6 +46,7 @@ let package = Package(
         .executable(name: "outrider-agent", targets: ["outrider-agent"]),
         .executable(name: "outrider-coordinator", targets: ["outrider-coordinator"]),
         .executable(name: "outriderctl", targets: ["outriderctl"]),
+        .executable(name: "outrider-sim", targets: ["outrider-sim"]),
         // For the nested packages Tools/ and Benchmarks/, which must not pull gRPC into their builds.
         .library(name: "NetworkTypes", targets: ["NetworkTypes"]),
         .library(name: "Netlink", targets: ["Netlink"]),
@@ -131,6 +132,13 @@ let package = Package(
         // Test support, never shipped.
         library("SimulationKit", ["NetworkTypes"]),
         library("NamespaceKit", ["NetworkTypes", "Netlink", "LocalAPI", "CNamespaceKit"]),
+        library(
+            "FleetSimulation",
+            [
+                "AgentCore", "CoordinatorCore", "SNISpace", "FleetProtocol", "Dataplane", "Allocation", "NetworkTypes",
+                "SimulationKit", collections,
+            ]),
+        executable("outrider-sim", ["FleetSimulation", "NetworkTypes", arguments]),
 
         tests(
             "CoordinatorTests",
@@ -156,6 +164,12 @@ let package = Package(
             "NetlinkTests", ["Netlink", "Dataplane", "NetworkTypes", "NamespaceKit", "CNetlinkShim", "CSystemShim"]),
         tests("NFTablesTests", ["CNetlinkShim", "Netlink", "Dataplane", "NetworkTypes", "NamespaceKit"]),
         tests("SimulationKitTests", ["NetworkTypes", "SimulationKit"]),
+        tests(
+            "SimulationTests",
+            [
+                "FleetSimulation", "AgentCore", "CoordinatorCore", "SNISpace", "FleetProtocol", "NetworkTypes",
+                "SimulationKit",
+            ]),
         tests("ForecastingTests", ["Forecasting", "SimulationKit"]),
         tests(
             "AllocationTests", ["Allocation", "FleetProtocol", "Forecasting", "NetworkTypes", "SimulationKit"]),

@@ -1,0 +1,98 @@
+import AgentCore
+import CoordinatorCore
+import FleetProtocol
+import NetworkTypes
+
+/// What the invariants are judged by. It sees messages, journal records, stored events and kernels, and true time; it
+/// never looks into a machine.
+struct Checker {
+    /// A place where the kernel of a host just changed.
+    struct Touch {
+        var host: Int
+        var entry: KernelEntry
+    }
+    struct ActivePort {
+        var host: Int
+        var sni: UInt32
+    }
+    /// When a coordinator last heard a host, by its own reckoning.
+    struct Contact {
+        var identity: AgentIdentity?
+        var stream = -1
+        var isOpen = false
+        var at: Int64
+        /// Was given up by handshakes; owes the acknowledgement of the snapshot at this revision (`.max`: not sent yet).
+        var debt: UInt64?
+    }
+
+    // MARK: Kernels
+
+    var touched: [Touch] = []
+    /// Hosts whose kernel carries a port that is bound to the identifier. The incremental check rests on it.
+    var holders: [UInt32: [Int]] = [:]
+    var ports: [ActivePort] = []
+    var duplicates: Set<UInt32> = []
+
+    // MARK: Hosts
+
+    var views: [JournalView]
+    /// True time at which an identifier was last bound or in the kernel of a host.
+    var lastUse: [[UInt32: Int64]]
+    /// Attaches that were answered and not asked back.
+    var acknowledged: [[VMInterface: UInt32]]
+    var detachAsked: [Set<VMInterface>]
+    /// Blocks that a host has journalled as drained, and the highest mark.
+    var drained: [[SNIBlock: Epoch]]
+    var contacts: [Contact]
+    /// The journal was lost while the kernel went on: it may carry what no journal tells.
+    var lost: [Bool]
+
+    // MARK: The coordinator
+
+    var ledger: Ledger
+    /// Pairs of applications that have ever allowed each other.
+    var friends: Set<ApplicationPair> = []
+
+    init(plan: Plan) {
+        ledger = Ledger(pool: plan.coordinator.pool[0])
+        views = Array(repeating: JournalView(), count: plan.hosts)
+        lastUse = Array(repeating: [:], count: plan.hosts)
+        acknowledged = Array(repeating: [:], count: plan.hosts)
+        detachAsked = Array(repeating: [], count: plan.hosts)
+        drained = Array(repeating: [:], count: plan.hosts)
+        contacts = Array(repeating: Contact(at: 0), count: plan.hosts)
+        lost = Array(repeating: false, count: plan.hosts)
+    }
+
+    mutating func addHost() {
+        views.append(JournalView())
+        lastUse.append([:])
+        acknowledged.append([:])
+        detachAsked.append([])
+        drained.append([:])
+        contacts.append(Contact(at: 0))
+        lost.append(false)
+    }
+
+    func randomPort(_ dice: inout Dice) -> ActivePort? { ports.isEmpty ? nil : ports[dice.below(ports.count)] }
+
+    mutating func detachAsked(_ interface: VMInterface, on host: Int) { detachAsked[host].insert(interface) }
+
+    mutating func befriend() {
+        for (id, policy) in ledger.policies {
+            for other in policy.allowed where ledger.policies[other]?.allowed.contains(id) == true {
+                friends.insert(ApplicationPair(id, other))
+            }
+        }
+    }
+}
+
+/// Two applications, unordered.
+struct ApplicationPair: Hashable {
+    let first: ApplicationID
+    let second: ApplicationID
+    init(_ one: ApplicationID, _ other: ApplicationID) {
+        first = min(one, other)
+        second = max(one, other)
+    }
+}
