@@ -46,6 +46,7 @@ let package = Package(
         .executable(name: "outrider-agent", targets: ["outrider-agent"]),
         .executable(name: "outrider-coordinator", targets: ["outrider-coordinator"]),
         .executable(name: "outriderctl", targets: ["outriderctl"]),
+        .executable(name: "outrider-sim", targets: ["outrider-sim"]),
         // For the nested packages Tools/ and Benchmarks/, which must not pull gRPC into their builds.
         .library(name: "NetworkTypes", targets: ["NetworkTypes"]),
         .library(name: "Netlink", targets: ["Netlink"]),
@@ -53,6 +54,7 @@ let package = Package(
         .library(name: "Forecasting", targets: ["Forecasting"]),
         .library(name: "SNISpace", targets: ["SNISpace"]),
         .library(name: "SimulationKit", targets: ["SimulationKit"]),
+        .library(name: "FleetSimulation", targets: ["FleetSimulation"]),
         .library(name: "NamespaceKit", targets: ["NamespaceKit"]),
     ],
     dependencies: [
@@ -128,8 +130,16 @@ let package = Package(
             "outriderctl",
             ["ControlAPI", "LocalAPI", "NetworkTypes", "DaemonSupport", grpcCore, grpcTransport, protobuf, arguments]),
 
+        executable("outrider-sim", ["FleetSimulation", "NetworkTypes", arguments]),
+
         // Test support, never shipped.
         library("SimulationKit", ["NetworkTypes"]),
+        library(
+            "FleetSimulation",
+            [
+                "AgentCore", "CoordinatorCore", "SNISpace", "FleetProtocol", "Dataplane", "Allocation", "NetworkTypes",
+                "SimulationKit", collections,
+            ]),
         library("NamespaceKit", ["NetworkTypes", "Netlink", "LocalAPI", "CNamespaceKit"]),
 
         tests(
@@ -156,6 +166,12 @@ let package = Package(
             "NetlinkTests", ["Netlink", "Dataplane", "NetworkTypes", "NamespaceKit", "CNetlinkShim", "CSystemShim"]),
         tests("NFTablesTests", ["CNetlinkShim", "Netlink", "Dataplane", "NetworkTypes", "NamespaceKit"]),
         tests("SimulationKitTests", ["NetworkTypes", "SimulationKit"]),
+        tests(
+            "SimulationTests",
+            [
+                "FleetSimulation", "AgentCore", "CoordinatorCore", "SNISpace", "FleetProtocol", "NetworkTypes",
+                "SimulationKit",
+            ]),
         tests("ForecastingTests", ["Forecasting", "SimulationKit"]),
         tests(
             "AllocationTests", ["Allocation", "FleetProtocol", "Forecasting", "NetworkTypes", "SimulationKit"]),
