@@ -29,9 +29,6 @@ struct ChurnCommand: ParsableCommand {
     @Option(help: "What is printed: table or json.")
     var format = Format.table
 
-    @Option(help: .hidden) var anticipation: Double?
-    @Option(help: .hidden) var low: Double?
-    @Option(help: .hidden) var blockCost: Double?
     func validate() throws {
         guard (1...3650).contains(days) else { throw ValidationError("--days \(days): must be from 1 to 3650") }
         guard (2...100_000).contains(hosts) else { throw ValidationError("--hosts \(hosts): must be from 2 to 100000") }
@@ -43,9 +40,6 @@ struct ChurnCommand: ParsableCommand {
     func run() throws {
         var plan = ChurnPlan(seed: seed, days: days, hosts: hosts, applications: applications)
         plan.mix.placement = placement
-        if let anticipation { plan.policy.anticipation = anticipation }
-        if let blockCost { plan.policy.blockCost = blockCost }
-        if let low { plan.mix.density = low...(3 * low) }
         var simulation = try ChurnSimulation(plan)
         let summary = try simulation.run()
         let report = ChurnReport(summary, samples: simulation.samples)

@@ -11,7 +11,8 @@ struct ChurnReclaimTests {
     @Test func restsLastAndTheLongestUnusedComesFirst() throws {
         let block = try #require(SNIBlock(first: SessionNetworkID(unchecked: 4096), size: 4))
         var held = HeldBlock(block: block, epoch: Epoch(1), at: zero)
-        let first = try #require(held.bind(at: zero))
+        let bound = held.bind(at: zero)
+        let first = try #require(bound)
         held.unbind(first, cooldown: .seconds(60), at: zero + .seconds(1))
         #expect(held.ready(at: zero + .seconds(60)) == 3)
         for number in 1...3 { #expect(held.bind(at: zero + .seconds(2))?.rawValue == 4096 + UInt32(number)) }
@@ -41,10 +42,12 @@ struct ChurnReclaimTests {
         var reclaimer = Reclaimer(timing: timing, outages: outages, hosts: 4, generator: SeededGenerator(seed: 1))
         let block = try #require(SNIBlock(first: SessionNetworkID(unchecked: 4096), size: 16))
         reclaimer.mark(block, epoch: Epoch(1), seat: 0, owner: 0, at: zero)
-        let drained = try #require(reclaimer.next(until: zero + .seconds(1)))
+        let first = reclaimer.next(until: zero + .seconds(1))
+        let drained = try #require(first)
         #expect(drained.step == .drained && drained.at > zero + timing.hostWork)
         reclaimer.remove(block, epoch: Epoch(2), seat: 0, owner: 0, peers: [0, 1, 2], at: drained.at)
-        let removed = try #require(reclaimer.next(until: zero + .seconds(1)))
+        let second = reclaimer.next(until: zero + .seconds(1))
+        let removed = try #require(second)
         #expect(removed.step == .removed && removed.at > drained.at + timing.hostWork)
         reclaimer.quarantine(block, epoch: Epoch(2), seat: 0, at: removed.at)
         #expect(reclaimer.next(until: removed.at + .seconds(59)) == nil)
@@ -61,7 +64,8 @@ struct ChurnReclaimTests {
         let block = try #require(SNIBlock(first: SessionNetworkID(unchecked: 4096), size: 16))
         // The owner is no peer here: only the others' acknowledgements are in question.
         reclaimer.remove(block, epoch: Epoch(2), seat: 0, owner: 9, peers: [1, 2, 3], at: zero)
-        let removed = try #require(reclaimer.next(until: zero + timing.detection + .seconds(1)))
+        let step = reclaimer.next(until: zero + timing.detection + .seconds(1))
+        let removed = try #require(step)
         #expect(removed.at >= zero + timing.detection)
         #expect(reclaimer.debtTotal == 3 && reclaimer.debtPeak == 1)
     }

@@ -1,4 +1,5 @@
 import NetworkTypes
+import SNISpace
 import Testing
 
 @testable import FleetSimulation
@@ -46,6 +47,33 @@ struct ChurnTests {
                 #expect(seats.allSatisfy { simulation.workload.loads[$0.key] == $0.value.count })
             }
         }
+    }
+
+    /// Every launch that does not outlive the run stops exactly once, at its place, in order of time.
+    @Test func everyLifeEndsOnce() {
+        var plan = Self.plan(seed: 8, days: 1)
+        plan.mix.shares = [0, 0, 1, 0]
+        var workload = ChurnWorkload(plan)
+        var live: [Int: Int] = [:]
+        var (launches, last) = (0, Instant(nanoseconds: 0))
+        var oldest: [Int: Instant] = [:]
+        for _ in 0..<1440 {
+            for event in workload.nextMinute() {
+                #expect(event.at >= last)
+                last = event.at
+                switch event.kind {
+                case .launch:
+                    launches += 1
+                    #expect(live.updateValue(event.seat, forKey: event.vm) == nil)
+                    oldest[event.vm] = event.at
+                case .stop:
+                    #expect(live.removeValue(forKey: event.vm) == event.seat)
+                }
+            }
+        }
+        #expect(live.count == workload.loads.reduce(0, +) && launches > 20 * live.count)
+        // Jobs live for half an hour at most in the mean: nobody is forty means old.
+        #expect(live.keys.allSatisfy { last - (oldest[$0] ?? last) < .seconds(40 * 1800) / 2 })
     }
 
     @Test func blocksCoverTheirVMsAndNobodyElses() throws {

@@ -16,7 +16,7 @@ public struct ChurnReport: Sendable {
         ("extents per application, mean", { fixed($0.extents, 1) }),
         ("routes per (application, remote host)", { fixed($0.routesPerRemote, 2) }),
         ("prefixes per (application, host)", { fixed($0.prefixesPerSeat, 2) }),
-        ("slope of routes per remote host, per day", { fixed($0.slope, 4) + " ± " + fixed($0.slopeError, 4) }),
+        ("its slope per day", { fixed($0.slope, 4) + " ± " + fixed($0.slopeError, 4) }),
         ("internal waste", { fixed($0.waste * 100, 1) + " %" }),
     ]
 

@@ -75,7 +75,7 @@ public struct ChurnSimulation: Sendable {
 
     /// Every seat once per policy interval, not all in the same minute.
     private mutating func review() throws(BookError) {
-        let turns = max(1, Int(plan.policyInterval / ChurnWorkload.minute))
+        let turns = max(1, Int(plan.policyInterval.inNanoseconds / ChurnWorkload.minute.inNanoseconds))
         for seat in stride(from: minute % turns, to: locality.states.count, by: turns) {
             try locality.review(seat, hold: plan.policy.hold, at: now)
         }

@@ -15,10 +15,13 @@ public struct ChurnSummary: Hashable, Sendable {
         public var routesPerRemote: Double
         public var prefixesPerSeat: Double
         public var waste: Double
-        /// Least-squares slope of `routesPerRemote`, per day.
+        /// Least-squares slope of `prefixesPerSeat`, per day.
         public var slope: Double
         /// Standard error of the slope over the means of whole days.
         public var slopeError: Double
+        /// The same of `routesPerRemote`, which also moves with the sizes of applications.
+        public var routesSlope: Double
+        public var routesSlopeError: Double
     }
 
     public var plan: ChurnPlan
@@ -84,10 +87,16 @@ extension ChurnSummary.Row {
         prefixesPerSeat = mean(\.prefixesPerSeat)
         waste = mean(\.waste)
         // Days, not hours: within a day the samples follow the sun, and their errors are anything but independent.
+        (slope, slopeError) = Self.slope(Self.daily(samples, \.prefixesPerSeat))
+        (routesSlope, routesSlopeError) = Self.slope(Self.daily(samples, \.routesPerRemote))
+    }
+
+    private static func daily(
+        _ samples: [ChurnSample], _ value: (ChurnSample) -> Double
+    ) -> [(x: Double, y: Double)] {
         var days: [Int: [Double]] = [:]
-        for sample in samples { days[Int(sample.day.rounded(.up)), default: []].append(sample.routesPerRemote) }
-        let points = days.sorted { $0.key < $1.key }.map { (Double($0.key), ChurnSummary.mean($0.value)) }
-        (slope, slopeError) = Self.slope(points)
+        for sample in samples { days[Int(sample.day.rounded(.up)), default: []].append(value(sample)) }
+        return days.sorted { $0.key < $1.key }.map { (Double($0.key), ChurnSummary.mean($0.value)) }
     }
 
     /// Ordinary least squares: slope and its standard error.

@@ -101,7 +101,9 @@ struct ChurnWorkload: Sendable {
         slotCount = max(slotCount, vm + 1)
         // A life that ends in the minute of its birth ends with the next one: this minute's stops are sorted already.
         let end = max(birth.at + birth.life, Instant(nanoseconds: 0) + Self.minute * (now + 1))
-        let minute = Int((end - Instant(nanoseconds: 0)) / Self.minute)
+        // In whole numbers: a quotient of durations may fall short of the minute that just began, and the stop is lost.
+        let minute = Int(end.nanoseconds / Self.minute.inNanoseconds)
+        precondition(minute > now, "VM \(vm) stops in minute \(minute), which is over")
         if minute < deaths.count - 1 {
             deaths[minute].append(ChurnEvent(at: end, kind: .stop, vm: vm, seat: seat, isStray: false))
         }

@@ -22,7 +22,7 @@ struct SeatPast: Hashable, Sendable {
 
     mutating func review(_ demand: Int, forgetting: Double, at now: Instant) {
         peak = max(Double(demand), peak * forgetting)
-        let present = Int((now - Instant(nanoseconds: 0)) / Self.halfDay)
+        let present = Int(now.nanoseconds / Self.halfDay.inNanoseconds)
         if half != present {
             halves = halves.suffix(2) + [0]
             half = present
