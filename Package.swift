@@ -54,6 +54,7 @@ let package = Package(
         .library(name: "Forecasting", targets: ["Forecasting"]),
         .library(name: "SNISpace", targets: ["SNISpace"]),
         .library(name: "SimulationKit", targets: ["SimulationKit"]),
+        .library(name: "FleetSimulation", targets: ["FleetSimulation"]),
         .library(name: "NamespaceKit", targets: ["NamespaceKit"]),
     ],
     dependencies: [
@@ -129,8 +130,16 @@ let package = Package(
             "outriderctl",
             ["ControlAPI", "LocalAPI", "NetworkTypes", "DaemonSupport", grpcCore, grpcTransport, protobuf, arguments]),
 
+        executable("outrider-sim", ["FleetSimulation", "NetworkTypes", arguments]),
+
         // Test support, never shipped.
         library("SimulationKit", ["NetworkTypes"]),
+        library(
+            "FleetSimulation",
+            [
+                "AgentCore", "CoordinatorCore", "SNISpace", "FleetProtocol", "Dataplane", "Allocation", "NetworkTypes",
+                "SimulationKit", collections,
+            ]),
         library("NamespaceKit", ["NetworkTypes", "Netlink", "LocalAPI", "CNamespaceKit"]),
         library(
             "FleetSimulation",

@@ -18,31 +18,44 @@ struct ApplicationWalk {
     let shape: TraceShape
     let days: Double
     var generator: SeededGenerator
+    private var noise: Double?
+    private var minute = 0
+
+    init(shape: TraceShape, days: Double, generator: SeededGenerator) {
+        self.shape = shape
+        self.days = days
+        self.generator = generator
+    }
 
     mutating func lives() -> [VMLife] {
         var starts: [(start: Double, life: Double)] = []
-        var noise = generator.normal() * shape.noise
-        let keep = exp(-Self.step / Self.noiseMemory)
-        var minute = 0
-        while Double(minute) * Self.step < days {
-            let time = Double(minute) * Self.step
-            noise = noise * keep + (1 - keep * keep).squareRoot() * shape.noise * generator.normal()
-            let before = level(time) * max(0, 1 + noise)
-            let slope = (level(time + Self.step) - level(time)) * max(0, 1 + noise)
-            let initial = minute == 0 ? before : 0
-            let launches = generator.poisson(mean: initial + max(0, slope + before / shape.life * Self.step))
-            for _ in 0..<launches {
-                starts.append((time + Self.step * generator.unit(), generator.exponential(mean: shape.life)))
-            }
-            if generator.chance(shape.bursts * Self.step) {
-                for _ in 0..<generator.poisson(mean: shape.burstSize) {
-                    let start = time + Self.burstSpread * generator.unit()
-                    starts.append((start, generator.exponential(mean: shape.burstLife)))
-                }
-            }
-            minute += 1
-        }
+        while Double(minute) * Self.step < days { starts += launches() }
         return limited(starts.filter { $0.start < days }.sorted { $0.start < $1.start })
+    }
+
+    /// The launches that the next minute draws: all of them in it, but for a burst, which spreads over five.
+    mutating func launches() -> [(start: Double, life: Double)] {
+        var starts: [(start: Double, life: Double)] = []
+        let keep = exp(-Self.step / Self.noiseMemory)
+        let time = Double(minute) * Self.step
+        let last = noise ?? generator.normal() * shape.noise
+        let now = last * keep + (1 - keep * keep).squareRoot() * shape.noise * generator.normal()
+        noise = now
+        let before = level(time) * max(0, 1 + now)
+        let slope = (level(time + Self.step) - level(time)) * max(0, 1 + now)
+        let initial = minute == 0 ? before : 0
+        let launches = generator.poisson(mean: initial + max(0, slope + before / shape.life * Self.step))
+        for _ in 0..<launches {
+            starts.append((time + Self.step * generator.unit(), generator.exponential(mean: shape.life)))
+        }
+        if generator.chance(shape.bursts * Self.step) {
+            for _ in 0..<generator.poisson(mean: shape.burstSize) {
+                let start = time + Self.burstSpread * generator.unit()
+                starts.append((start, generator.exponential(mean: shape.burstLife)))
+            }
+        }
+        minute += 1
+        return starts
     }
 
     private func limited(_ starts: [(start: Double, life: Double)]) -> [VMLife] {

@@ -7,6 +7,11 @@ extension SeededGenerator {
     /// Uniform in `0 ..< 1`, 53 bits.
     public mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
 
+    /// Between two positive bounds, every ratio equally likely.
+    public mutating func logUniform(in range: ClosedRange<Double>) -> Double {
+        range.lowerBound * exp(log(range.upperBound / range.lowerBound) * unit())
+    }
+
     /// True with the given probability.
     public mutating func chance(_ probability: Double) -> Bool { unit() < probability }
 

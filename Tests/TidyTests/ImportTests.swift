@@ -54,6 +54,11 @@ private let allowed: [String: Set<String>] = {
         ]),
 
         "SimulationKit": ["FoundationEssentials", "Glibc", "NetworkTypes", "Synchronization"],
+        "FleetSimulation": collections.union([
+            "AgentCore", "Allocation", "CoordinatorCore", "Dataplane", "FleetProtocol", "NetworkTypes", "SNISpace",
+            "SimulationKit",
+        ]),
+        "outrider-sim": ["ArgumentParser", "FleetSimulation", "FoundationEssentials", "NetworkTypes"],
         "NamespaceKit": system.union(["CNamespaceKit", "Foundation", "LocalAPI", "Netlink", "NetworkTypes"]),
     ]
 }()
