@@ -141,13 +141,6 @@ let package = Package(
                 "SimulationKit", collections,
             ]),
         library("NamespaceKit", ["NetworkTypes", "Netlink", "LocalAPI", "CNamespaceKit"]),
-        library(
-            "FleetSimulation",
-            [
-                "AgentCore", "CoordinatorCore", "SNISpace", "FleetProtocol", "Dataplane", "Allocation", "NetworkTypes",
-                "SimulationKit", collections,
-            ]),
-        executable("outrider-sim", ["FleetSimulation", "NetworkTypes", arguments]),
 
         tests(
             "CoordinatorTests",

@@ -58,7 +58,7 @@ private let allowed: [String: Set<String>] = {
             "AgentCore", "Allocation", "CoordinatorCore", "Dataplane", "FleetProtocol", "NetworkTypes", "SNISpace",
             "SimulationKit",
         ]),
-        "outrider-sim": ["ArgumentParser", "FleetSimulation", "FoundationEssentials", "NetworkTypes"],
+        "outrider-sim": ["ArgumentParser", "FleetSimulation", "FoundationEssentials", "Glibc", "NetworkTypes"],
         "NamespaceKit": system.union(["CNamespaceKit", "Foundation", "LocalAPI", "Netlink", "NetworkTypes"]),
     ]
 }()

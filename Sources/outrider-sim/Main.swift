@@ -1,7 +1,0 @@
-import ArgumentParser
-
-@main
-struct OutriderSim: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "outrider-sim", abstract: "Simulates fleets from a seed.", subcommands: [ChurnCommand.self])
-}
