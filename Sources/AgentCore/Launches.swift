@@ -199,7 +199,9 @@ extension AgentMachine {
 
     /// The one place that says what may be handed out inside a lease.
     func isAvailable(_ sni: SessionNetworkID) -> Bool {
-        guard durable.bindings[sni] == nil, cooling[sni] == nil, unknownPorts[sni] == nil, durable.departures[sni] == nil else {
+        guard durable.bindings[sni] == nil, cooling[sni] == nil, unknownPorts[sni] == nil,
+            durable.departures[sni] == nil
+        else {
             return false
         }
         guard let grant = durable.grant else { return false }

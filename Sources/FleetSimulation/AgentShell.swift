@@ -62,7 +62,9 @@ extension World {
                 application: link.application, mac: link.mac)
         }
         hosts[host].journal.submitted = hosts[host].journal.durableSequence
-        trace("h\(host)", "start", "\(entries.count) records to \(hosts[host].journal.durableSequence), \(ports.count) ports")
+        trace(
+            "h\(host)", "start",
+            "\(entries.count) records to \(hosts[host].journal.durableSequence), \(ports.count) ports")
         let lost = isNew && !ports.isEmpty
         if lost { probes.hit(.recoveryEntered) }
         let effects = machine.recover(

@@ -42,7 +42,9 @@ struct FakeKernel {
         var size = 1
         while size <= 256 {
             let first = SessionNetworkID(unchecked: sni & ~UInt32(size - 1))
-            if let block = SNIBlock(first: first, size: size), let route = remotes[block], !route.standby { return route }
+            if let block = SNIBlock(first: first, size: size), let route = remotes[block], !route.standby {
+                return route
+            }
             size *= 2
         }
         return nil

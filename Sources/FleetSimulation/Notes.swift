@@ -28,7 +28,11 @@ extension World {
         switch notice.code {
         case "host-unreachable": probes.hit(.hostUnreachable)
         case "preempting": probes.hit(.preempted)
-        case "drain-timeout": probes.hit(.drainTimedOut)
+        case "drain-timeout":
+            probes.hit(.drainTimedOut)
+            guard phase == .safety, !isImpatient else { return }
+            isImpatient = true
+            queue.put(.operate, 0, ticket: 1, at: now + operatorDice.time(100 * Time.millisecond, 2 * Time.second))
         case "stale-drain-answer": probes.hit(.staleDrainAnswer)
         default: break
         }

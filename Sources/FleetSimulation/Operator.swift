@@ -51,14 +51,21 @@ extension World {
                 ? [applications[operatorDice.below(applications.count)].id] : [])
     }
 
-    mutating func operate() {
+    /// - Parameter isExtra: out of turn; the usual rhythm goes on beside it.
+    mutating func operate(isExtra: Bool) {
         guard phase == .safety || phase == .liveness else { return }
-        queue.put(.operate, 0, at: now + operatorDice.wait(mean: plan.operatorMean))
+        if !isExtra { queue.put(.operate, 0, at: now + operatorDice.wait(mean: plan.operatorMean)) }
         // What was asked for and never confirmed is asked for again, with the same identity.
         if let missing = applications.indices.first(where: { !applications[$0].isConfirmed }) { return create(missing) }
         guard phase == .safety else { return }
-        if operatorDice.chance(0.3) { return mend(operatorDice.below(plan.hosts)) }
+        if !isExtra, operatorDice.chance(0.3) { return mend(operatorDice.below(plan.hosts)) }
         let index = operatorDice.below(applications.count)
+        if isImpatient {
+            // A mark was not answered in time: it is asked for again, while the answer may still be under way.
+            isImpatient = false
+            let target = ReclaimTarget.application(applications[index].id.description)
+            return command(.reclaim(target, dryRun: false, reason: "by hand", force: false), .reclaim)
+        }
         switch operatorDice.below(12) {
         case 0...3: allocate(index)
         case 4, 5: reclaim(index)

@@ -98,7 +98,8 @@ public struct Plan: Sendable {
     private static func configuration(_ dice: inout Dice) -> CoordinatorConfiguration {
         let chunks = dice.between(2, 6)
         let pool = SNIRange(unchecked: 4096, count: chunks * 256)
-        let excluded = dice.chance(0.3) ? [SNIRange(unchecked: 4096 + UInt32(dice.below(chunks * 256 - 16)), count: 9)] : []
+        let excluded =
+            dice.chance(0.3) ? [SNIRange(unchecked: 4096 + UInt32(dice.below(chunks * 256 - 16)), count: 9)] : []
         let interval = dice.pick([2, 5])
         let unreachable = dice.pick([6, 12])
         return CoordinatorConfiguration(

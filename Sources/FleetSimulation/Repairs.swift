@@ -51,7 +51,9 @@ extension World {
 
     private mutating func accept(_ host: Int, _ code: String) {
         guard code == "incarnation-conflict" || code == "journal-behind" || code == "barred" else { return }
-        if hosts[host].aside != nil, hosts[host].isRolledBack || operatorDice.chance(0.5) { return restoreJournal(host) }
+        if hosts[host].aside != nil, hosts[host].isRolledBack || operatorDice.chance(0.5) {
+            return restoreJournal(host)
+        }
         if code == "barred" { return startOver(host) }
         probes.hit(.hostReplaced)
         command(.replaceHost(hosts[host].name, reason: "journal lost"), .replace(host))

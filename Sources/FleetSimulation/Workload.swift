@@ -160,7 +160,8 @@ extension World {
     }
 
     private mutating func attached(_ slot: Int, _ answer: AttachAnswer) {
-        observe(attached: slots[slot].interface, as: answer.sni, comesLater: slots[slot].comesLater,
+        observe(
+            attached: slots[slot].interface, as: answer.sni, comesLater: slots[slot].comesLater,
             plugged: slots[slot].phase == .plugging, on: slots[slot].host)
         slots[slot].sni = answer.sni
         if slots[slot].comesLater, slots[slot].phase == .attaching {
@@ -224,7 +225,9 @@ extension World {
 
     /// A VM somewhere sends to an identifier that somebody has.
     mutating func sendPacket() {
-        if phase == .safety || phase == .liveness { queue.put(.packet, 0, at: now + clientDice.wait(mean: plan.packetMean)) }
+        if phase == .safety || phase == .liveness {
+            queue.put(.packet, 0, at: now + clientDice.wait(mean: plan.packetMean))
+        }
         guard let source = checks.randomPort(&clientDice), let target = checks.randomPort(&clientDice) else { return }
         let delivery = deliver(from: source.host, source.sni, to: target.sni)
         switch delivery {

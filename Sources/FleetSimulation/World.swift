@@ -68,6 +68,8 @@ struct World {
     var commands: [UInt64: PendingCommand] = [:]
     var lastCommand: UInt64 = 0
     var promises: [RangePromise] = []
+    /// A mark has just timed out.
+    var isImpatient = false
     var faults: [Fault] = []
     var checks: Checker
 
@@ -142,7 +144,7 @@ struct World {
         case .coordinatorStart: startCoordinatorIfNone()
         case .client: clientActs(subject, ticket: event.ticket)
         case .packet: sendPacket()
-        case .operate: operate()
+        case .operate: operate(isExtra: event.ticket > 0)
         case .fault: beginFault()
         case .heal: endFault(subject)
         case .breakStream: dropStream(of: subject, noticeMax: 50 * Time.millisecond)

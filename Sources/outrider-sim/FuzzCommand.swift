@@ -70,7 +70,8 @@ struct FuzzCommand: AsyncParsableCommand {
             }
         }
         let more =
-            (hosts.map { " --hosts \($0)" } ?? "") + fault.map { " --fault \($0)" }.joined() + defect.map { " --defect \($0)" }.joined()
+            (hosts.map { " --hosts \($0)" } ?? "") + fault.map { " --fault \($0)" }.joined()
+            + defect.map { " --defect \($0)" }.joined()
         print(
             (["VIOLATION with seed \(result.seed): \(violation)"] + tail.suffix(lines).map { "    \($0)" }
                 + ["    again: outrider-sim replay --seed \(result.seed) --steps \(steps)\(more)"])

@@ -46,7 +46,9 @@ import Testing
 
     @Test func tornJournalIsAPrefix() {
         var disk = JournalDisk()
-        let records = (0..<4).map { JournalDisk.Item.records([.recovering($0 % 2 == 0)], first: UInt64($0) + 1, .init(1)) }
+        let records = (0..<4).map {
+            JournalDisk.Item.records([.recovering($0 % 2 == 0)], first: UInt64($0) + 1, .init(1))
+        }
         disk.syncing = Array(records.prefix(2))
         disk.queued = Array(records.suffix(2))
         #expect(disk.tear(keeping: 3) == 1)

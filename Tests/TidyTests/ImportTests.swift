@@ -53,6 +53,11 @@ private let allowed: [String: Set<String>] = {
             "ArgumentParser", "ControlAPI", "DaemonSupport", "Foundation", "LocalAPI", "NetworkTypes", "SwiftProtobuf",
         ]),
 
+        "FleetSimulation": collections.union([
+            "AgentCore", "Allocation", "CoordinatorCore", "Dataplane", "FleetProtocol", "NetworkTypes", "SNISpace",
+            "SimulationKit",
+        ]),
+        "outrider-sim": ["ArgumentParser", "FleetSimulation", "Glibc", "NetworkTypes"],
         "SimulationKit": ["FoundationEssentials", "Glibc", "NetworkTypes", "Synchronization"],
         "FleetSimulation": collections.union([
             "AgentCore", "Allocation", "CoordinatorCore", "Dataplane", "FleetProtocol", "NetworkTypes", "SNISpace",

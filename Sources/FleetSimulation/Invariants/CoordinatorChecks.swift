@@ -37,7 +37,8 @@ extension World {
             let rested = now - lease.since
             let wanted = plan.coordinator.quarantine.inNanoseconds
             if rested < wanted {
-                violate(4, "\(block) is freed \(seconds(rested)) s after its removal, quarantine is \(seconds(wanted)) s")
+                violate(
+                    4, "\(block) is freed \(seconds(rested)) s after its removal, quarantine is \(seconds(wanted)) s")
             }
         case .leased(let lease): checkReuse(lease)
         case .reservationEnded(_, let reason): if reason.hasSuffix("expired") { probes.hit(.reservationExpired) }

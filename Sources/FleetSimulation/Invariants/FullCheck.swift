@@ -71,7 +71,9 @@ extension World {
         }
         for place in checks.ledger.owners.indices where checks.ledger.owners[place] != nil {
             if checks.ledger.claims[place] == nil, checks.ledger.blocks[place] == nil {
-                violate(5, "\(checks.ledger.base + UInt32(place)) is owned without a claim that expires and without a lease")
+                violate(
+                    5, "\(checks.ledger.base + UInt32(place)) is owned without a claim that expires and without a lease"
+                )
             }
         }
     }

@@ -80,7 +80,11 @@ extension World {
         }
         if view.bindings[sni]?.isHeld == true, view.bindings[sni]?.interface == binding.interface { return }
         if let last = checks.lastUse[host][sni], now - last < view.cooldown {
-            violate(4, "host \(host) binds \(sni) \(seconds(now - last)) s after its last use, cooldown is \(seconds(view.cooldown)) s")
+            violate(
+                4,
+                "host \(host) binds \(sni) \(seconds(now - last)) s after its last use, cooldown is "
+                    + "\(seconds(view.cooldown)) s"
+            )
         }
         if view.bindings[sni] != nil { violate(2, "host \(host) binds \(sni), which is bound or cooling") }
         let truth = checks.ledger.lease(around: sni)

@@ -176,7 +176,8 @@ struct Ledger {
         }
     }
 
-    private mutating func unreserve(_ block: SNIBlock, _ application: ApplicationID) -> (invariant: Int, text: String)? {
+    private mutating func unreserve(_ block: SNIBlock, _ application: ApplicationID) -> (invariant: Int, text: String)?
+    {
         for place in places(of: block) {
             guard owners[place] == application, blocks[place] == nil else {
                 return (4, "\(block) is given back and \(base + UInt32(place)) is leased or another's")
@@ -191,7 +192,9 @@ struct Ledger {
             let sni = base + UInt32(place)
             if let other = blocks[place] { return (2, "\(lease.block) is leased over \(other)") }
             guard owners[place] == lease.application else { return (8, "\(sni) is leased and not its owner's") }
-            guard lease.epoch > epochs[place] else { return (2, "epoch of \(sni) went from \(epochs[place]) to \(lease.epoch)") }
+            guard lease.epoch > epochs[place] else {
+                return (2, "epoch of \(sni) went from \(epochs[place]) to \(lease.epoch)")
+            }
             blocks[place] = lease.block
             epochs[place] = lease.epoch
         }

@@ -19,7 +19,9 @@ extension World {
     /// Follows a packet as the kernels would: anti-spoof and forward filter at the sender, its most specific route with
     /// that route's encap id, then the receiver's admitted senders, VNI filter, ingress element and forward filter.
     func deliver(from host: Int, _ source: UInt32, to destination: UInt32, ignoringCuts: Bool = false) -> Delivery {
-        guard hosts[host].kernel.ports[source]?.standby == false, hosts[host].kernel.permits(from: source, to: destination) else {
+        guard hosts[host].kernel.ports[source]?.standby == false,
+            hosts[host].kernel.permits(from: source, to: destination)
+        else {
             return .refusedBySender
         }
         if let port = hosts[host].kernel.ports[destination], hosts[host].kernel.isActive(destination) {
@@ -49,7 +51,8 @@ extension World {
             !checks.friends.contains(ApplicationPair(sender.application, receiver.application))
         else { return }
         violate(
-            6, "host \(host) delivers from \(sender.sni) of \(sender.application) to \(receiver.sni) of "
+            6,
+            "host \(host) delivers from \(sender.sni) of \(sender.application) to \(receiver.sni) of "
                 + "\(receiver.application) on host \(target)")
     }
 
@@ -133,8 +136,9 @@ extension World {
 
     private mutating func check(_ source: Checker.ActivePort, to sni: UInt32) {
         guard let sender = hosts[source.host].kernel.ports[source.sni] else { return }
-        guard case .delivered(let target, let receiver) = deliver(
-            from: source.host, source.sni, to: sni, ignoringCuts: true)
+        guard
+            case .delivered(let target, let receiver) = deliver(
+                from: source.host, source.sni, to: sni, ignoringCuts: true)
         else { return }
         checkCrossing(sender, of: source.host, receiver, of: target)
     }
