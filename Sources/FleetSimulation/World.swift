@@ -147,7 +147,7 @@ struct World {
         case .operate: operate(isExtra: event.ticket > 0)
         case .fault: beginFault()
         case .heal: endFault(subject)
-        case .breakStream: dropStream(of: subject, noticeMax: 50 * Time.millisecond)
+        case .breakStream: if !isDoubled(subject) { dropStream(of: subject, noticeMax: 50 * Time.millisecond) }
         case .poll: poll()
         }
         if !checks.touched.isEmpty { checkTouched() }

@@ -57,13 +57,8 @@ private let allowed: [String: Set<String>] = {
             "AgentCore", "Allocation", "CoordinatorCore", "Dataplane", "FleetProtocol", "NetworkTypes", "SNISpace",
             "SimulationKit",
         ]),
-        "outrider-sim": ["ArgumentParser", "FleetSimulation", "Glibc", "NetworkTypes"],
-        "SimulationKit": ["FoundationEssentials", "Glibc", "NetworkTypes", "Synchronization"],
-        "FleetSimulation": collections.union([
-            "AgentCore", "Allocation", "CoordinatorCore", "Dataplane", "FleetProtocol", "NetworkTypes", "SNISpace",
-            "SimulationKit",
-        ]),
         "outrider-sim": ["ArgumentParser", "FleetSimulation", "FoundationEssentials", "Glibc", "NetworkTypes"],
+        "SimulationKit": ["FoundationEssentials", "Glibc", "NetworkTypes", "Synchronization"],
         "NamespaceKit": system.union(["CNamespaceKit", "Foundation", "LocalAPI", "Netlink", "NetworkTypes"]),
     ]
 }()
