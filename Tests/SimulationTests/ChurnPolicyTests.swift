@@ -23,7 +23,7 @@ struct ChurnPolicyTests {
         #expect(policy.serving([block(2, 4), block(3, 1, open: false)]) == nil)
     }
 
-    @Test(arguments: [(0, 2), (4, 3), (9, 4), (40, 6), (300, 8)])
+    @Test(arguments: [(0, 2), (4, 2), (5, 3), (9, 4), (40, 6), (300, 8)])
     func theFirstBlockCoversWhatIsExpected(typical: Int, order: Int) {
         var policy = policy
         policy.anticipation = 1
@@ -74,6 +74,7 @@ struct ChurnPolicyTests {
 
     @Test func aMuchTooLargeBlockIsReplaced() {
         var demand = demand(3)
+        demand.life = .seconds(86_400)
         let patient = policy.wish([block(8, 3)], demand: demand, mustGrow: false)
         #expect(patient.open == [true] && patient.lease == nil, "VMs that stay for long keep their block")
         demand.life = .seconds(600)

@@ -7,7 +7,7 @@ import Testing
 @Suite("Churn: bookkeeping")
 struct ChurnTests {
     private static func plan(seed: UInt64 = 3, days: Int = 2) -> ChurnPlan {
-        var plan = ChurnPlan(seed: seed, days: days, hosts: 12, applications: 10)
+        var plan = ChurnPlan(seed: seed, days: days, hosts: 8, applications: 6)
         // More outages and drift than usual, so that two days meet both.
         plan.timing.unreachableShare = 0.05
         plan.mix.drift = 0.5
@@ -139,9 +139,9 @@ struct ChurnTests {
         for _ in 0..<600 { try simulation.step() }
         for scheme in ChurnScheme.allCases {
             let (tables, seats) = (simulation.tables(of: scheme), simulation.workload.seats)
-            let sample = ChurnSample(tables, seats: seats, hosts: 12, at: simulation.now)
+            let sample = ChurnSample(tables, seats: seats, hosts: 8, at: simulation.now)
             var (routes, elements) = (0, 0)
-            for host in 0..<12 {
+            for host in 0..<8 {
                 for (seat, place) in seats.enumerated() where place.host == host && tables.prefixes[seat] > 0 {
                     elements += tables.extents[place.application] * tables.extents[place.application]
                     elements += tables.bound[seat]
@@ -151,8 +151,8 @@ struct ChurnTests {
                     }
                 }
             }
-            #expect(abs(sample.routesMean - Double(routes) / 12) < 1e-9)
-            #expect(abs(sample.elementsMean - Double(elements) / 12) < 1e-9)
+            #expect(abs(sample.routesMean - Double(routes) / 8) < 1e-9)
+            #expect(abs(sample.elementsMean - Double(elements) / 8) < 1e-9)
         }
     }
 

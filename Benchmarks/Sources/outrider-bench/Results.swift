@@ -6,7 +6,7 @@ struct Metric: Codable, Sendable {
     var metric: String
     var value: Double
     var unit: String
-    /// The figure must not exceed this; nil when nothing is promised.
+    /// The figure must not exceed this, or not fall below it; `ok` knows which. Nil when nothing is promised.
     var bar: Double?
     var ok: Bool
 }
@@ -21,11 +21,27 @@ enum Results {
         }
     }
 
+    /// A figure that must not fall below `floor`, also on the table.
+    static func note(_ metric: String, _ value: Double, _ unit: String, floor: Double) {
+        collected.withLock {
+            $0.append(Metric(metric: metric, value: value, unit: unit, bar: floor, ok: value >= floor))
+        }
+        line(metric, value, unit, " (at least \(short(floor)))")
+    }
+
     /// A figure that is no latency, also on the table.
     static func note(_ metric: String, _ value: Double, _ unit: String, bar: Double? = nil) {
         add(metric, value, unit, bar: bar)
-        let text = String(format: "%.1f %@", value, unit) + (bar.map { String(format: " (bar %.0f)", $0) } ?? "")
-        print(metric.padding(toLength: 41, withPad: " ", startingAt: 0) + " " + text)
+        line(metric, value, unit, bar.map { " (bar \(short($0)))" } ?? "")
+    }
+
+    private static func line(_ metric: String, _ value: Double, _ unit: String, _ bar: String) {
+        print(metric.padding(toLength: 41, withPad: " ", startingAt: 0) + " \(short(value)) \(unit)\(bar)")
+    }
+
+    /// Four digits: some figures are hundreds of thousands, some thousandths.
+    private static func short(_ value: Double) -> String {
+        value.magnitude >= 1000 ? String(format: "%.0f", value) : String(format: "%.4g", value)
     }
 
     /// Writes what was collected since the last call.

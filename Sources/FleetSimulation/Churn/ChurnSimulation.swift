@@ -70,7 +70,10 @@ public struct ChurnSimulation: Sendable {
         minute += 1
         try locality.advance(to: now)
         try review()
-        if (now - Instant(nanoseconds: 0)).inNanoseconds % plan.sampleInterval.inNanoseconds == 0 { sample() }
+        if (now - Instant(nanoseconds: 0)).inNanoseconds % plan.sampleInterval.inNanoseconds == 0 {
+            try locality.temper(at: now)
+            sample()
+        }
     }
 
     /// Every seat once per policy interval, not all in the same minute.

@@ -17,6 +17,8 @@ struct LocalityScheme: Sendable {
         var waits = 0
         var leases = 0
         var aborts = 0
+        /// Chunks that became hot or cold.
+        var flips = 0
         var freedBlocks = 0
         var freedIdentifiers = 0
     }
@@ -32,6 +34,7 @@ struct LocalityScheme: Sendable {
     /// Hosts that hold a block of an application: the peers that a removal waits for.
     private var carriers: [[Int]]
     private var vms: [Int]
+    private var temperatures = Temperatures()
     private let applications: [ApplicationID]
     private let hosts: [HostID]
     private let forgetting: Double
@@ -78,6 +81,8 @@ struct LocalityScheme: Sendable {
         precondition(identifiers[vm] == nil, "VM \(vm) is bound already")
         identifiers[vm] = sni
         vms[place.application] += 1
+        let block = states[seat].blocks[chosen].block
+        temperatures.launched(in: block, chunk: book.plan.chunk(of: block.first), at: now)
         let ready = views.reduce(0) { $0 + ($1.isOpen ? $1.ready : 0) } - 1
         if ready < policy.lowWatermark { try grow(seat, at: now) }
     }
@@ -210,9 +215,18 @@ struct LocalityScheme: Sendable {
                 reclaimer.quarantine(timer.block, epoch: timer.epoch, seat: timer.seat, at: timer.at)
             case .freed:
                 try apply(book.free(timer.block))
+                temperatures.forget(timer.block)
                 counts.freedBlocks += 1
                 counts.freedIdentifiers += timer.block.size
             }
+        }
+    }
+
+    /// Chunks become hot and cold by their launches: the book grows an application in its hot ones first.
+    mutating func temper(at now: Instant) throws(BookError) {
+        for flip in temperatures.flips(of: book, at: now) {
+            try apply(book.temper(chunk: flip.chunk, isHot: flip.isHot))
+            counts.flips += 1
         }
     }
 
