@@ -187,7 +187,6 @@ extension World {
         }
         killAgent(on: host)
         hosts[host].journal = aside
-        checks.lost[host] = false
         hosts[host].isRestored = true
         queue.put(.agentStart, host, at: now + Time.second)
     }

@@ -62,6 +62,8 @@ struct Host {
     var syncTime: Int64 = 800 * Time.microsecond
     /// VMs that the journal has bound and that are gone: the operator detaches them.
     var owedDetaches: [VMInterface] = []
+    /// Some time in this run.
+    var hasLostJournal = false
     /// The journal is an older copy; the newest one is there to be put back.
     var isRolledBack = false
     /// The journal was put back: what it has bound may be gone long since.

@@ -46,7 +46,11 @@ extension World {
         }
         for host in 0..<plan.hosts { mend(host) }
         if now >= phaseEndsAt { return violate(7, "not converged in time: \(missing ?? "")") }
-        if phase == .closing, !slots.contains(where: { $0.phase != .idle }) { deleteEverything() }
+        if phase == .closing, !slots.contains(where: { $0.phase != .idle }) {
+            // Journals that were lost and found again may know VMs that were stopped in between.
+            for host in hosts.indices where hosts[host].hasLostJournal { detachGone(on: host) }
+            deleteEverything()
+        }
         queue.put(.poll, 0, at: now + Time.second)
     }
 

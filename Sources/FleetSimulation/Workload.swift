@@ -142,7 +142,6 @@ extension World {
     }
 
     mutating func answer(_ request: RequestID, _ result: Result<AgentReply, AgentError>, on host: Int) {
-        observe(result, on: host)
         trace("h\(host)", "reply", result.summary)
         guard let slot = hosts[host].agent?.calls.removeValue(forKey: request.rawValue),
             slots[slot].call == request.rawValue
@@ -151,6 +150,7 @@ extension World {
         switch result {
         case .success(.attached(let answer)): attached(slot, answer)
         case .success(.detached):
+            observe(detached: slots[slot].interface, from: slots[slot].sni, on: host)
             slots[slot].phase = .idle
             slots[slot].sni = nil
             schedule(slot, after: clientDice.wait(mean: plan.pauseMean))

@@ -47,9 +47,10 @@ enum Repository {
         .filter { !$0.hasPrefix("Sources/ControlAPI/") }
         .compactMap { path in (try? text(path)).map { SwiftFile(path: path, text: $0) } }
 
+    private static let supporting: Set = ["FleetSimulation", "NamespaceKit", "SimulationKit", "outrider-sim"]
     /// Those that end up in a shipped program.
     static let shippedFiles = swiftFiles.filter { file in
-        file.path.hasPrefix("Sources/") && !["SimulationKit", "NamespaceKit"].contains(file.target)
+        file.path.hasPrefix("Sources/") && !supporting.contains(file.target)
     }
 }
 

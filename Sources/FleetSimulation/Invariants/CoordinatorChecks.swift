@@ -119,14 +119,15 @@ extension World {
 
     /// Staged means that every peer that can be reached and carries the application routes the block.
     private mutating func checkStaging(_ block: SNIBlock) {
-        // Nobody routes to a host that is being cut off.
-        guard let lease = checks.ledger.leases[block], checks.ledger.fences[lease.host] == nil else { return }
+        // Nobody routes to a host that is being cut off, and acknowledgements of that time still count.
+        guard let lease = checks.ledger.leases[block], !checks.ledger.everFenced.contains(lease.host) else { return }
         for host in hosts where host.isUp && host.original == nil && host.name != lease.host {
-            guard host.kernel.locals.values.contains(lease.application), !isExcused(host.index),
-                host.agent?.identity == checks.contacts[host.index].identity,
-                checks.ledger.leases.values.contains(where: {
-                    $0.host == host.name && $0.application == lease.application && $0.state.isActive
-                }), host.kernel.remotes[block] == nil
+            let carries = checks.ledger.leases.values.contains {
+                $0.host == host.name && $0.application == lease.application && $0.state.isActive
+                    && host.kernel.locals[$0.block] != nil
+            }
+            guard carries, !isExcused(host.index), host.agent?.identity == checks.contacts[host.index].identity,
+                host.kernel.remotes[block] == nil
             else { continue }
             violate(7, "\(block) counts as staged, \(host.name) can be reached and does not route it")
         }

@@ -11,10 +11,12 @@ extension World {
         var view = JournalView()
         for entry in entries { view.apply(entry.record, sequence: entry.sequence) }
         view.identity = identity
+        if !hosts[host].isImpostor { checks.lost[host] = false }
         checks.views[host] = view
         // Cooldowns start anew in full; what an old copy of a journal says of them is not what happened.
         for (sni, binding) in view.bindings where binding.isCooling && !hosts[host].isImpostor {
-            checks.lastUse[host][sni] = now
+            let isOurs = checks.ledger.lease(around: sni)?.host == identity.host
+            if isOurs { checks.lastUse[host][sni] = now }
         }
         for (interface, sni) in checks.acknowledged[host].sorted(by: { $0.key < $1.key }) {
             let held = view.bindings[sni]
@@ -28,6 +30,7 @@ extension World {
         checks.acknowledged[host] = [:]
         checks.views[host] = JournalView()
         checks.lost[host] = hosts[host].isUp
+        hosts[host].hasLostJournal = true
     }
 
     mutating func observeClone(_ copy: Int, of host: Int) {
@@ -97,8 +100,10 @@ extension World {
     }
 
     private mutating func checkUnbinding(_ sni: UInt32, on host: Int) {
-        // What an old copy of a journal gives up was given up long ago.
-        if !hosts[host].isImpostor { checks.lastUse[host][sni] = now }
+        // What an old journal gives up was given up long ago.
+        if checks.ledger.lease(around: sni)?.host == hosts[host].name, !hosts[host].isImpostor {
+            checks.lastUse[host][sni] = now
+        }
         guard let interface = checks.views[host].bindings[sni]?.interface,
             checks.acknowledged[host][interface] == sni
         else { return }
@@ -137,7 +142,13 @@ extension World {
         checks.acknowledged[host][interface] = sni.rawValue
     }
 
-    mutating func observe(_ result: Result<AgentReply, AgentError>, on host: Int) {}
+    /// Asked and answered: nothing of the binding is left but its cooldown.
+    mutating func observe(detached interface: VMInterface, from sni: SessionNetworkID?, on host: Int) {
+        guard let sni, !checks.views[host].isRecovering, let held = checks.views[host].bindings[sni.rawValue],
+            held.interface == interface, !held.isCooling, !held.isHeld
+        else { return }
+        violate(3, "detach of \(interface) is answered and \(sni) is still bound")
+    }
 
     mutating func observe(sent message: AgentMessage, from host: Int) {
         switch message {

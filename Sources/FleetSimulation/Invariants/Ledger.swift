@@ -46,6 +46,8 @@ struct Ledger {
     /// Hosts that bind nothing until an operator decides, and why.
     private(set) var frozen: [HostID: HostFreeze] = [:]
     private(set) var fences: [HostID: HostFence] = [:]
+    /// Peers may have acknowledged blocks of theirs while their endpoint was dropped.
+    private(set) var everFenced: Set<HostID> = []
     private(set) var isRestoring = false
     private(set) var ownedTotal = 0
 
@@ -100,8 +102,12 @@ struct Ledger {
         case .debtRepaid: debtors.remove(host)
         case .frozen(let freeze): frozen[host] = freeze
         case .thawed: frozen[host] = nil
-        case .fenceStarted(let fence): fences[host] = fence
-        case .fenced: fences[host]?.isComplete = true
+        case .fenceStarted(let fence):
+            fences[host] = fence
+            everFenced.insert(host)
+        case .fenced:
+            fences[host]?.isComplete = true
+            for (block, lease) in leases where lease.host == host { leases[block]?.isFenced = true }
         case .fenceCancelled, .returned: fences[host] = nil
         case .replaced, .settled: break
         }
