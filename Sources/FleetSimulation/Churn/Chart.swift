@@ -54,9 +54,11 @@ struct Chart {
         for (index, one) in series.enumerated() {
             let colour = Self.colours[index % Self.colours.count]
             let path = one.points.enumerated().map { "\($0 == 0 ? "M" : "L")\(x($1.x)) \(y($1.y))" }.joined()
-            lines.append("<path stroke=\"\(colour)\" d=\"\(path)\"/>")
+            // What two series share stays visible through the gaps of the upper one.
+            let ink = "stroke=\"\(colour)\"" + (index > 1 ? " stroke-dasharray=\"5 4\"" : "")
+            lines.append("<path \(ink) d=\"\(path)\"/>")
             let place = frame.left + Double(index) * 200
-            lines.append("<path stroke=\"\(colour)\" stroke-width=\"3\" d=\"M\(Int(place)) 312h24\"/>")
+            lines.append("<path \(ink) d=\"M\(Int(place)) 312h24\"/>")
             lines.append(text(place + 30, 316, one.name, ""))
         }
         return (lines + ["</svg>", ""]).joined(separator: "\n")
