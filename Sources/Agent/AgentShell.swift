@@ -137,7 +137,7 @@ actor AgentShell: CoordinatorLinkOwner {
                 if case .failure = result { outcomes.put(Self.outcome(result, success: .tick)) }
             }
         case .dataplane(let changes, let token): kernel.put(.apply(changes, token))
-        case .ensureOverlay(let grant, let adoptOnly): kernel.put(.ensureOverlay(grant, adoptOnly: adoptOnly))
+        case .ensureOverlay(let grant, let deletes): kernel.put(.ensureOverlay(grant, deletes: deletes))
         case .createPort(let order, let token): kernel.put(.createPort(order, token))
         case .movePort(let move, let token): kernel.put(.movePort(move, token))
         case .deletePort(let removal, let token): kernel.put(.deletePort(removal, token))
@@ -157,7 +157,7 @@ actor AgentShell: CoordinatorLinkOwner {
 /// One piece of kernel work, in the order of the effects.
 enum KernelWork: Sendable {
     case apply([DataplaneChange], Token)
-    case ensureOverlay(BootGrant, adoptOnly: Bool)
+    case ensureOverlay(BootGrant, deletes: DeletionScope)
     case createPort(PortOrder, Token)
     case movePort(PortMove, Token)
     case deletePort(PortRemoval, Token)

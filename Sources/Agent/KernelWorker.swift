@@ -33,7 +33,7 @@ actor KernelWorker {
     var repairs: UInt64 = 0
     private var taken: NetlinkError?
     /// Settings to bring the overlay up with, kept for another attempt.
-    private var wanted: (grant: BootGrant, adoptOnly: Bool)?
+    private var wanted: (grant: BootGrant, deletes: DeletionScope)?
     /// What is desired while there is no overlay yet.
     private var early: [DataplaneChange] = []
     private var monitorTask: Task<Void, Never>?
@@ -92,7 +92,7 @@ actor KernelWorker {
     private func carryOut(_ item: KernelWork) {
         switch item {
         case .apply: break
-        case .ensureOverlay(let grant, let adoptOnly): ensureOverlay(grant, adoptOnly: adoptOnly)
+        case .ensureOverlay(let grant, let deletes): ensureOverlay(grant, deletes: deletes)
         case .createPort(let order, let token): outcomes.put(.portCreated(token, createPort(order)))
         case .movePort(let move, let token): outcomes.put(.portCreated(token, movePort(move)))
         case .deletePort(let removal, let token): deletePort(removal, token)
@@ -175,22 +175,22 @@ actor KernelWorker {
 
     // MARK: Overlay
 
-    private func ensureOverlay(_ grant: BootGrant, adoptOnly: Bool) {
-        wanted = (grant, adoptOnly)
+    private func ensureOverlay(_ grant: BootGrant, deletes: DeletionScope) {
+        wanted = (grant, deletes)
         let configuration = DataplaneConfiguration(
             plan: grant.overlay, vtep: vtep, mtu: grant.overlayMTU, vxlanPort: grant.vxlanPort)
         if let kernel {
             if kernel.configuration != configuration {
                 logger.warning("the installation's overlay settings changed; restart the agent to apply them")
             }
-            state?.allowDeletes(!adoptOnly)
+            state?.setDeletes(deletes)
             resync(reason: "granted again")
             return
         }
         do throws(NetlinkError) {
             try namespace.configure()
             let fresh = try KernelDataplane(configuration: configuration, namespace: namespace)
-            let model = DataplaneState(configuration: configuration, mayDelete: !adoptOnly)
+            let model = DataplaneState(configuration: configuration, deletes: deletes)
             // Subscribed before the first dump, so that no change falls between the two.
             try watch(ignoring: [fresh.route.port])
             try prepare(fresh, state: model)
@@ -223,7 +223,7 @@ actor KernelWorker {
     private func prepare(_ kernel: KernelDataplane, state: DataplaneState) throws(NetlinkError) {
         let elements = state.tracker.desiredElements
         let preparation = try kernel.prepare(
-            mayReplace: state.tracker.policy.mayDelete, elements: { elements.filter { $0.set != .vtep } },
+            mayReplace: state.tracker.policy.deletes == .everything, elements: { elements.filter { $0.set != .vtep } },
             endpoints: { elements.filter { $0.set == .vtep } })
         raised.insert(preparation.device.index)
         if preparation.device.isNew { logger.notice("overlay device made") }
@@ -235,7 +235,7 @@ actor KernelWorker {
     /// Compares with the kernel and repairs. Writes nothing when all agrees.
     func resync(reason: String) {
         guard let kernel, let current = state else {
-            if let wanted { ensureOverlay(wanted.grant, adoptOnly: wanted.adoptOnly) }
+            if let wanted { ensureOverlay(wanted.grant, deletes: wanted.deletes) }
             return
         }
         logger.debug("reconciling", metadata: ["reason": "\(reason)"])

@@ -260,8 +260,7 @@ extension AgentMachine {
                 recoveredState = (max(held.position, position), held.changes + consequences.changes)
                 break
             }
-            submitted = max(submitted, position)
-            effects.append(.dataplane(consequences.changes, expect(.update(position))))
+            giveToKernel(consequences.changes, at: position, into: &effects)
         case .launch(let interface): launchJournaled(interface, at: now, into: &effects)
         case .release(let sni): clear(sni, at: now, into: &effects)
         case .drained(let block, let epoch): answerDrained(block, epoch, into: &effects)

@@ -72,7 +72,10 @@ extension DurableState {
         return checkpoint.scopes.map { .setScope($0.forDataplane) }
             + (checkpoint.leases + checkpoint.orphans).map {
                 .setLocalBlock(LocalBlock(block: $0.block, application: $0.application))
-            } + checkpoint.remotes.filter { !dropped.contains($0.vtep) }.map { .setRemoteBlock($0.forDataplane) }
+            }
+            + checkpoint.remotes.filter { !dropped.contains($0.vtep) && !overlapsOwn($0.block) }.map {
+                .setRemoteBlock($0.forDataplane)
+            }
             + checkpoint.departures.filter { $0.phase == .flipped }.compactMap { departure in
                 lease(of: departure.sni).map {
                     .setForwarding(Forwarding(sni: departure.sni, block: $0.order.block))

@@ -138,6 +138,9 @@ extension DurableState {
             if block.size > 1 { remove(departure: sni, at: nil, into: &result) } else { arrived.remove(sni) }
         }
         result.changes.append(.removeLocalBlock(block))
+        for remote in remotes(behind: block) where !overlapsOwn(remote.block) {
+            if let route = route(remote) { result.changes.append(.setRemoteBlock(route)) }
+        }
     }
 
     private mutating func set(_ remote: RemoteBlock, into result: inout Consequences) {
@@ -145,19 +148,35 @@ extension DurableState {
             result.notices.append(.staleEpoch(remote.block, received: remote.epoch, held: held.epoch))
             return
         }
+        let before = remotes[remote.block].flatMap(route)
+        remotes[remote.block] = remote
         guard !overlapsOwn(remote.block) else {
             result.notices.append(.remoteOverlapsLease(remote.block))
             return
         }
-        let before = remotes[remote.block].flatMap(route)
-        remotes[remote.block] = remote
         let after = route(remote)
         guard before != after else { return }
         result.changes.append(after.map { .setRemoteBlock($0) } ?? .removeRemoteBlock(remote.block))
     }
 
+    /// Remote blocks that an own lease kept out of the kernel.
+    private func remotes(behind block: SNIBlock) -> [RemoteBlock] {
+        var found = [block]
+        if block.size > 1 {
+            for size in [4, 8, 16, 32, 64, 128, 256] where size != block.size {
+                let low = block.first.rawValue & ~UInt32(size - 1)
+                for first in stride(from: low, to: block.range.end, by: size) {
+                    if let other = SNIBlock(first: SessionNetworkID(unchecked: first), size: size) {
+                        found.append(other)
+                    }
+                }
+            }
+        }
+        return found.sorted().compactMap { remotes[$0] }
+    }
+
     /// A single identifier may be elsewhere than the block around it, on either side.
-    private func overlapsOwn(_ block: SNIBlock) -> Bool {
+    func overlapsOwn(_ block: SNIBlock) -> Bool {
         guard leases[block] == nil, block.size > 1, let around = lease(of: block.first) else {
             return leases[block] != nil
         }
@@ -178,7 +197,8 @@ extension DurableState {
 
     private mutating func admit(endpoint vtep: IPv4Address, into result: inout Consequences) {
         guard dropped.remove(vtep) != nil else { return }
-        for remote in remotes.values.filter({ $0.vtep == vtep }).sorted(by: { $0.block < $1.block }) {
+        for remote in remotes.values.filter({ $0.vtep == vtep }).sorted(by: { $0.block < $1.block })
+        where !overlapsOwn(remote.block) {
             result.changes.append(.setRemoteBlock(remote.forDataplane))
         }
     }
@@ -218,7 +238,8 @@ extension DurableState {
             return
         }
         remotes[block] = nil
-        if route(held) != nil { result.changes.append(.removeRemoteBlock(block)) }
+        // Also what an own lease has kept out meanwhile: an earlier route of the block may be there.
+        result.changes.append(.removeRemoteBlock(block))
     }
 }
 

@@ -86,8 +86,8 @@ public enum AgentEffect: Hashable, Sendable {
     case checkpoint(JournalRecord, sequence: UInt64)
     /// Merge into the desired state, apply, feed `dataplaneApplied(token)`. An empty list asks to apply again.
     case dataplane([DataplaneChange], Token)
-    /// Bring up device and base rules for this plan. `adoptOnly`: add, but delete nothing.
-    case ensureOverlay(BootGrant, adoptOnly: Bool)
+    /// Bring up device and base rules for this plan, and compare with the kernel. `deletes`: of what is superfluous.
+    case ensureOverlay(BootGrant, deletes: DeletionScope)
     case createPort(PortOrder, Token)
     /// Move into the overlay's namespace and rename.
     case movePort(PortMove, Token)

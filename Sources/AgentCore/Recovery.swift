@@ -26,7 +26,7 @@ extension AgentMachine {
         report(ports: kernelPorts.count, into: &effects)
         recoveredState = (durable.position, wholeState)
         if let grant = durable.grant, isOurs(grant) {
-            effects.append(.ensureOverlay(grant, adoptOnly: durable.recovering))
+            effects.append(.ensureOverlay(grant, deletes: deletionScope))
             startWindow(at: now)
             desire(into: &effects)
         }
@@ -41,6 +41,28 @@ extension AgentMachine {
         recoveredState = nil
         submitted = position
         effects.append(.dataplane(changes, expect(.update(position))))
+    }
+
+    /// Without a journal nobody knows what runs here. Where remote blocks are, the coordinator says.
+    var deletionScope: DeletionScope {
+        guard durable.recovering else { return .everything }
+        return (recoveredState?.position ?? submitted) > .zero ? .remoteBlocks : .nothing
+    }
+
+    /// What an update changes. With the first word about remote blocks after the journal was lost, those that the kernel
+    /// carries beyond it go, and only then is it acknowledged.
+    mutating func giveToKernel(
+        _ changes: [DataplaneChange], at position: Position, into effects: inout [AgentEffect]
+    ) {
+        let before = deletionScope
+        submitted = max(submitted, position)
+        guard before != deletionScope, let grant = durable.grant, isOurs(grant) else {
+            effects.append(.dataplane(changes, expect(.update(position))))
+            return
+        }
+        effects.append(.dataplane(changes, expect(.background)))
+        effects.append(.ensureOverlay(grant, deletes: deletionScope))
+        effects.append(.dataplane([], expect(.update(position))))
     }
 
     private var wholeState: [DataplaneChange] {
@@ -161,7 +183,7 @@ extension AgentMachine {
         // What rested when the journal was lost is not known, so everything rests once.
         holdUntil = now + grant.cooldown
         journal([.recovering(false)], into: &effects)
-        effects.append(.ensureOverlay(grant, adoptOnly: false))
+        effects.append(.ensureOverlay(grant, deletes: .everything))
         effects.append(.reply(request, .success(.status(status(at: now)))))
         // The next hello says that the journal is in order.
         if connected { effects.append(.reconnect(reason: "the recovery is resolved")) }

@@ -101,7 +101,7 @@ extension AgentMachine {
     ) {
         isJoined = true
         if mayBind { effects.append(.notice(.granted(grant.identity.boot))) }
-        effects.append(.ensureOverlay(grant, adoptOnly: durable.recovering))
+        effects.append(.ensureOverlay(grant, deletes: deletionScope))
         startWindow(at: now)
         desire(into: &effects)
         retryReleases(at: now, into: &effects)

@@ -45,7 +45,7 @@ extension AgentMachine {
         }
         if durable.recovering {
             journal([.recovering(false)], into: &effects)
-            if let grant = durable.grant { effects.append(.ensureOverlay(grant, adoptOnly: false)) }
+            if let grant = durable.grant { effects.append(.ensureOverlay(grant, deletes: .everything)) }
         }
         deleteUnknownPorts(into: &effects)
     }

@@ -16,6 +16,18 @@ extension CoordinatorMachine {
         if live.waits[block.key] == nil { complete(block.key) }
     }
 
+    /// A host that stopped carrying an application in the turn that leased a block of it was never told of the block.
+    mutating func forgetStaging(by hosts: Set<HostID>) {
+        for host in hosts.sorted() {
+            for (key, owed) in live.waits.sorted(by: { $0.key < $1.key }) where owed[host] == .max {
+                guard let lease = state.book.lease(key: key), lease.awaitsStaging, lease.host != host,
+                    !watchers(of: lease.application).contains(host)
+                else { continue }
+                release(key, from: host)
+            }
+        }
+    }
+
     /// The owner's acknowledgement is mandatory unless it is fenced, and that of every reachable host that may still
     /// carry the block. Who carries it and is not reachable owes its removal until a snapshot repays it.
     mutating func awaitRemoval(of lease: BlockLease) {

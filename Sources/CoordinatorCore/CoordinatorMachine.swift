@@ -172,7 +172,7 @@ public struct CoordinatorMachine: Sendable {
         case .removed(let block):
             let rest = planted.contains(.skipQuarantine) ? .zero : configuration.quarantine
             live.timers.arm(.quarantine(block), at: now + rest)
-        case .freed(let block):
+        case .freed(let block), .superseded(let block):
             live.waits[block.key] = nil
             live.idleSince[block.key] = nil
             live.timers.cancel(.quarantine(block))

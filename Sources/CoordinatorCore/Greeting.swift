@@ -55,6 +55,7 @@ extension CoordinatorMachine {
             compareInventory(hello, of: id)
         }
         adopt(hello.bindings, of: id)
+        if !isBehind, !hello.recovering { settleInventory(of: id) }
         if planted.contains(.freeOnEmptyInventory), hello.leases.isEmpty { freeAll(of: id) }
         for lease in hello.leases where lease.drained {
             take(DrainAnswer(block: lease.block, epoch: lease.epoch, outcome: .drained), from: id)

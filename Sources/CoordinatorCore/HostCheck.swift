@@ -5,7 +5,7 @@ import SNISpace
 /// What `check` says of hosts that are not like any other.
 extension CoordinatorMachine {
     func unresolved() -> [Finding] {
-        var findings: [Finding] = []
+        var findings = live.hosts.keys.sorted().flatMap(conflicts)
         for (id, safety) in state.safety.sorted(by: { $0.key < $1.key }) {
             if let freeze = safety.freeze { findings += frozen(id, freeze) }
             if let debt = safety.debt { findings.append(owing(id, debt)) }
@@ -29,20 +29,24 @@ extension CoordinatorMachine {
                     remedy: "stop one of them with its VMs, then outriderctl host thaw \(id) --keep BOOT")
             ]
         case .unknownLeases(let leases):
-            return leases.map { held in
-                let owner = state.book.lease(of: held.block)
-                if owner?.host == id, owner?.application == held.application {
-                    return Finding(
-                        code: "lease-adopted", object: "block \(held.block) on host \(id)",
-                        detail: "the book did not know it; it was entered as the host reported it",
-                        remedy: "check that its VMs are right, then outriderctl host thaw \(id)")
-                }
-                let other = state.book.leases(touching: held.block.range).first.map { "host \($0.host)" }
-                return Finding(
-                    code: "lease-conflict", object: "block \(held.block) on host \(id)",
-                    detail: "the book gives it to \(other ?? "somebody else"); left as it is",
-                    remedy: "move the VMs of one of them away, then outriderctl host thaw \(id)")
+            return leases.filter { !(live.hosts[id]?.unadopted.contains($0) ?? false) }.map { held in
+                Finding(
+                    code: "lease-adopted", object: "block \(held.block) on host \(id)",
+                    detail: "the book did not know it; it was entered as the host reported it",
+                    remedy: "check that its VMs are right, then outriderctl host thaw \(id)")
             }
+        }
+    }
+
+    /// Also after a thaw, for as long as it lasts.
+    private func conflicts(_ id: HostID) -> [Finding] {
+        (live.hosts[id]?.unadopted ?? []).map { held in
+            let other = state.book.leases(touching: held.block.range).first.map { "host \($0.host)" }
+            return Finding(
+                code: "lease-conflict", object: "block \(held.block) on host \(id)",
+                detail:
+                    "the book gives it to \(other ?? "somebody else"); its VMs run on, and nothing new is bound there",
+                remedy: "move the VMs of one of them away, then outriderctl host thaw \(id)")
         }
     }
 

@@ -53,7 +53,7 @@ struct HostLive: Sendable {
     var streamEnded: Instant?
     /// Revision of the snapshot that a withdrawing host has to acknowledge.
     var withdrawnAt: UInt64?
-    /// What it holds and somebody else has in the book: left as it is.
+    /// What it holds and somebody else has in the book. Its VMs run on, and nothing new is bound there.
     var unadopted: [LeaseRecord] = []
     /// Revision of the update that says the last of its debts; `.max` until it is sent.
     var repaidAt: UInt64?

@@ -44,6 +44,11 @@ extension CoordinatorMachine {
         guard !state.restoration.isOn, block.size == 1 || state.book.subleases(of: block).isEmpty else {
             return live.timers.arm(.quarantine(block), at: now + configuration.quarantine)
         }
+        if let holder = unadoptedHolder(of: block) {
+            adoptAgain(holder)
+            guard state.book.lease(of: block)?.state == .quarantined else { return }
+            return live.timers.arm(.quarantine(block), at: now + configuration.quarantine)
+        }
         try? book { (book) throws(BookError) in try book.free(block) }
         if state.applications[lease.application]?.deleting ?? false { proceedWithDeletion(of: lease.application) }
     }

@@ -10,7 +10,8 @@ import SNISpace
 /// | in order | hello from a position that was never reached here | restoring; every host says hello again |
 /// | restoring | hello: a block of the book that the host does not hold, or has drained | the block drains as if fenced |
 /// | any | hello: a block that the book does not know | adopted where there is room; host frozen, reported |
-/// | any | hello: a block that somebody else has in the book | left as it is; host frozen, reported |
+/// | any | hello: a block that somebody else has in the book | its VMs run on; host frozen, reported |
+/// | any | that block is past its quarantine there | adopted, in place of becoming free |
 /// | restoring | every known host was heard, or an operator ends it | in order; grants for all that are not frozen |
 ///
 /// While restoring, the generation is a new one, and nothing is bound, reserved, leased, marked or freed.
@@ -59,6 +60,8 @@ extension CoordinatorMachine {
     }
 
     private mutating func finishRestoration() {
+        // What was somebody else's may have been given up by a hello that came later.
+        for host in live.hosts.keys.sorted() { adoptAgain(host) }
         commit(.restoration(.ended))
         notice(.info, "restored", "the book agrees with what hosts hold")
         for host in live.hosts.keys.sorted() { regrant(host) }
@@ -78,11 +81,17 @@ extension CoordinatorMachine {
         }
         live.hosts[host]?.unadopted = []
         if !unknown.isEmpty {
-            for record in unknown where !adoptLease(record, of: host) {
+            // A single one is a VM's, and VMs come with the bindings.
+            for record in unknown where record.block.size == 1 || !adoptLease(record, of: host) {
                 live.hosts[host]?.unadopted.append(record)
             }
             if freeze(of: host) == nil { freeze(host, .unknownLeases(unknown)) }
         }
+    }
+
+    /// After leases and bindings were taken from a hello.
+    mutating func settleInventory(of host: HostID) {
+        adoptAgain(host)
         hearRestored(host)
     }
 
@@ -104,10 +113,47 @@ extension CoordinatorMachine {
         }
     }
 
+    /// Once more, after what stood in the way may have gone.
+    mutating func adoptAgain(_ host: HostID) {
+        let refused = live.hosts[host]?.unadopted ?? []
+        let left = refused.filter { !adoptLease($0, of: host) }
+        guard left.count < refused.count else { return }
+        live.hosts[host]?.unadopted = left
+        // What is bound there is in a block of the book now.
+        let records = (state.bindings.byHost[host] ?? [:]).values.map(\.record).sorted { $0.sni < $1.sni }
+        let sequence = state.hosts[host]?.journalSequence ?? 0
+        commit(.bindings(host, journalSequence: sequence, records: records, whole: true))
+    }
+
+    /// A host that holds identifiers of a block which the book has for somebody else: they are not free, whatever
+    /// becomes of that lease.
+    func unadoptedHolder(of block: SNIBlock) -> HostID? {
+        live.hosts.filter { $0.value.unadopted.contains { $0.block.range.overlaps(block.range) } }.keys.min()
+    }
+
+    /// A VM that migrated after the backup runs on at its destination.
+    private mutating func adoptArrival(_ record: LeaseRecord, of host: HostID) -> Bool {
+        let sni = record.block.first
+        guard let binding = state.bindings.byHost[host]?[sni.rawValue]?.record else { return true }
+        guard let events = try? state.book.sublease(sni, to: host), case .subleased(var lease)? = events.first,
+            let source = state.book.blockLease(around: sni)?.host, lease.application == record.application
+        else { return false }
+        lease.epoch = max(lease.epoch, record.epoch)
+        let migration = Migration(
+            sni: sni, interface: binding.interface, application: lease.application, source: source,
+            destination: host, epoch: lease.epoch, phase: .flipped, isAborted: false)
+        commit(.migration(.started(migration)))
+        commit([.subleased(lease)])
+        live.dirtyHosts.insert(source)
+        awaitFlip(of: migration)
+        return true
+    }
+
     /// False when somebody else has it.
     private mutating func adoptLease(_ record: LeaseRecord, of host: HostID) -> Bool {
         // Past the point of no return nothing is bound in it; the snapshot takes it away.
         if record.drained { return true }
+        if record.block.size == 1 { return adoptArrival(record, of: host) }
         let id = ReservationID(.random(using: &randomness))
         let lifetime = configuration.standardLifetime
         let events = try? state.book.adopt(

@@ -78,10 +78,6 @@ extension CoordinatorMachine {
                 put(lease, in: &view, of: host)
             }
         }
-        for record in live.hosts[host]?.unadopted ?? [] {
-            view.leases[record.block.key] = LeaseOrder(
-                block: record.block, application: record.application, epoch: record.epoch)
-        }
         return view
     }
 
@@ -97,6 +93,7 @@ extension CoordinatorMachine {
 
     /// Tells every connected host what changed for it, in one update each.
     mutating func settle() {
+        forgetStaging(by: live.dirtyHosts)
         let blocks = live.dirtyBlocks.sorted()
         let scopes = live.dirtyScopes
         let whole = live.dirtyHosts.union(live.snapshots)

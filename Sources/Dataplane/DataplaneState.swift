@@ -3,10 +3,9 @@ public struct DataplaneState: Sendable {
     public private(set) var model: DataplaneModel
     public private(set) var tracker: Tracker
 
-    /// - Parameter mayDelete: false while there is no trustworthy journal (``OwnershipPolicy/mayDelete``).
-    public init(configuration: DataplaneConfiguration, mayDelete: Bool) {
+    public init(configuration: DataplaneConfiguration, deletes: DeletionScope) {
         model = DataplaneModel(configuration: configuration)
-        tracker = Tracker(policy: OwnershipPolicy(device: configuration.device, mayDelete: mayDelete))
+        tracker = Tracker(policy: OwnershipPolicy(device: configuration.device, deletes: deletes))
         for key in model.keys { tracker.want(model.object(for: key), for: key) }
     }
 
@@ -26,8 +25,8 @@ public struct DataplaneState: Sendable {
     public mutating func failed(_ operation: KernelOperation, reason: String) {
         tracker.failed(operation, reason: reason)
     }
-    public mutating func allowDeletes(_ mayDelete: Bool) {
-        tracker.setPolicy(OwnershipPolicy(device: model.configuration.device, mayDelete: mayDelete))
+    public mutating func setDeletes(_ scope: DeletionScope) {
+        tracker.setPolicy(OwnershipPolicy(device: model.configuration.device, deletes: scope))
     }
 
     /// True while the kernel may not carry what is desired for a key.

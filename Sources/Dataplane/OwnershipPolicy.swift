@@ -1,5 +1,16 @@
 import NetworkTypes
 
+/// What may be deleted although this process never wanted it, by what it can know.
+public enum DeletionScope: Hashable, Sendable {
+    /// Nothing is known yet: there is no trustworthy journal, and the coordinator has not spoken.
+    case nothing
+    /// The coordinator has said where all remote blocks are. What runs on this host is not known: its ports, blocks and
+    /// filter elements stay.
+    case remoteBlocks
+    /// The journal knows everything.
+    case everything
+}
+
 /// Which entries of the kernel are ours, and whether anything may be deleted at all: the one place that decides it.
 ///
 /// | entry | verdict |
@@ -13,14 +24,28 @@ import NetworkTypes
 /// | VNI of our device, element of our tables | ours |
 /// | address | ignored unless wanted: the kernel adds link-local ones by itself |
 public struct OwnershipPolicy: Hashable, Sendable {
-    /// False while there is no trustworthy journal: what runs is adopted, and nothing is deleted.
-    public var mayDelete: Bool
+    /// What may go that is ours and that nobody here ever wanted. What was wanted or written here goes in any case.
+    public var deletes: DeletionScope
     /// Our VXLAN device.
     public var device: String
 
-    public init(device: String, mayDelete: Bool) {
+    public init(device: String, deletes: DeletionScope) {
         self.device = device
-        self.mayDelete = mayDelete
+        self.deletes = deletes
+    }
+
+    /// Whether an entry of ours that nobody here ever wanted may go.
+    func mayDelete(_ entry: ObservedObject?) -> Bool {
+        switch deletes {
+        case .nothing: false
+        case .everything: true
+        case .remoteBlocks:
+            switch (entry?.key, entry?.object) {
+            case (.nexthop(let id)?, _), (_, .route(_, _, .nexthop(let id))?):
+                DataplaneConfiguration.block(ofNexthop: id) != nil
+            default: false
+            }
+        }
     }
 
     public enum Verdict: Hashable, Sendable { case ours, foreign, ignored }

@@ -13,7 +13,7 @@ public import NetworkTypes
 /// | yes | any value | foreign | nothing; reported in ``foreign`` and ``obstructed`` |
 /// | no | yes | ours, written or wanted before | delete |
 /// | no | yes | ours, never wanted here, first dump | nothing yet; ``needsRecheck`` |
-/// | no | yes | ours, never wanted here, second dump in a row | delete |
+/// | no | yes | ours, never wanted here, second dump in a row | delete, if ``DeletionScope`` covers it |
 /// | no | yes | foreign or ignored | nothing |
 ///
 /// A dump taken while the kernel changes can be short or stale without a mark, so one dump alone never deletes, and a
@@ -25,8 +25,10 @@ public struct Tracker: Sendable {
     private var actual: [KernelKey: ObservedObject] = [:]
     /// Keys that may differ; everything else is known to agree.
     private var pending: Set<KernelKey> = []
-    /// Undesired keys that may be deleted: we wrote them, wanted them, or saw them twice.
+    /// Undesired keys that we wrote or wanted.
     private var condemned: Set<KernelKey> = []
+    /// Undesired keys of ours that nobody wanted here, seen twice.
+    private var strangers: Set<KernelKey> = []
     /// Undesired keys of ours seen in the last dump only.
     private var suspects: Set<KernelKey> = []
 
@@ -49,7 +51,7 @@ public struct Tracker: Sendable {
     /// Wanted keys that an entry of somebody else occupies.
     public var obstructed: Set<KernelKey> { foreign.filter { desired[$0] != nil } }
     /// Entries that need a second dump before they may be deleted.
-    public var needsRecheck: Bool { policy.mayDelete && !suspects.isEmpty }
+    public var needsRecheck: Bool { suspects.contains(where: mayDelete) }
     /// True while the kernel may not carry what is wanted for a key.
     public func isPending(_ key: KernelKey) -> Bool { pending.contains(key) }
     /// Keys that the next plan may write.
@@ -78,7 +80,9 @@ public struct Tracker: Sendable {
     }
 
     /// Entries that would be deleted if the policy allowed it.
-    public var withheld: Set<KernelKey> { policy.mayDelete ? [] : condemned.union(suspects) }
+    public var withheld: Set<KernelKey> { strangers.union(suspects).filter { !mayDelete($0) } }
+
+    private func mayDelete(_ key: KernelKey) -> Bool { policy.mayDelete(actual[key]) }
 
     /// Every element that should be in a set: for a table that is made anew.
     public var desiredElements: [FilterElement] {
@@ -98,15 +102,16 @@ extension Tracker {
             condemned.insert(key)
         } else if object != nil {
             condemned.remove(key)
+            strangers.remove(key)
             suspects.remove(key)
         }
         settle(key)
     }
 
-    /// With deletes allowed again, everything decided so far becomes part of the next plan.
+    /// What may be deleted now becomes part of the next plan.
     public mutating func setPolicy(_ policy: OwnershipPolicy) {
         self.policy = policy
-        pending.formUnion(condemned)
+        for key in strangers { settle(key) }
     }
 
     /// Asks for a dump: after ENOBUFS, a link that lost UP, or a device that was made anew.
@@ -139,9 +144,9 @@ extension Tracker {
         case .ours:
             foreign.remove(entry.key)
             guard desired[entry.key] == nil, !condemned.contains(entry.key) else { return }
-            if seenBefore {
-                condemned.insert(entry.key)
-                pending.insert(entry.key)
+            if seenBefore || strangers.contains(entry.key) {
+                strangers.insert(entry.key)
+                settle(entry.key)
             } else {
                 suspects.insert(entry.key)
             }
@@ -164,6 +169,7 @@ extension Tracker {
         case .delete:
             actual[key] = nil
             condemned.remove(key)
+            strangers.remove(key)
             suspects.remove(key)
         }
         settle(key)
@@ -189,10 +195,11 @@ extension Tracker {
     /// one would remove the new element: interval sets delete by point.
     private mutating func dropOverlapped(by object: KernelObject) {
         guard case .element(let element) = object, element.isPair else { return }
-        for key in condemned {
+        for key in condemned.union(strangers) {
             guard case .element(let other) = key, other != element, other.overlaps(element) else { continue }
             actual[key] = nil
             condemned.remove(key)
+            strangers.remove(key)
             settle(key)
         }
     }
@@ -206,8 +213,12 @@ extension Tracker {
         }
     }
 
+    private func isCondemned(_ key: KernelKey) -> Bool {
+        condemned.contains(key) || strangers.contains(key) && mayDelete(key)
+    }
+
     private func agrees(_ key: KernelKey) -> Bool {
-        guard let object = desired[key] else { return !condemned.contains(key) }
+        guard let object = desired[key] else { return !isCondemned(key) }
         guard let entry = actual[key] else { return false }
         return entry.object == object && (entry.origin == Self.origin(of: object))
     }
@@ -226,7 +237,7 @@ extension Tracker {
                     continue
                 }
                 if !agrees(key), policy.verdict(of: entry) != .foreign { builder.add(.replace(object)) }
-            } else if condemned.contains(key), policy.mayDelete {
+            } else if isCondemned(key) {
                 builder.add(.delete(key))
             }
         }

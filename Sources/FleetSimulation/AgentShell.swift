@@ -21,7 +21,7 @@ extension World {
         case .checkpoint(let record, let sequence):
             submit(.checkpoint(record, sequence: sequence), sequence: sequence, on: host)
         case .dataplane(let changes, let token): putWork(.apply(changes, token), on: host)
-        case .ensureOverlay(let grant, let adoptOnly): putWork(.ensureOverlay(grant, adoptOnly: adoptOnly), on: host)
+        case .ensureOverlay(_, let deletes): putWork(.ensureOverlay(deletes: deletes), on: host)
         case .createPort(let order, let token): putWork(.createPort(order, token), on: host)
         case .movePort(let move, let token): putWork(.movePort(move, token), on: host)
         case .deletePort(let removal, let token):
@@ -108,9 +108,11 @@ extension World {
         let calls = hosts[host].agent?.calls ?? [:]
         hosts[host].agent = nil
         let underway = hosts[host].journal.underway
+        let submitted = hosts[host].journal.submitted
         let lost = hosts[host].journal.tear(keeping: diskDice.below(underway + 1))
         if lost > 0 { probes.hit(.journalTailLost) }
         if lost > 0, lost < underway { probes.hit(.journalTorn) }
+        observeLost(after: hosts[host].journal.durableSequence, upTo: submitted, on: host)
         for (_, slot) in calls.sorted(by: { $0.key < $1.key }) { callFailed(slot) }
     }
 
@@ -147,6 +149,7 @@ extension World {
 
     private mutating func submit(_ item: JournalDisk.Item, sequence: UInt64, on host: Int) {
         guard !hosts[host].journal.isBroken else {
+            observeLost(after: hosts[host].journal.durableSequence, upTo: sequence, on: host)
             return putOutcome(.journalFailed(reason: "no space left on device"), on: host)
         }
         let before = hosts[host].journal.submitted
@@ -188,6 +191,8 @@ extension World {
             hosts[host].journalFailed = true
             hosts[host].journal.isBroken = true
             hosts[host].journal.queued = []
+            observeLost(
+                after: hosts[host].journal.durableSequence, upTo: hosts[host].journal.submitted, on: host)
             hosts[host].journal.submitted = hosts[host].journal.durableSequence
             return putOutcome(.journalFailed(reason: "no space left on device"), on: host)
         }

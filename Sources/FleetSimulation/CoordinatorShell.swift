@@ -144,7 +144,6 @@ extension World {
             observeTakeover()
             let effects = processes[process].machine.recovered(
                 at: clock(of: process), restoredFromBackup: store.isDeclaredOld)
-            store.isDeclaredOld = false
             take(effects, from: process)
             queue.put(.coordinatorTick, process, at: now + 50 * Time.millisecond)
         } catch {

@@ -97,7 +97,7 @@ struct StoreDisk {
     var isFull = false
     /// What a backup that was made some time ago holds.
     var backup: Backup?
-    /// The operator says at the next start that this is an old backup.
+    /// The operator says at every start that this is an old backup, until one has come to write that down.
     var isDeclaredOld = false
 
     struct Backup {
@@ -116,7 +116,10 @@ struct StoreDisk {
 
     mutating func append(_ added: [CoordinatorEvent]) {
         events += added
-        for event in added where event.concernsLedger { history.append(event) }
+        for event in added where event.concernsLedger {
+            history.append(event)
+            if case .restoration(.started) = event { isDeclaredOld = false }
+        }
     }
 
     mutating func save(_ image: CoordinatorSnapshot) {

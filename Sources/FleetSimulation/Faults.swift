@@ -222,6 +222,7 @@ extension World {
         _ = hosts[copy].journal.tear(keeping: 0)
         checks.addHost()
         observeClone(copy, of: host)
+        observeLost(after: hosts[copy].journal.durableSequence, upTo: hosts[host].journal.submitted, on: copy)
         startAgent(on: copy)
         last(.clone(copy))
     }

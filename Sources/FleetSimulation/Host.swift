@@ -7,7 +7,7 @@ import NetworkTypes
 /// Work of the agent's kernel writer, in order, as in the `Agent` shell.
 enum KernelWork {
     case apply([DataplaneChange], Token)
-    case ensureOverlay(BootGrant, adoptOnly: Bool)
+    case ensureOverlay(deletes: DeletionScope)
     case createPort(PortOrder, Token)
     case movePort(PortMove, Token)
     case resync

@@ -102,9 +102,9 @@ struct DesiredState {
     var pending: Set<KernelEntry> = []
     /// What is not wanted goes, once the whole desired state is known.
     var needsComparison = true
-    var mayDelete: Bool
+    var deletes: DeletionScope
 
-    init(mayDelete: Bool) { self.mayDelete = mayDelete }
+    init(deletes: DeletionScope) { self.deletes = deletes }
 
     func wants(_ entry: KernelEntry) -> Bool {
         switch entry {
@@ -159,10 +159,12 @@ struct DesiredState {
         for (block, route) in remotes where kernel.remotes[block] != route { entries.append(.remote(block)) }
         for (sni, port) in ports where kernel.ports[sni] != port { entries.append(.port(sni)) }
         for (sni, way) in forwards where kernel.forwards[sni] != way { entries.append(.forward(sni)) }
-        if mayDelete {
+        if deletes != .nothing {
+            for block in kernel.remotes.keys where remotes[block] == nil { entries.append(.remote(block)) }
+        }
+        if deletes == .everything {
             for sni in kernel.ports.keys where ports[sni] == nil { entries.append(.port(sni)) }
             for sni in kernel.forwards.keys where forwards[sni] == nil { entries.append(.forward(sni)) }
-            for block in kernel.remotes.keys where remotes[block] == nil { entries.append(.remote(block)) }
             for block in kernel.locals.keys where locals[block] == nil { entries.append(.local(block)) }
             for id in kernel.scopes.keys where scopes[id] == nil { entries.append(.scope(id)) }
         }

@@ -24,7 +24,7 @@ extension World {
         guard let work = hosts[host].agent?.work.popFirst() else { return }
         switch work {
         case .apply(let changes, let token): apply(changes, token, on: host)
-        case .ensureOverlay(_, let adoptOnly): ensureOverlay(adoptOnly: adoptOnly, on: host)
+        case .ensureOverlay(let deletes): ensureOverlay(deletes: deletes, on: host)
         case .createPort(let order, let token): createPort(order.port, token, on: host)
         case .movePort(let move, let token): createPort(move.port, token, on: host)
         case .resync: resync(on: host)
@@ -53,13 +53,13 @@ extension World {
         putOutcome(.dataplaneApplied(token, .success(())), on: host)
     }
 
-    private mutating func ensureOverlay(adoptOnly: Bool, on host: Int) {
+    private mutating func ensureOverlay(deletes: DeletionScope, on host: Int) {
         guard hosts[host].agent?.desired == nil else {
-            hosts[host].agent?.desired?.mayDelete = !adoptOnly
+            hosts[host].agent?.desired?.deletes = deletes
             hosts[host].agent?.desired?.needsComparison = true
             return resync(on: host)
         }
-        hosts[host].agent?.desired = DesiredState(mayDelete: !adoptOnly)
+        hosts[host].agent?.desired = DesiredState(deletes: deletes)
         let early = hosts[host].agent?.early ?? []
         hosts[host].agent?.early = []
         guard !early.isEmpty else { return }

@@ -56,6 +56,8 @@ extension World {
         }
         if code == "barred" { return startOver(host) }
         probes.hit(.hostReplaced)
+        // Who accepts a machine without its journal must not put the old one back while it runs.
+        hosts[host].aside = nil
         command(.replaceHost(hosts[host].name, reason: "journal lost"), .replace(host))
     }
 

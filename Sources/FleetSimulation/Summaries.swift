@@ -99,6 +99,7 @@ extension CoordinatorEvent {
         case .drained(let block, let epoch): return "drained \(block) at \(epoch)"
         case .removed(let block): return "removed \(block)"
         case .freed(let block): return "freed \(block)"
+        case .superseded(let block): return "superseded \(block)"
         case .reserved(let made): return "reserved \(made.block) (\(made.reason))"
         case .reservationEnded(_, let reason): return "reservation ended: \(reason)"
         case .unreserved(let block, _): return "unreserved \(block)"

@@ -1,14 +1,21 @@
 public import NetworkTypes
 
 /// Leases that hosts hold and the book does not know, because it was restored from an old backup.
+///
+/// | in the way | what becomes of it |
+/// |---|---|
+/// | nothing | reserved and leased |
+/// | reserved, leased to nobody | leased, or taken out of its claim and leased: use goes before a claim |
+/// | a lease that drains, or is in quarantine | superseded: it ended after the backup, or who holds it would not |
+/// | a lease in force, sub-leases, another size of its own | refused |
 extension Book {
-    /// Enters a lease as a host reports it: what is free, or reserved for the same application, becomes its block.
+    /// Enters a lease as a host reports it.
     ///
     /// - Parameters:
     ///   - epoch: that the host names; the book's own rise above it.
     ///   - id: of the reservation that covers a block that was free.
-    /// - Throws: `overlapping` when somebody else owns a part of it, `outsidePool`, or `invalid` for a size that is
-    ///   not leased.
+    /// - Throws: `overlapping` when a lease in force has a part of it, `subleased` when identifiers moved out of what is
+    ///   in its way, `outsidePool`, or `invalid` for a size that is not leased.
     public func adopt(
         _ block: SNIBlock, application: ApplicationID, host: HostID, epoch: Epoch, id: ReservationID,
         lifetime: Duration, reason: String
@@ -26,19 +33,37 @@ extension Book {
             block: block, application: application, host: host, epoch: max(epoch, lastEpoch.next), predicted: false,
             fromReserved: true)
         if isIdle(block, of: application) { return [.leased(lease)] }
-        let owned = stride(from: block.first.rawValue, to: block.range.end, by: 4).first { first in
-            owner(of: SessionNetworkID(unchecked: first)) != nil
-        }
-        if let owned {
-            let other = leases(touching: SNIRange(unchecked: owned, count: 4)).first
-            throw .overlapping(block.range, other?.block.range ?? SNIRange(unchecked: owned, count: 4))
-        }
+        let (cleared, way) = try clear(block)
         let reservation = Reservation(
             id: id, application: application, block: block, predicted: false, lifetime: lifetime, reason: reason)
         let number = plan.chunk(of: block.first)
         let opening: [BookEvent] =
-            pages.place(of: number) == nil
+            cleared.pages.place(of: number) == nil
             ? [.chunkOpened(index: order.index(of: number), home: application)] : []
-        return opening + [.reserved(reservation), .leased(lease)]
+        return way + opening + [.reserved(reservation), .leased(lease)]
+    }
+
+    /// The events after which nobody owns a part of the block, and the book that they lead to.
+    private func clear(_ block: SNIBlock) throws(BookError) -> (book: Book, events: [BookEvent]) {
+        var book = self
+        var events: [BookEvent] = []
+        func take(_ event: BookEvent) {
+            book.apply(event)
+            events.append(event)
+        }
+        for lease in leases(touching: block.range) where lease.block.size > 1 {
+            guard lease.state == .draining || lease.state == .quarantined else {
+                throw .overlapping(block.range, lease.block.range)
+            }
+            let moved = subleases(of: lease.block).count
+            guard moved == 0 else { throw .subleased(lease.block, count: moved) }
+            take(.superseded(lease.block))
+        }
+        for first in stride(from: block.first.rawValue, to: block.range.end, by: 4) {
+            let part = SNIBlock(aligned: first, order: 2)
+            guard let owner = book.owner(of: part.first) else { continue }
+            take(.unreserved(part, owner))
+        }
+        return (book, events)
     }
 }

@@ -35,7 +35,8 @@ extension Book {
             }
         case .removed(let block): change(block) { lease, _ in lease.state = .quarantined }
         case .freed(let block):
-            if block.size == 1 { applySubleaseFreed(block) } else { applyFreed(block) }
+            if block.size == 1 { applySubleaseFreed(block) } else { applyFreed(block, isReclaimed: true) }
+        case .superseded(let block): applyFreed(block, isReclaimed: false)
         case .subleased(let lease):
             lastEpoch = max(lastEpoch, lease.epoch)
             insertSublease(lease)
@@ -124,12 +125,12 @@ extension Book {
         body(&pages[place].records[slot])
     }
 
-    private mutating func applyFreed(_ block: SNIBlock) {
+    private mutating func applyFreed(_ block: SNIBlock, isReclaimed: Bool) {
         guard let place = pages.place(of: plan.chunk(of: block.first)),
             let slot = pages[place].slot(at: block.first.rawValue)
         else { preconditionFailure("\(block) is freed and was not leased") }
         let record = pages[place].records[slot]
-        reclaimedLog.record(view(record))
+        if isReclaimed { reclaimedLog.record(view(record)) }
         count(record.state, of: record.application, -block.size)
         pages[place].remove(slot: slot)
         leaseCount -= 1

@@ -125,6 +125,9 @@ public enum BookEvent: Hashable, Sendable, Codable {
     case fenced(SNIBlock, epoch: Epoch, reason: String)
     case removed(SNIBlock)
     case freed(SNIBlock)
+    /// A lease on its way out ended at once: a host holds its identifiers by a lease that the book did not know. They
+    /// are not free, and not reclaimed.
+    case superseded(SNIBlock)
     /// An identifier of a leased block became another host's; the lease names a block of one.
     case subleased(BlockLease)
     /// Upper and lower bound of what an application owns; a cap of 0 means none.

@@ -106,6 +106,7 @@ extension ByteWriter {
                 $0.put(UInt32(index))
                 $0.put(isHot)
             }
+        case .superseded(let block): tag(21) { $0.put(block) }
         }
     }
 
@@ -141,6 +142,7 @@ extension ByteReader {
         case 18: return .included(try range())
         case 19: return .applicationForgotten(ApplicationID(try uuid()))
         case 20: return .chunkTempered(index: Int(try get(UInt32.self)), isHot: try flag())
+        case 21: return .superseded(try block())
         default: throw malformed("event \(tag) means nothing")
         }
     }

@@ -1,4 +1,5 @@
 import AgentCore
+import Dataplane
 import FleetProtocol
 import NetworkTypes
 import Testing
@@ -9,7 +10,7 @@ import Testing
         let before = try #require(rig.attach(Rig.vm(1))?.attachment)
         rig.crash()
         rig.settle()
-        #expect(rig.overlays.last == false)
+        #expect(rig.overlays.last == .everything)
         #expect(rig.openPorts == [before.sni])
         #expect(rig.attach(Rig.vm(1))?.attachment == before)
         let next = try #require(rig.attach(Rig.vm(2))?.attachment)
@@ -46,7 +47,7 @@ import Testing
         rig.connect()
         let hello = try #require(rig.hellos.last)
         #expect(hello.recovering && hello.bindings.map(\.interface) == [Rig.vm(1), Rig.vm(2)])
-        #expect(rig.overlays.last == true)
+        #expect(rig.overlays.last == .nothing)
         rig.snapshot(2, [Rig.lease(0x1000)])
         #expect(rig.openPorts.count == 2)
         #expect(rig.attach(Rig.vm(3))?.error == .recovering)
@@ -67,6 +68,25 @@ import Testing
         rig.settle()
         #expect(rig.replies[waiting]?.attachment != nil)
         #expect(rig.ports.count == 3 && rig.problems.isEmpty)
+    }
+
+    /// Where remote blocks are is the coordinator's knowledge: without a journal, too, nothing beyond it may be routed
+    /// once the host has said that its kernel is at that position.
+    @Test func aRecoveringHostDropsStrayRoutesBeforeItAcknowledges() throws {
+        var rig = Rig.ready()
+        _ = rig.attach(Rig.vm(1))
+        rig.crash(journalLost: true)
+        rig.strays = [Rig.block(0x2000)]
+        rig.connect()
+        #expect(rig.overlays.last == .nothing && !rig.strays.isEmpty, "the traffic of running VMs goes on")
+        rig.snapshot(2, [Rig.lease(0x1000)])
+        #expect(rig.strays.isEmpty && rig.acknowledgements.last == Rig.position(2))
+        #expect(rig.overlays.last == .remoteBlocks && rig.ports.count == 1)
+        // Known from the start from now on, also to the next process.
+        rig.crash()
+        rig.strays = [Rig.block(0x3000)]
+        rig.settle()
+        #expect(rig.overlays.last == .remoteBlocks && rig.strays.isEmpty && rig.problems.isEmpty)
     }
 
     @Test func recoveryDoesNotEndWhilePortsHaveNoLease() throws {

@@ -26,6 +26,8 @@ struct Rig {
     var openPorts: Set<SessionNetworkID> = []
     var localBlocks: Set<SNIBlock> = []
     var remoteBlocks: Set<SNIBlock> = []
+    /// Routes in the kernel that no process since has known of.
+    var strays: Set<SNIBlock> = []
     var standbyPorts: Set<SessionNetworkID> = []
     var standbyRoutes: Set<SNIBlock> = []
     var forwarded: [SessionNetworkID: SNIBlock] = [:]
@@ -34,7 +36,7 @@ struct Rig {
     var replies: [RequestID: Result<AgentReply, AgentError>] = [:]
     var notices: [AgentNotice] = []
     var reconnects = 0
-    var overlays: [Bool] = []
+    var overlays: [DeletionScope] = []
     var nextRequest: UInt64 = 0
     var nextIndex = 10
     var nextPortFailure: PortFailure?
@@ -106,7 +108,9 @@ struct Rig {
                 require(binding(on: disk, of: order.port.sni) == order.port.interface, "port before its record")
                 kernelQueue.append(effect)
             case .dataplane, .movePort, .deletePort: kernelQueue.append(effect)
-            case .ensureOverlay(_, let adoptOnly): overlays.append(adoptOnly)
+            case .ensureOverlay(_, let deletes):
+                overlays.append(deletes)
+                kernelQueue.append(effect)
             case .send(let message):
                 check(message)
                 sent.append(message)
@@ -184,6 +188,7 @@ struct Rig {
             ports[removal.sni] = nil
             freedAt[removal.sni] = now
             feed(.portDeleted(token, .success(())))
+        case .ensureOverlay(_, let deletes): if deletes != .nothing { strays = [] }
         default: break
         }
     }
@@ -253,6 +258,7 @@ struct Rig {
         case .stateAck(let position):
             let durable = replayed(disk).position
             require(durable >= position, "acknowledged \(position), the disk has \(durable)")
+            require(strays.isEmpty, "acknowledged \(position) with stray routes")
         case .bindingReport(let report):
             require(report.journalSequence <= (disk.last?.sequence ?? 0), "reported before the disk knew")
         default: break

@@ -102,6 +102,33 @@ import Testing
         #expect(rig.localBlocks.isEmpty && rig.problems.isEmpty)
     }
 
+    /// The coordinator says once where a block is; it must not be forgotten while an own lease of it is still in use.
+    @Test(arguments: [false, true]) func aRemoteBehindAnOrphanIsRoutedOnceThatIsGone(throughCheckpoint: Bool) {
+        var rig = Rig(recordsPerCheckpoint: throughCheckpoint ? 1 : 8192)
+        rig.start()
+        rig.connect()
+        rig.snapshot(1, [Rig.lease(0x1000)])
+        _ = rig.attach(Rig.vm(1))
+        let remote = RemoteBlock(
+            block: Rig.block(0x1000), application: Rig.appA, epoch: Epoch(9), host: HostID("h2").unsafelyKnown,
+            vtep: IPv4Address(0x0A00_0002))
+        rig.snapshot(2, [.setRemote(remote)])
+        #expect(rig.notices.contains(.remoteOverlapsLease(remote.block)) && rig.remoteBlocks.isEmpty)
+        _ = rig.detach(Rig.vm(1))
+        if throughCheckpoint {
+            rig.crash()
+            rig.settle()
+            #expect(rig.remoteBlocks.isEmpty)
+            rig.connect()
+        }
+        rig.advance(.seconds(61))
+        rig.settle()
+        #expect(rig.localBlocks.isEmpty && rig.remoteBlocks == [remote.block])
+        // Its removal finds it, however it came there.
+        rig.snapshot(3, [])
+        #expect(rig.remoteBlocks.isEmpty && rig.problems.isEmpty)
+    }
+
     @Test func foreignGrantIsRefused() {
         var rig = Rig()
         rig.start()

@@ -1,4 +1,5 @@
 import AgentCore
+import Dataplane
 import FleetProtocol
 import NetworkTypes
 import Testing
@@ -56,7 +57,7 @@ import Testing
         rig.feed(.connected)
         Self.stop(&rig, code: "frozen")
         rig.snapshot(1, [Rig.lease(0x1000)])
-        #expect(rig.overlays == [false] && rig.localBlocks == [Rig.block(0x1000)])
+        #expect(rig.overlays == [.everything] && rig.localBlocks == [Rig.block(0x1000)])
         #expect(rig.acknowledgements.last == Rig.position(1))
         #expect(rig.attach(Rig.vm(1))?.error == .notGranted(reason: "frozen: because"))
     }

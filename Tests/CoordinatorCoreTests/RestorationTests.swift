@@ -110,8 +110,92 @@ import Testing
         #expect(fleet.lease(of: scene.late)?.host == b)
         fleet.connect(a)
         #expect(fleet.state(of: a) == .frozen && fleet.findings.contains("lease-conflict"))
-        #expect(fleet.agents[a]?.leases[scene.late] != nil, "its VMs go on")
+        #expect(fleet.agents[a]?.leases[scene.late] == nil, "an agent keeps what is in use, and binds nothing there")
         #expect(fleet.lease(of: scene.late)?.host == b)
+        _ = try fleet.command(.thawHost(a, keep: nil)).get()
+        #expect(fleet.agents[a]?.isGranted == true && fleet.findings.contains("lease-conflict"))
+        // Its identifiers are not free when they are not b's any more.
+        _ = fleet.command(.reclaim(.identifier(scene.late.first), dryRun: false, reason: "test", force: false))
+        fleet.drain(scene.late, on: b)
+        fleet.quiesce()
+        fleet.pass(.seconds(10))
+        #expect(fleet.lease(of: scene.late)?.host == a && fleet.agents[a]?.leases[scene.late] != nil)
+        #expect(!fleet.findings.contains("lease-conflict"))
+        #expect(fleet.lease(of: scene.late)?.bound == 1)
+        #expect(!fleet.machine.reclaimed(after: 0).map(\.block).contains(scene.late), "nothing came back")
+    }
+
+    /// In the backup a block rests that was leased to another host after it.
+    @Test(arguments: [0, 1]) func whatRestedInTheBackupIsAdopted(inOrder first: Int) throws {
+        let scene = try Scene()
+        let (fleet, a, b) = (scene.fleet, scene.a, scene.b)
+        let block = try #require(fleet.agents[b]?.leases.keys.first)
+        _ = fleet.command(.reclaim(.identifier(block.first), dryRun: false, reason: "test", force: false))
+        fleet.drain(block, on: b)
+        fleet.quiesce()
+        #expect(fleet.lease(of: block)?.state == .quarantined)
+        let backup = fleet.log.count
+        fleet.pass(.seconds(10))
+        var request: UInt64 = 50
+        while fleet.lease(of: block) == nil, request < 90 {
+            request += 1
+            _ = fleet.lease(scene.app, on: a, request: request)
+        }
+        #expect(fleet.lease(of: block)?.host == a)
+        try fleet.bind(block.first, of: scene.app, on: a, state: .bound)
+        fleet.quiesce()
+        try fleet.restore(backup: backup)
+        #expect(fleet.lease(of: block)?.state == .quarantined && fleet.lease(of: block)?.host == b)
+        for host in first == 0 ? [a, b] : [b, a] { fleet.connect(host) }
+        #expect(fleet.lease(of: block)?.host == a && fleet.lease(of: block)?.bound == 1)
+        #expect(fleet.agents[a]?.leases[block] != nil && fleet.findings.contains("lease-adopted"))
+    }
+
+    /// In the backup a VM has not migrated yet.
+    @Test(arguments: [false, true]) func whatMigratedAfterTheBackupIsWhereItRuns(sourceFirst: Bool) throws {
+        let scene = try MigrationTests.Scene()
+        let (fleet, a, b, c) = (scene.fleet, scene.a, scene.b, scene.c)
+        let backup = fleet.log.count
+        _ = try scene.migrate(to: b)
+        fleet.quiesce()
+        try scene.arrive(at: b)
+        fleet.quiesce()
+        try scene.end(on: a)
+        #expect(scene.phase == .dropped)
+        try fleet.restore(backup: backup)
+        for host in [c] + (sourceFirst ? [a, b] : [b, a]) { fleet.connect(host) }
+        #expect(fleet.agents[a]?.departures[scene.sni]?.phase != nil, "not handed out at home")
+        #expect(fleet.agents[b]?.leases[scene.single] != nil && fleet.agents[b]?.bindings[scene.sni] != nil)
+        #expect(fleet.state(of: b) == .frozen && fleet.findings.contains("lease-adopted"))
+        _ = try fleet.command(.thawHost(b, keep: nil)).get()
+        fleet.quiesce()
+        #expect(scene.phase == .dropped && fleet.agents[a]?.remotes[scene.single]?.host == b)
+        #expect(fleet.findings == [])
+    }
+
+    /// In the backup another host has a block that it gave up, and whose new holder speaks first.
+    @Test func whatIsGivenUpByALaterHelloIsAdopted() throws {
+        let scene = try Scene()
+        let (fleet, a, b) = (scene.fleet, scene.a, scene.b)
+        let block = try #require(fleet.agents[b]?.leases.keys.first)
+        let backup = fleet.log.count
+        _ = fleet.command(.reclaim(.identifier(block.first), dryRun: false, reason: "test", force: false))
+        fleet.drain(block, on: b)
+        fleet.quiesce()
+        fleet.pass(.seconds(10))
+        var request: UInt64 = 50
+        while fleet.lease(of: block) == nil, request < 90 {
+            request += 1
+            _ = fleet.lease(scene.app, on: a, request: request)
+        }
+        try fleet.bind(block.first, of: scene.app, on: a, state: .bound)
+        fleet.quiesce()
+        try fleet.restore(backup: backup)
+        fleet.connect(a)
+        #expect(fleet.lease(of: block)?.host == b && fleet.findings.contains("lease-conflict"))
+        fleet.connect(b)
+        #expect(fleet.lease(of: block)?.host == a && fleet.agents[a]?.leases[block] != nil)
+        #expect(fleet.lease(of: block)?.bound == 1 && !fleet.findings.contains("lease-conflict"))
     }
 
     @Test(arguments: [false, true]) func restorationOutlivesTheCoordinator(fromSnapshot: Bool) throws {

@@ -75,6 +75,25 @@ import Testing
         #expect(fleet.agents[host]?.answers[3].map { "\($0)".contains("unknown-application") } == true)
     }
 
+    @Test func aPeerThatGivesUpTheApplicationInTheSameTurnIsNotWaitedFor() throws {
+        let fleet = try Fleet(hosts: 2)
+        fleet.start()
+        let app = try fleet.application("web")
+        let (a, b) = (fleet.names[0], fleet.names[1])
+        let old = try #require(fleet.lease(app, on: a, request: 1))
+        _ = fleet.command(.reclaim(.identifier(old.first), dryRun: false, reason: "test", force: false))
+        _ = try fleet.command(
+            .allocateRange("web", count: 16, confidence: 1, idempotencyKey: "", lifetime: nil)
+        ).get()
+        // Decided at the start of a turn, whose message is the last word about the peer's only block.
+        let block = try fleet.machine.lease(app, to: b, order: 4, predicted: true, fromReserved: true)
+        fleet.drain(old, on: a)
+        fleet.quiesce()
+        #expect(fleet.agents[a]?.scopes.isEmpty == true)
+        #expect(fleet.lease(of: block)?.state == .staged)
+        #expect(fleet.agents[b]?.leases[block]?.staged == true)
+    }
+
     @Test func absentPeerIsWaitedForUntilItIsUnreachable() throws {
         let fleet = try Fleet()
         fleet.start()

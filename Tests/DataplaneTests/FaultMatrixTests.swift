@@ -66,7 +66,7 @@ import Testing
     }
 
     private static func start(_ kernel: FakeKernel) -> Reconciler {
-        Reconciler(state: DataplaneState(configuration: Facts.configuration, mayDelete: true), kernel: kernel)
+        Reconciler(state: DataplaneState(configuration: Facts.configuration, deletes: .everything), kernel: kernel)
     }
 
     private static func expectConverged(

@@ -5,14 +5,14 @@ import Testing
 
 /// Desired and actual: plans, ownership, faults.
 @Suite struct TrackerTests {
-    private func state(mayDelete: Bool = true) -> DataplaneState {
-        DataplaneState(configuration: Facts.configuration, mayDelete: mayDelete)
+    private func state(deletes: DeletionScope = .everything) -> DataplaneState {
+        DataplaneState(configuration: Facts.configuration, deletes: deletes)
     }
 
     /// Everything a host needs for one launch, at rest.
-    private func settled(mayDelete: Bool = true) throws -> (Reconciler, SNIBlock) {
+    private func settled(deletes: DeletionScope = .everything) throws -> (Reconciler, SNIBlock) {
         let block = Facts.block(0, 0)
-        var reconciler = Reconciler(state: state(mayDelete: mayDelete), kernel: FakeKernel())
+        var reconciler = Reconciler(state: state(deletes: deletes), kernel: FakeKernel())
         let application = Facts.applications[0]
         try reconciler.state.apply(.setScope(Scope(application: application, ranges: [block.range])))
         try reconciler.state.apply(.setLocalBlock(LocalBlock(block: block, application: application)))
@@ -86,13 +86,17 @@ import Testing
     }
 
     /// The four kinds of entries that were there before: ours are removed on the second dump, the rest stays.
-    @Test(arguments: [true, false]) func ownershipDecidesWhatGoes(mayDelete: Bool) throws {
-        var (reconciler, _) = try settled(mayDelete: mayDelete)
+    @Test(arguments: [DeletionScope.everything, .remoteBlocks, .nothing])
+    func ownershipDecidesWhatGoes(deletes: DeletionScope) throws {
+        var (reconciler, _) = try settled(deletes: deletes)
         let kernel = reconciler.kernel
         let prefix = IPPrefix.v4(IPv4Address(0x0A00_8000), length: 28)
-        let stale: [ObservedObject] = [
-            ObservedObject(.route(prefix, metric: 0, .nexthop(7)), origin: .routing(protocolNumber: 83)),
-            ObservedObject(key: .nexthop(7), object: nil, origin: .routing(protocolNumber: 83)),
+        let block = DataplaneConfiguration.nexthopID(of: Facts.block(0, 7))
+        let remote: [ObservedObject] = [
+            ObservedObject(.route(prefix, metric: 0, .nexthop(block)), origin: .routing(protocolNumber: 83)),
+            ObservedObject(key: .nexthop(block), object: nil, origin: .routing(protocolNumber: 83)),
+        ]
+        let local: [ObservedObject] = [
             ObservedObject(.vni(SessionNetworkID(unchecked: 77))),
             ObservedObject(
                 .neighbor(device: "sni00ffff", address: .v4(IPv4Address(0x0A00_FFFF)), mac: MACAddress(1)),
@@ -114,25 +118,38 @@ import Testing
                 .neighbor(device: "outrider", address: .v6(.linkLocal(9)), mac: MACAddress(1)),
                 origin: .neighbor(permanent: false)),
         ]
-        (stale + foreign + ignored).forEach(kernel.place)
+        let going = deletes == .everything ? remote + local : deletes == .remoteBlocks ? remote : []
+        let staying = deletes == .everything ? [] : deletes == .remoteBlocks ? local : remote + local
+        (remote + local + foreign + ignored).forEach(kernel.place)
         let writes = kernel.writes
         reconciler.state.resync(kernel.dump())
         #expect(reconciler.state.plan().isEmpty, "one dump deletes nothing")
-        #expect(reconciler.state.tracker.needsRecheck == mayDelete)
+        #expect(reconciler.state.tracker.needsRecheck == !going.isEmpty)
         #expect(reconciler.state.tracker.foreign == Set(foreign.map(\.key)))
         reconciler.state.resync(kernel.dump())
-        #expect(Set(reconciler.state.plan().operations) == (mayDelete ? Set(stale.map { .delete($0.key) }) : []))
-        #expect(reconciler.state.tracker.withheld == (mayDelete ? [] : Set(stale.map(\.key))))
+        #expect(Set(reconciler.state.plan().operations) == Set(going.map { .delete($0.key) }))
+        #expect(reconciler.state.tracker.withheld == Set(staying.map(\.key)))
         #expect(try reconciler.converge(within: 4) != nil)
         for entry in foreign + ignored { #expect(kernel.entries[entry.key] == entry) }
-        for entry in stale { #expect((kernel.entries[entry.key] == nil) == mayDelete) }
-        if !mayDelete {
-            #expect(kernel.writes == writes)
-            reconciler.state.allowDeletes(true)
-            #expect(try reconciler.converge(within: 4) != nil)
-            for entry in stale { #expect(kernel.entries[entry.key] == nil) }
-        }
+        for entry in going { #expect(kernel.entries[entry.key] == nil) }
+        for entry in staying { #expect(kernel.entries[entry.key] == entry) }
+        #expect(kernel.writes == writes + going.count)
+        #expect(reconciler.state.tracker.pendingCount == 0, "what may not go is not waited for")
+        reconciler.state.setDeletes(.everything)
+        #expect(try reconciler.converge(within: 4) != nil)
+        for entry in staying { #expect(kernel.entries[entry.key] == nil) }
         #expect(kernel.violations == [])
+    }
+
+    /// What was wanted in this process is known, whatever else is not: it goes when it is taken back.
+    @Test func whatWasWantedGoesAlsoWithoutAJournal() throws {
+        var (reconciler, _) = try settled(deletes: .nothing)
+        let before = reconciler.kernel.entries.count
+        let touched = try reconciler.state.apply(.removeRemoteBlock(Facts.block(0, 1)))
+        #expect(try reconciler.converge(within: 3) != nil)
+        #expect(!reconciler.state.isPending(touched))
+        #expect(reconciler.kernel.entries.count < before)
+        #expect(touched.allSatisfy { reconciler.kernel.entries[$0] == nil })
     }
 
     @Test func anEntryThatVanishesBetweenTwoDumpsIsNotDeleted() throws {

@@ -68,7 +68,7 @@ final class OverlayHost {
         tables = try NFTables(.overlay(device: configuration.device), in: sockets)
         underlay = try NFTables(
             .underlay(vxlanPort: configuration.vxlanPort), in: NamespaceSockets(path: NetworkNamespace.path(name)))
-        state = DataplaneState(configuration: configuration, mayDelete: true)
+        state = DataplaneState(configuration: configuration, deletes: .everything)
     }
 
     /// Makes the VXLAN device in the host's namespace and moves it, down, into the overlay's.

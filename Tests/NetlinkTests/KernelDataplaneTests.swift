@@ -79,7 +79,7 @@ import Testing
         init() throws {
             bed = try Bed()
             kernel = try KernelDataplane(configuration: configuration, namespace: bed.namespace)
-            state = DataplaneState(configuration: configuration, mayDelete: true)
+            state = DataplaneState(configuration: configuration, deletes: .everything)
             let prepared = try kernel.prepare(mayReplace: false, elements: { [] })
             #expect(prepared.needsResync)
             try kernel.route.createTapPort(
@@ -144,7 +144,7 @@ import Testing
         plane.state.resync(try plane.kernel.dump())
         #expect(plane.state.plan().isEmpty)
         // A new agent that knows nothing but what is desired finds the same.
-        var fresh = DataplaneState(configuration: Self.configuration, mayDelete: true)
+        var fresh = DataplaneState(configuration: Self.configuration, deletes: .everything)
         for change in try Self.changes() { try fresh.apply(change) }
         let kernel = try KernelDataplane(configuration: Self.configuration, namespace: plane.bed.namespace)
         fresh.resync(try kernel.dump())

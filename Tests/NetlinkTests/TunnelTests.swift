@@ -22,7 +22,7 @@ import Testing
             bed = try Bed()
             let configuration = DataplaneConfiguration(vtep: vtep, mtu: 1450)
             kernel = try KernelDataplane(configuration: configuration, namespace: bed.namespace)
-            state = DataplaneState(configuration: configuration, mayDelete: true)
+            state = DataplaneState(configuration: configuration, deletes: .everything)
             vm = try bed.addNamespace("v")
             sni = SessionNetworkID(unchecked: block + 3)
         }

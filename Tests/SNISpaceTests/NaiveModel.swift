@@ -89,6 +89,9 @@ struct NaiveModel {
             try change(block, from: [.leased, .marked]) { $0.state = .draining }
             try rise(block, to: epoch)
         case .removed(let block): try change(block, from: [.draining]) { $0.state = .quarantined }
+        case .superseded(let block):
+            try change(block, from: [.draining, .quarantined]) { $0 = Cell() }
+            settle()
         case .freed(let block):
             let living = block.identifiers.filter { subleases[$0.rawValue] != nil }
             try hold(block.size == 1 || living.isEmpty, "\(block) is freed around a sub-lease")

@@ -25,6 +25,12 @@ struct Checker {
         var debt: UInt64?
     }
 
+    /// What a host wrote down about a mark, and where in its journal.
+    struct DrainRecord {
+        var epoch: Epoch
+        var sequence: UInt64
+    }
+
     // MARK: Kernels
 
     var touched: [Touch] = []
@@ -41,11 +47,9 @@ struct Checker {
     /// Attaches that were answered and not asked back.
     var acknowledged: [[VMInterface: UInt32]]
     var detachAsked: [Set<VMInterface>]
-    /// Blocks that a host has journalled as drained, and the highest mark.
-    var drained: [[SNIBlock: Epoch]]
+    /// Blocks that a host has journalled as drained, and the last mark.
+    var drained: [[SNIBlock: DrainRecord]]
     var contacts: [Contact]
-    /// The journal was lost while the kernel went on: it may carry what no journal tells.
-    var lost: [Bool]
 
     // MARK: The coordinator
 
@@ -61,7 +65,6 @@ struct Checker {
         detachAsked = Array(repeating: [], count: plan.hosts)
         drained = Array(repeating: [:], count: plan.hosts)
         contacts = Array(repeating: Contact(at: 0), count: plan.hosts)
-        lost = Array(repeating: false, count: plan.hosts)
     }
 
     mutating func addHost() {
@@ -71,7 +74,6 @@ struct Checker {
         detachAsked.append([])
         drained.append([:])
         contacts.append(Contact(at: 0))
-        lost.append(false)
     }
 
     func randomPort(_ dice: inout Dice) -> ActivePort? { ports.isEmpty ? nil : ports[dice.below(ports.count)] }

@@ -11,7 +11,6 @@ extension World {
         var view = JournalView()
         for entry in entries { view.apply(entry.record, sequence: entry.sequence) }
         view.identity = identity
-        if !hosts[host].isImpostor { checks.lost[host] = false }
         checks.views[host] = view
         // Cooldowns start anew in full; what an old copy of a journal says of them is not what happened.
         for (sni, binding) in view.bindings where binding.isCooling && !hosts[host].isImpostor {
@@ -29,7 +28,6 @@ extension World {
     mutating func observeJournalGone(on host: Int) {
         checks.acknowledged[host] = [:]
         checks.views[host] = JournalView()
-        checks.lost[host] = hosts[host].isUp
         hosts[host].hasLostJournal = true
     }
 
@@ -47,7 +45,8 @@ extension World {
             switch record {
             case .bound(let bound): checkBinding(bound, on: host)
             case .unbound(let sni): checkUnbinding(sni.rawValue, on: host)
-            case .drained(let block, let epoch): checkDrained(block, epoch, on: host)
+            case .drained(let block, let epoch):
+                checkDrained(block, Checker.DrainRecord(epoch: epoch, sequence: sequence), on: host)
             default: break
             }
             let generation = checks.views[host].position.generation
@@ -75,7 +74,7 @@ extension World {
             probes.hit(.recoveryEntered)
             return
         }
-        if let epoch = checks.drained[host][block], epoch >= binding.epoch {
+        if let epoch = checks.drained[host][block]?.epoch, epoch >= binding.epoch {
             violate(2, "host \(host) binds \(sni), \(block) was drained at epoch \(epoch): past the point of no return")
         }
         if view.granted != view.identity || view.isRefused || view.isStopped {
@@ -114,11 +113,18 @@ extension World {
         }
     }
 
-    private mutating func checkDrained(_ block: SNIBlock, _ epoch: Epoch, on host: Int) {
+    private mutating func checkDrained(_ block: SNIBlock, _ record: Checker.DrainRecord, on host: Int) {
         for sni in block.first.rawValue..<block.range.end where checks.views[host].bindings[sni] != nil {
             violate(4, "host \(host) declares \(block) drained with \(sni) bound or cooling")
         }
-        checks.drained[host][block] = epoch
+        checks.drained[host][block] = record
+    }
+
+    /// Records that never reach the disk were answered to nobody, and promise nothing.
+    mutating func observeLost(after durable: UInt64, upTo submitted: UInt64, on host: Int) {
+        checks.drained[host] = checks.drained[host].filter {
+            $0.value.sequence <= durable || $0.value.sequence > submitted
+        }
     }
 
     // MARK: Answers and messages
@@ -156,7 +162,7 @@ extension World {
         case .drainAnswer(let answer):
             if case .refused = answer.outcome { return probes.hit(.markRefused) }
             probes.hit(.markAnsweredDrained)
-            if checks.drained[host][answer.block].map({ $0 >= answer.epoch }) != true {
+            if checks.drained[host][answer.block].map({ $0.epoch >= answer.epoch }) != true {
                 violate(4, "host \(host) answers the mark of \(answer.block) as drained without a record")
             }
         default: break

@@ -133,6 +133,7 @@ struct Ledger {
         case .subleased(let lease): return sublease(lease, at: now)
         case .removed(let block): return move(block, from: [.draining], to: .quarantined, at: now)
         case .freed(let block): return free(block)
+        case .superseded(let block): return supersede(block)
         case .quotaSet(let id, let cap, let floor):
             accounts[id, default: Account()].cap = cap
             accounts[id, default: Account()].floor = floor
@@ -250,6 +251,20 @@ struct Ledger {
             release(place)
         }
         guard held.state == .quarantined else { return (4, "\(block) is freed as \(held.state)") }
+        return nil
+    }
+
+    /// Ends early what was on its way out, since somebody holds it.
+    private mutating func supersede(_ block: SNIBlock) -> (invariant: Int, text: String)? {
+        guard let held = leases[block], held.state == .draining || held.state == .quarantined else {
+            return (4, "\(block) is superseded as \(leases[block]?.state.rawValue ?? "nobody's")")
+        }
+        leases[block] = nil
+        for place in places(of: block) {
+            blocks[place] = nil
+            former[place] = held.host
+            release(place)
+        }
         return nil
     }
 

@@ -83,7 +83,6 @@ extension World {
             checks.lastUse[host][port.sni] = now
             forgetPort(port.sni, on: host)
         }
-        checks.lost[host] = false
         // What was answered about VMs that are gone binds nobody.
         checks.acknowledged[host] = [:]
     }
