@@ -132,7 +132,9 @@ extension CoordinatorMachine {
     // MARK: Recovery
 
     mutating func recoverPresence() {
-        for lease in everyLease where lease.isActive { changePresence(lease, by: 1) }
+        for lease in everyLease where lease.isActive {
+            changePresence(of: lease.application, on: lease.host, by: 1)
+        }
         live.dirtyHosts = []
     }
 

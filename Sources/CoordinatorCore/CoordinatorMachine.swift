@@ -151,7 +151,7 @@ public struct CoordinatorMachine: Sendable {
         case .leased(let lease), .subleased(let lease):
             live.dirtyBlocks.insert(lease.block)
             live.dirtyScopes.insert(lease.application)
-            changePresence(lease, by: 1)
+            changePresence(of: lease.application, on: lease.host, by: 1)
             awaitStaging(of: lease.block)
         case .staged(let block): live.dirtyBlocks.insert(block)
         case .marked(let block, _, _, _):
@@ -167,7 +167,7 @@ public struct CoordinatorMachine: Sendable {
             guard let lease = state.book.lease(of: block) else { return }
             live.dirtyBlocks.insert(block)
             live.dirtyScopes.insert(lease.application)
-            changePresence(lease, by: -1)
+            changePresence(of: lease.application, on: lease.host, by: -1)
             awaitRemoval(of: lease)
         case .removed(let block):
             let rest = planted.contains(.skipQuarantine) ? .zero : configuration.quarantine

@@ -75,18 +75,32 @@ extension CoordinatorMachine {
         if state.restoration.awaited.contains(host) {
             giveUpWhatIsGone(hello, of: host)
         }
-        let unknown = hello.leases.filter { record in
-            guard let lease = state.book.lease(of: record.block) else { return true }
-            return lease.host != host || lease.application != record.application
-        }
-        live.hosts[host]?.unadopted = []
+        let unknown = hello.leases.filter { isUnknown($0, of: host) }
+        var refused: [LeaseRecord] = []
         if !unknown.isEmpty {
             // A single one is a VM's, and VMs come with the bindings.
             for record in unknown where record.block.size == 1 || !adoptLease(record, of: host) {
-                live.hosts[host]?.unadopted.append(record)
+                refused.append(record)
             }
             if freeze(of: host) == nil { freeze(host, .unknownLeases(unknown)) }
         }
+        setUnadopted(refused, of: host)
+    }
+
+    private func isUnknown(_ record: LeaseRecord, of host: HostID) -> Bool {
+        guard let lease = state.book.lease(of: record.block) else { return true }
+        guard lease.host == host, lease.application == record.application else { return true }
+        // An earlier life of the block at the same host.
+        return !lease.isActive && !record.drained && record.epoch > lease.epoch
+    }
+
+    /// Its VMs there run on, so it carries their applications like any host that leases for them.
+    private mutating func setUnadopted(_ records: [LeaseRecord], of host: HostID) {
+        for record in live.hosts[host]?.unadopted ?? [] {
+            changePresence(of: record.application, on: host, by: -1)
+        }
+        live.hosts[host]?.unadopted = records
+        for record in records { changePresence(of: record.application, on: host, by: 1) }
     }
 
     /// After leases and bindings were taken from a hello.
@@ -118,7 +132,7 @@ extension CoordinatorMachine {
         let refused = live.hosts[host]?.unadopted ?? []
         let left = refused.filter { !adoptLease($0, of: host) }
         guard left.count < refused.count else { return }
-        live.hosts[host]?.unadopted = left
+        setUnadopted(left, of: host)
         // What is bound there is in a block of the book now.
         let records = (state.bindings.byHost[host] ?? [:]).values.map(\.record).sorted { $0.sni < $1.sni }
         let sequence = state.hosts[host]?.journalSequence ?? 0

@@ -25,18 +25,18 @@ extension CoordinatorMachine {
         (live.applicationsOf[host] ?? []).reduce(into: []) { $0.formUnion(circle(of: $1)) }
     }
 
-    mutating func changePresence(_ lease: BlockLease, by change: Int) {
-        let before = live.presence[lease.application]?[lease.host] ?? 0
+    mutating func changePresence(of application: ApplicationID, on host: HostID, by change: Int) {
+        let before = live.presence[application]?[host] ?? 0
         let after = before + change
-        live.presence[lease.application, default: [:]][lease.host] = after == 0 ? nil : after
-        if live.presence[lease.application]?.isEmpty ?? false { live.presence[lease.application] = nil }
+        live.presence[application, default: [:]][host] = after == 0 ? nil : after
+        if live.presence[application]?.isEmpty ?? false { live.presence[application] = nil }
         guard (before == 0) != (after == 0) else { return }
         if after == 0 {
-            live.applicationsOf[lease.host]?.remove(lease.application)
+            live.applicationsOf[host]?.remove(application)
         } else {
-            live.applicationsOf[lease.host, default: []].insert(lease.application)
+            live.applicationsOf[host, default: []].insert(application)
         }
-        live.dirtyHosts.insert(lease.host)
+        live.dirtyHosts.insert(host)
     }
 
     func scope(of application: ApplicationID) -> ScopeState? {
@@ -143,7 +143,7 @@ extension CoordinatorMachine {
 
     private mutating func sendSnapshot(to host: HostID) {
         let view = view(of: host)
-        let isFirst = live.hosts[host]?.sent == nil
+        let before = live.hosts[host]?.sent
         live.hosts[host]?.sent = view
         let operations = Self.difference(from: HostView(), to: view, removalEpoch: { _ in Epoch(0) })
         let withdraws = live.hosts[host]?.reach == .withdrawing
@@ -153,10 +153,13 @@ extension CoordinatorMachine {
         if withdraws { live.hosts[host]?.withdrawnAt = revision }
         for (sni, owed) in live.flips where owed[host] != nil { live.flips[sni]?[host] = revision }
         for fenced in live.fences.keys where fenced != host { live.fences[fenced]?[host] = revision }
-        if isFirst || live.hosts[host]?.blindUntil != nil { live.hosts[host]?.blindUntil = revision }
-        // The snapshot says all that the host has missed.
+        if before == nil || live.hosts[host]?.blindUntil != nil { live.hosts[host]?.blindUntil = revision }
+        // The snapshot says all that the host has missed, and what it carries no longer, of applications, too, that it just
+        // lost sight of.
         let missed = (live.hosts[host]?.unacknowledged ?? []).map(\.block)
-        let owed = Set(missed).union(live.waits.filter { $0.value[host] != nil }.keys)
+        let carried = before.map { Array($0.remotes.keys) + Array($0.leases.keys) } ?? []
+        let lost = carried.filter { view.remotes[$0] == nil && view.leases[$0] == nil }
+        let owed = Set(missed).union(lost).union(live.waits.filter { $0.value[host] != nil }.keys)
         live.hosts[host]?.unacknowledged = []
         live.hosts[host]?.removing = [:]
         for block in owed.sorted() {
@@ -230,10 +233,13 @@ extension CoordinatorMachine {
         }
         for (sni, departure) in new.departures.sorted(by: { $0.key < $1.key })
         where old.departures[sni] != departure { operations.append(.setDeparture(departure)) }
-        for (first, lease) in old.leases.sorted(by: { $0.key < $1.key }) where new.leases[first] == nil {
+        // A block of another size may begin where one ends.
+        for (first, lease) in old.leases.sorted(by: { $0.key < $1.key })
+        where new.leases[first]?.block != lease.block {
             operations.append(.removeLease(lease.block, removalEpoch(lease.block)))
         }
-        for (first, remote) in old.remotes.sorted(by: { $0.key < $1.key }) where new.remotes[first] == nil {
+        for (first, remote) in old.remotes.sorted(by: { $0.key < $1.key })
+        where new.remotes[first]?.block != remote.block {
             operations.append(.removeRemote(remote.block, removalEpoch(remote.block)))
         }
         for id in old.scopes.keys.sorted() where new.scopes[id] == nil { operations.append(.removeScope(id)) }

@@ -30,6 +30,8 @@ struct FakeAgent {
     var withdraws = false
     var dropped: Set<IPv4Address> = []
     var departures: [SessionNetworkID: Departure] = [:]
+    /// Blocks that its next hello names as drained.
+    var drained: Set<SNIBlock> = []
     /// What went wrong with the updates; must stay empty.
     var complaints: [String] = []
 
@@ -58,7 +60,10 @@ struct FakeAgent {
         Hello(
             fingerprint: fingerprint, vtep: vtep, underlayMTU: mtu, position: position, journalSequence: journal,
             version: "test",
-            leases: leases.values.map { LeaseRecord(block: $0.block, application: $0.application, epoch: $0.epoch) },
+            leases: leases.values.map {
+                LeaseRecord(
+                    block: $0.block, application: $0.application, epoch: $0.epoch, drained: drained.contains($0.block))
+            },
             bindings: Array(bindings.values), recovering: recovering, aggregateSequence: aggregate + 1)
     }
 

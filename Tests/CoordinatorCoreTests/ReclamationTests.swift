@@ -149,6 +149,30 @@ import Testing
         #expect(scene.state == .quarantined)
     }
 
+    /// A host that loses sight of an application with its own hello still carries the others' blocks until it has
+    /// acknowledged the snapshot.
+    @Test func whatASnapshotLeavesOutIsWaitedFor() throws {
+        let fleet = try Fleet(hosts: 2)
+        fleet.start()
+        let app = try fleet.application("web")
+        let (a, b) = (fleet.names[0], fleet.names[1])
+        let own = try #require(fleet.lease(app, on: a, request: 1))
+        let other = try #require(fleet.lease(app, on: b, request: 1))
+        fleet.quiesce()
+        #expect(fleet.agents[a]?.remotes[other] != nil)
+        _ = fleet.command(.reclaim(.application("web"), dryRun: false, reason: "test", force: false))
+        fleet.quiesce()
+        fleet.disconnect(a)
+        fleet.agents[a]?.drained = [own]
+        fleet.connect(a)
+        #expect(fleet.agents[a]?.remotes.isEmpty == true && fleet.lease(of: own)?.state == .draining)
+        fleet.drain(other, on: b)
+        fleet.acknowledge(b)
+        #expect(fleet.lease(of: other)?.state == .draining, "its kernel may still send there")
+        fleet.acknowledge(a)
+        #expect(fleet.lease(of: other)?.state == .quarantined)
+    }
+
     @Test func reservationExpiryStartsTheHandshake() throws {
         let scene = try Scene()
         for _ in 0..<100 {

@@ -173,6 +173,44 @@ import Testing
         #expect(fleet.findings == [])
     }
 
+    /// In the backup a block rests that the same host has leased again since.
+    @Test func aLaterLifeAtTheSameHostIsAdopted() throws {
+        let scene = try Scene()
+        let (fleet, a, b) = (scene.fleet, scene.a, scene.b)
+        try fleet.bind(scene.late.first, of: scene.app, on: a, state: .ended)
+        _ = fleet.command(.reclaim(.identifier(scene.late.first), dryRun: false, reason: "test", force: false))
+        fleet.drain(scene.late, on: a)
+        fleet.quiesce()
+        let backup = fleet.log.count
+        fleet.pass(.seconds(10))
+        #expect(fleet.lease(of: scene.late) == nil)
+        fleet.agents[a]?.leases[scene.late] = LeaseOrder(
+            block: scene.late, application: scene.app, epoch: Epoch(99))
+        try fleet.restore(backup: backup)
+        #expect(fleet.lease(of: scene.late)?.state == .quarantined)
+        for host in [b, a] { fleet.connect(host) }
+        #expect(fleet.lease(of: scene.late)?.state == .leased && fleet.agents[a]?.leases[scene.late] != nil)
+    }
+
+    /// What a host holds begins where a larger block of the backup does.
+    @Test func peersForgetTheBlockThatASmallerOneReplaces() throws {
+        let scene = try MigrationTests.Scene()
+        let (fleet, a, b, c) = (scene.fleet, scene.a, scene.b, scene.c)
+        _ = try #require(fleet.lease(scene.app, on: c, request: 1))
+        fleet.quiesce()
+        let backup = fleet.log.count
+        let half = try #require(SNIBlock(first: scene.block.first, size: scene.block.size / 2))
+        fleet.agents[a]?.leases[scene.block] = nil
+        fleet.agents[a]?.bindings = [:]
+        fleet.agents[b]?.leases[half] = LeaseOrder(block: half, application: scene.app, epoch: Epoch(90))
+        try fleet.restore(backup: backup)
+        for host in [c, b] { fleet.connect(host) }
+        #expect(fleet.agents[c]?.remotes[scene.block] != nil)
+        fleet.connect(a)
+        #expect(fleet.agents[c]?.remotes[half]?.host == b && fleet.agents[c]?.remotes[scene.block] == nil)
+        scene.clean()
+    }
+
     /// In the backup another host has a block that it gave up, and whose new holder speaks first.
     @Test func whatIsGivenUpByALaterHelloIsAdopted() throws {
         let scene = try Scene()

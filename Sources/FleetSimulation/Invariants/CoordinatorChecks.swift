@@ -162,9 +162,16 @@ extension World {
 
     // MARK: Contact
 
+    /// Another machine is who the coordinator hears under this name, and this one is refused.
+    private func isHeardInItsPlace(_ host: Int) -> Bool {
+        guard let heard = checks.contacts[host].identity, heard.boot != hosts[host].boot else { return false }
+        return hosts.contains { $0.index != host && $0.name == hosts[host].name && $0.boot == heard.boot }
+    }
+
     /// Handshakes may go on without this host.
     func isExcused(_ host: Int) -> Bool {
         let contact = checks.contacts[host]
+        if isHeardInItsPlace(host) { return true }
         if checks.ledger.debtors.contains(hosts[host].name) { return true }
         if checks.ledger.fences[hosts[host].name]?.isComplete == true { return true }
         return contact.debt != nil || now - contact.at >= plan.coordinator.unreachableAfter.inNanoseconds

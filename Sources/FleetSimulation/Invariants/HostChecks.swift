@@ -90,8 +90,8 @@ extension World {
         }
         if view.bindings[sni] != nil { violate(2, "host \(host) binds \(sni), which is bound or cooling") }
         let truth = checks.ledger.lease(around: sni)
-        // A book from an old backup learns what its hosts hold; what it gives to somebody else is another matter.
-        if truth == nil, wasRestored { return }
+        // A book that was restored does not know yet what a host holds that has not spoken to it, nor that host of it.
+        if wasRestored, view.position.generation < checks.ledger.generation { return }
         if truth?.host != hosts[host].name || truth?.state.isActive != true {
             violate(2, "host \(host) binds \(sni), which the coordinator has not leased to it")
         }
