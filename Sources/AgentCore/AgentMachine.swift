@@ -57,7 +57,9 @@ public struct AgentMachine: Sendable {
     var streamGranted = false
     /// Revision of the last update on this stream; nil before its snapshot.
     var streamRevision: UInt64?
+    /// When that was said here which the coordinator was last known to have heard.
     var lastContact: Instant?
+    var helloSentAt: Instant?
     var acknowledged = Position.zero
     /// Highest position that journal and kernel carry.
     var applied = Position.zero

@@ -7,6 +7,7 @@ extension AgentMachine {
         connected = true
         streamGranted = false
         streamRevision = nil
+        helloSentAt = now
         effects.append(.send(.hello(hello)))
     }
 
@@ -61,7 +62,6 @@ extension AgentMachine {
             effects.append(.reconnect(reason: "position \(position) is below \(held)"))
             return
         }
-        hear(at: now, into: &effects)
         switch message {
         case .bootGrant(let grant): take(grant, at: position, now: now, into: &effects)
         case .bootRefusal(let code, let reason): refuse(code: code, reason: reason, into: &effects)
@@ -69,16 +69,27 @@ extension AgentMachine {
             stop(grant, code: code, reason: reason, at: position, now: now, into: &effects)
         case .stateUpdate(let update): take(update, at: position, now: now, into: &effects)
         case .leaseAnswer(let answer): take(answer, at: now, into: &effects)
-        case .reportAck(let sequence, let aggregate): acknowledgeReports(sequence, aggregate)
+        case .reportAck(let sequence, let aggregate): acknowledgeReports(sequence, aggregate, into: &effects)
         }
     }
 
-    /// A restart must not make the coordinator's silence look shorter, so the last contact is journalled now and then.
-    private mutating func hear(at now: Instant, into effects: inout [AgentEffect]) {
-        lastContact = now
+    /// The coordinator has heard what was said here at `spoken`. How long a word of its own was under way nobody knows; what
+    /// it answers is no older than the question, so a lease of time that counts from the question ends before the
+    /// coordinator, which counts from having heard it, goes on without this host.
+    ///
+    /// A restart must not make the silence look shorter, so the last contact is journalled now and then.
+    private mutating func hear(of spoken: Instant?, into effects: inout [AgentEffect]) {
+        guard let spoken, lastContact.map({ spoken > $0 }) ?? true else { return }
+        lastContact = spoken
         guard let grant = durable.grant, isOurs(grant) else { return }
-        let due = durable.contact.map { $0.boot != identity.boot || now - $0.at > grant.bindUntil / 64 } ?? true
-        if due { journal([.contact(identity.boot, now)], into: &effects) }
+        let due = durable.contact.map { $0.boot != identity.boot || spoken - $0.at > grant.bindUntil / 64 } ?? true
+        if due { journal([.contact(identity.boot, spoken)], into: &effects) }
+    }
+
+    /// A grant, or a stop in its place, answers the hello of its stream.
+    mutating func hearAnswer(at now: Instant, into effects: inout [AgentEffect]) -> Instant {
+        hear(of: helloSentAt, into: &effects)
+        return lastContact ?? now
     }
 
     func isOurs(_ grant: BootGrant) -> Bool { grant.identity == identity }
@@ -92,7 +103,8 @@ extension AgentMachine {
             return
         }
         // The position is persisted with state updates only: a grant may be newer than the state that the host has.
-        journal([.grant(durable.position, grant, contact: now)], into: &effects) { _ in .granted(grant) }
+        let heard = hearAnswer(at: now, into: &effects)
+        journal([.grant(durable.position, grant, contact: heard)], into: &effects) { _ in .granted(grant) }
     }
 
     /// - Parameter mayBind: false for a stop: everything but binding is as with a grant.
@@ -172,7 +184,10 @@ extension AgentMachine {
         effects.append(.send(.stateAck(applied)))
     }
 
-    private mutating func acknowledgeReports(_ sequence: UInt64, _ aggregate: UInt64) {
+    private mutating func acknowledgeReports(
+        _ sequence: UInt64, _ aggregate: UInt64, into effects: inout [AgentEffect]
+    ) {
+        hear(of: aggregates.last { $0.sequence <= aggregate }?.endedAt, into: &effects)
         aggregates.removeAll { $0.sequence <= aggregate }
         let upTo = min(sequence, durable.sequence)
         if upTo > max(durable.reported, reportedNotJournaled ?? 0) { reportedNotJournaled = upTo }

@@ -21,8 +21,9 @@ extension AgentMachine {
             effects.append(.reconnect(reason: reason))
             return
         }
+        let heard = hearAnswer(at: now, into: &effects)
         journal(
-            [.stopped(durable.position, grant, contact: now, code: code, reason: reason)], into: &effects
+            [.stopped(durable.position, grant, contact: heard, code: code, reason: reason)], into: &effects
         ) { _ in .stopped(grant) }
     }
 

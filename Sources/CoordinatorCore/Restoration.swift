@@ -14,16 +14,23 @@ import SNISpace
 /// | any | that block is past its quarantine there | adopted, in place of becoming free |
 /// | restoring | every known host was heard, or an operator ends it | in order; grants for all that are not frozen |
 ///
-/// While restoring, the generation is a new one, and nothing is bound, reserved, leased, marked or freed.
+/// While restoring, the generation is a new one, nothing is bound, reserved, leased, marked or freed, and no kernel is
+/// changed: what hosts carry is newer than the book.
 /// A host that is heard only after the end is compared as if it had been heard before.
 extension CoordinatorMachine {
     /// A hello that knows more than the store does.
     mutating func suspectOldStore(_ hello: Hello) {
         let isAhead = hello.position > position && hello.position.generation < .max >> 1
-        guard isAhead else { return }
+        // An epoch is stored before anybody hears of it.
+        let isUnknown =
+            hello.position.generation == state.generation && hello.leases.contains { $0.epoch > state.book.epoch }
+        guard isAhead || isUnknown, !state.restoration.isOn || isAhead else { return }
         notice(
             .error, "store-behind",
-            "an agent has seen \(hello.position), the store is at \(position): it was restored from an old backup")
+            isAhead
+                ? "an agent has seen \(hello.position), the store is at \(position): it was restored from an old backup"
+                : "an agent holds leases of epochs above \(state.book.epoch): the store was restored from an old backup"
+        )
         beginRestoration(above: hello.position.generation)
         for (host, known) in live.hosts.sorted(by: { $0.key < $1.key }) {
             guard let stream = known.stream else { continue }

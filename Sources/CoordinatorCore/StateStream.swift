@@ -92,7 +92,10 @@ extension CoordinatorMachine {
     // MARK: Telling
 
     /// Tells every connected host what changed for it, in one update each.
+    ///
+    /// While a book is restored, nobody is told anything: what kernels carry is newer than what the book knows.
     mutating func settle() {
+        guard !state.restoration.isOn else { return }
         forgetStaging(by: live.dirtyHosts)
         let blocks = live.dirtyBlocks.sorted()
         let scopes = live.dirtyScopes

@@ -71,10 +71,6 @@ public struct Plan: Sendable {
 
     static let hostsMax = 12
 
-    /// An agent may hear an old word late and take it for a fresh one, and bind for longer than a fence waits: see
-    /// `docs/simulation.md`, "Open findings".
-    var delaysContact: Bool { faults.contains(.agentPause) || faults.contains(.latencySpike) }
-
     /// - Parameter extra: kinds that come whatever the seed draws.
     public init(seed: UInt64, hosts: Int? = nil, extra: [FaultKind] = []) {
         var dice = Dice(SeededGenerator(seed: seed).fork(1))

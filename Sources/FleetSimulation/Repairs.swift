@@ -29,7 +29,7 @@ extension World {
         guard phase == .safety, checks.contacts[host].identity != nil, checks.ledger.fences[name] == nil else { return }
         if !hosts[host].isUp {
             command(.fenceHost(name, proof: .poweredOff, reason: "no power"), .release)
-        } else if isExcused(host), !plan.delaysContact, operatorDice.chance(0.5) {
+        } else if isExcused(host), operatorDice.chance(0.5) {
             command(.fenceHost(name, proof: .cutOff, reason: "silent"), .release)
         }
     }

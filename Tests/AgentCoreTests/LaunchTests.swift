@@ -246,6 +246,29 @@ import Testing
         }
     }
 
+    /// How long a word of the coordinator was under way nobody knows: silence counts from what it is known to have heard.
+    @Test func aLateWordDoesNotProlongTheRightToBind() throws {
+        var rig = Rig.ready()
+        rig.advance(.seconds(3599))
+        let batch = try #require(rig.aggregates.last)
+        rig.delta(2, [])
+        rig.advance(.seconds(2))
+        guard case .bindingsSuspended? = rig.attach(Rig.vm(1))?.error else {
+            Issue.record("a word without an answer in it counted")
+            return
+        }
+        let held = rig.status?.silentFor
+        rig.feed(.message(Rig.position(2), .reportAck(journalSequence: 0, aggregateSequence: batch.sequence)))
+        rig.settle()
+        #expect(rig.status?.silentFor == rig.now - batch.endedAt && rig.status?.silentFor != held)
+        #expect(rig.attach(Rig.vm(1))?.attachment != nil)
+        // An answer to an older question takes nothing back, and a restart keeps it.
+        rig.feed(.message(Rig.position(2), .reportAck(journalSequence: 0, aggregateSequence: 1)))
+        rig.crash()
+        rig.settle()
+        #expect(rig.status?.silentFor == rig.now - batch.endedAt)
+    }
+
     @Test func longSilenceEndsBindingsNotVMs() throws {
         var rig = Rig.ready()
         let answer = try #require(rig.attach(Rig.vm(1))?.attachment)

@@ -81,6 +81,22 @@ import Testing
         #expect(fleet.agents[a]?.complaints.filter { $0.contains("below") } == [])
     }
 
+    /// The lost leader ruled in the term that the backup names, so every position looks right.
+    @Test func aLeaseThatTheBookNeverGaveStartsIt() throws {
+        let scene = try Scene()
+        let (fleet, a, b) = (scene.fleet, scene.a, scene.b)
+        fleet.log = Array(fleet.log.prefix(scene.backup))
+        try fleet.restart()
+        fleet.connect(b)
+        #expect(fleet.machine.position.generation == 1, "what it holds is in the backup")
+        fleet.connect(a)
+        #expect(fleet.machine.position.generation == 2)
+        #expect(fleet.notices.contains { $0.level == .error && $0.code == "store-behind" })
+        #expect(fleet.lease(of: scene.late)?.host == a && fleet.agents[b]?.stream == nil)
+        fleet.connect(b)
+        #expect(fleet.agents[b]?.isGranted == true)
+    }
+
     @Test func anOperatorGoesOnWithoutADeadHost() throws {
         let scene = try Scene()
         let (fleet, a, b) = (scene.fleet, scene.a, scene.b)
@@ -205,7 +221,7 @@ import Testing
         fleet.agents[b]?.leases[half] = LeaseOrder(block: half, application: scene.app, epoch: Epoch(90))
         try fleet.restore(backup: backup)
         for host in [c, b] { fleet.connect(host) }
-        #expect(fleet.agents[c]?.remotes[scene.block] != nil)
+        #expect(fleet.agents[c]?.remotes[scene.block] != nil, "no kernel is changed before everybody was heard")
         fleet.connect(a)
         #expect(fleet.agents[c]?.remotes[half]?.host == b && fleet.agents[c]?.remotes[scene.block] == nil)
         scene.clean()
