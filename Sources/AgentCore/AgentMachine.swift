@@ -92,6 +92,8 @@ public struct AgentMachine: Sendable {
     var ports: [SessionNetworkID: Int] = [:]
     /// Kernel ports without a record: their identifiers are not handed out.
     var unknownPorts: [SessionNetworkID: AdoptedPort] = [:]
+    /// Those of them that were detached or are superfluous, and when the kernel is asked again.
+    var doomed: [SessionNetworkID: Instant?] = [:]
     var holdUntil: Instant?
 
     // Telemetry.
@@ -152,6 +154,7 @@ public struct AgentMachine: Sendable {
         if let at = cooling.values.min() { times.append(at) }
         if let at = holds.values.min() { times.append(at) }
         if desireSent, let at = releases.values.compactMap(\.retryAt).min() { times.append(at) }
+        if let at = doomed.values.compactMap(\.self).min() { times.append(at) }
         if let applyAgainAt { times.append(applyAgainAt) }
         if let holdUntil { times.append(holdUntil) }
         if let at = nextAggregateAt { times.append(at) }
@@ -163,6 +166,7 @@ public struct AgentMachine: Sendable {
         endCooling(at: now, into: &effects)
         endHolds(at: now, into: &effects)
         retryReleases(at: now, into: &effects)
+        retryUnknown(at: now, into: &effects)
         if let at = applyAgainAt, at <= now, journalFailure == nil {
             applyAgainAt = nil
             effects.append(.dataplane([], expect(.applyAgain(submitted))))

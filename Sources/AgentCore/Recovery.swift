@@ -131,8 +131,7 @@ extension AgentMachine {
     mutating func deleteUnknownPorts(into effects: inout [AgentEffect]) {
         guard !durable.recovering else { return }
         for port in unknownPorts.values.sorted(by: { $0.sni < $1.sni }) where durable.bindings[port.sni] == nil {
-            let removal = PortRemoval(sni: port.sni, interface: port.interface)
-            effects.append(.deletePort(removal, expect(.unknownPort(port.sni))))
+            deleteUnknown(port, into: &effects)
         }
     }
 
@@ -142,7 +141,7 @@ extension AgentMachine {
         var records: [JournalRecord] = []
         var adopted: [SessionNetworkID] = []
         for port in unknownPorts.values.sorted(by: { $0.sni < $1.sni }) {
-            guard durable.bindings[port.sni] == nil, let interface = port.interface,
+            guard durable.bindings[port.sni] == nil, doomed[port.sni] == nil, let interface = port.interface,
                 durable.byInterface[interface] == nil, let lease = durable.lease(of: port.sni),
                 port.application == nil || port.application == lease.order.application
             else { continue }

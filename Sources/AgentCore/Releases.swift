@@ -47,8 +47,7 @@ extension AgentMachine {
             releases[sni]?.detachers.append(request)
         } else {
             if let port = unknownPorts.values.first(where: { $0.interface == interface }) {
-                let removal = PortRemoval(sni: port.sni, interface: interface)
-                effects.append(.deletePort(removal, expect(.unknownPort(port.sni))))
+                deleteUnknown(port, into: &effects)
             }
             effects.append(.reply(request, .success(.detached)))
         }
@@ -118,7 +117,13 @@ extension AgentMachine {
         let what = pending.removeValue(forKey: token)
         if case .unknownPort(let sni)? = what {
             // Somebody spoke from it until now: it rests like any other.
-            if case .success = result, unknownPorts.removeValue(forKey: sni) != nil { cooling[sni] = now + cooldown }
+            if case .failure(let failure) = result, doomed[sni] != nil {
+                effects.append(.notice(.portLeft(sni, failure)))
+                doomed[sni] = now + Self.retryInterval
+                return
+            }
+            doomed[sni] = nil
+            if unknownPorts.removeValue(forKey: sni) != nil { cooling[sni] = now + cooldown }
             if withdrawing { acknowledge(into: &effects) }
             return
         }
@@ -162,6 +167,20 @@ extension AgentMachine {
             } else {
                 clear(sni, at: now, into: &effects)
             }
+        }
+    }
+
+    /// A port without a record that is to go; `nil` while an attempt is under way.
+    mutating func deleteUnknown(_ port: AdoptedPort, into effects: inout [AgentEffect]) {
+        doomed[port.sni] = .some(nil)
+        let removal = PortRemoval(sni: port.sni, interface: port.interface)
+        effects.append(.deletePort(removal, expect(.unknownPort(port.sni))))
+    }
+
+    mutating func retryUnknown(at now: Instant, into effects: inout [AgentEffect]) {
+        for (sni, at) in doomed.sorted(by: { $0.key < $1.key }) {
+            guard let at, at <= now, let port = unknownPorts[sni], durable.bindings[sni] == nil else { continue }
+            deleteUnknown(port, into: &effects)
         }
     }
 

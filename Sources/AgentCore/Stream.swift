@@ -42,7 +42,9 @@ extension AgentMachine {
     private var unknownBindings: [BindingRecord] {
         guard durable.recovering else { return [] }
         return unknownPorts.values.sorted { $0.sni < $1.sni }.compactMap { port in
-            guard durable.bindings[port.sni] == nil, let interface = port.interface, let app = port.application else {
+            guard durable.bindings[port.sni] == nil, doomed[port.sni] == nil, let interface = port.interface,
+                let app = port.application
+            else {
                 return nil
             }
             return BindingRecord(

@@ -107,6 +107,22 @@ import Testing
         #expect(rig.replies[again]?.error == nil)
     }
 
+    /// A Detach is answered after one attempt; the port must go all the same, and never become a binding again.
+    @Test func aDetachedPortWithoutARecordIsRemovedUntilItIsGone() throws {
+        var rig = Rig.ready()
+        _ = rig.attach(Rig.vm(1))
+        rig.crash(journalLost: true)
+        rig.nextDeletionFailure = .failed("busy")
+        _ = rig.detach(Rig.vm(1))
+        #expect(rig.ports.count == 1)
+        rig.connect()
+        rig.snapshot(2, [Rig.lease(0x1000)])
+        #expect(rig.status?.bindings.isEmpty == true, "it was detached")
+        rig.advance(.seconds(1))
+        rig.settle()
+        #expect(rig.ports.isEmpty && rig.problems.isEmpty)
+    }
+
     @Test func unknownPortsAreLeftUntilTheCoordinatorConfirms() {
         var rig = Rig.ready()
         let stranger = SessionNetworkID(unchecked: 0x1000)

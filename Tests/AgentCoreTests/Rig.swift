@@ -40,6 +40,7 @@ struct Rig {
     var nextRequest: UInt64 = 0
     var nextIndex = 10
     var nextPortFailure: PortFailure?
+    var nextDeletionFailure: PortFailure?
     var nextDataplaneFailure: String?
     var unapplied: [DataplaneChange] = []
     var problems: [String] = []
@@ -183,6 +184,10 @@ struct Rig {
             feed(.dataplaneApplied(token, .success(())))
         case .createPort(let order, let token): make(order.port, token)
         case .movePort(let move, let token): make(move.port, token)
+        case .deletePort(_, let token) where nextDeletionFailure != nil:
+            guard let failure = nextDeletionFailure else { return }
+            nextDeletionFailure = nil
+            feed(.portDeleted(token, .failure(failure)))
         case .deletePort(let removal, let token):
             require(!openPorts.contains(removal.sni), "port \(removal.sni) deleted while it may speak")
             ports[removal.sni] = nil
