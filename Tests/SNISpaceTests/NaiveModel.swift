@@ -92,13 +92,16 @@ struct NaiveModel {
         case .superseded(let block):
             try change(block, from: [.draining, .quarantined]) { $0 = Cell() }
             settle()
-        case .freed(let block):
-            let living = block.identifiers.filter { subleases[$0.rawValue] != nil }
-            try hold(block.size == 1 || living.isEmpty, "\(block) is freed around a sub-lease")
-            try change(block, from: [.quarantined]) { $0 = Cell() }
-            if block.size == 1 { subleases[block.first.rawValue] = nil }
-            settle()
+        case .freed(let block): try free(block)
         }
+    }
+
+    private mutating func free(_ block: SNIBlock) throws {
+        let living = block.identifiers.filter { subleases[$0.rawValue] != nil }
+        try hold(block.size == 1 || living.isEmpty, "\(block) is freed around a sub-lease")
+        try change(block, from: [.quarantined]) { $0 = Cell() }
+        if block.size == 1 { subleases[block.first.rawValue] = nil }
+        settle()
     }
 
     private mutating func sublease(_ lease: BlockLease) throws {
