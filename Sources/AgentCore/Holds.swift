@@ -24,9 +24,8 @@ extension AgentMachine {
             return
         }
         if bound.binding.state == .held {
-            journal([.held(sni, hold)], into: &effects)
+            journal([.held(sni, hold)], into: &effects) { _ in .detached([request]) }
             if releases[sni] == nil { holds[sni] = now + hold } else { releases[sni]?.hold = hold }
-            effects.append(.reply(request, .success(.detached)))
             return
         }
         let interface = bound.binding.interface

@@ -15,7 +15,11 @@ public enum Probe: Int, CaseIterable, Sendable {
     case debtIncurred, fenced, fencedHostWithdrew, hostThawed, hostReplaced, recoveryResolved, storeRestored, preempted
     case leaseOrphaned, partialGrant, quotaRefused, poolExhausted, idempotentAnswer, reservationExpired
     case applicationDeleted, reclaimByHand, recoveryEntered, bindingsSuspended, packetDelivered, packetRefusedByFilter
-    case packetRefusedByReceiver
+    case packetRefusedByReceiver, packetForwarded
+    case heldResumed, holdEnded, holdExtended, holdReleased, heldSurvivedKill, heldSurvivedReboot, heldTakenByForce
+    case drainRefusedForHeld, migrationStarted, migrationRefused, migrated, flipDropped, migrationAborted
+    case arrivalBeatAbort, abortRefused, strangerAtDestination, sourceLostMidway, destinationLostMidway
+    case sourceFencedMidway, destinationFencedMidway, takeoverMidway, sourceLostAfterFlip, identifierCameHome
 }
 
 /// How often each probe was reached.
