@@ -75,6 +75,7 @@ extension CoordinatorMachine {
         repay(host, at: position.revision)
         advanceFences(host, at: position.revision)
         advanceFlips(host, at: position.revision)
+        advanceDepartures(from: host, at: position.revision)
     }
 
     private mutating func satisfy(_ block: UInt32, by host: HostID, at revision: UInt64) {

@@ -87,6 +87,7 @@ extension CoordinatorMachine {
 
     private func put(_ lease: BlockLease, in view: inout HostView, of host: HostID) {
         if lease.host == host {
+            guard isTold(lease) else { return }
             view.leases[lease.block.key] = order(lease)
         } else {
             view.remotes[lease.block.key] = remote(lease)
@@ -154,6 +155,7 @@ extension CoordinatorMachine {
             StateUpdate(isSnapshot: true, baseRevision: 0, operations: operations, withdraw: withdraws), to: host)
         guard let revision = live.hosts[host]?.sentRevision else { return }
         if withdraws { live.hosts[host]?.withdrawnAt = revision }
+        for departure in view.departures.values { awaitDeparture(of: departure.sni, from: host, at: revision) }
         for (sni, owed) in live.flips where owed[host] != nil { live.flips[sni]?[host] = revision }
         for fenced in live.fences.keys where fenced != host { live.fences[fenced]?[host] = revision }
         if isFirst || live.hosts[host]?.blindUntil != nil { live.hosts[host]?.blindUntil = revision }
@@ -210,7 +212,10 @@ extension CoordinatorMachine {
             case .dropEndpoint:
                 for (fenced, owed) in live.fences where owed[host] != nil { live.fences[fenced]?[host] = revision }
                 continue
-            case .setScope, .removeScope, .setLease, .admitEndpoint, .setDeparture, .removeDeparture: continue
+            case .setDeparture(let departure):
+                awaitDeparture(of: departure.sni, from: host, at: revision)
+                continue
+            case .setScope, .removeScope, .setLease, .admitEndpoint, .removeDeparture: continue
             }
             live.hosts[host]?.unacknowledged.append(.init(revision: revision, block: block.key))
         }

@@ -219,8 +219,10 @@ extension World {
 
     private mutating func clear(_ index: Int) {
         let journey = journeys[index]
+        // What a crash right now would leave.
+        let durable = hosts[journey.source].journal.durableSequence
         let isLeft = checks.views[journey.source].bindings.values.contains {
-            $0.interface == journey.interface && !$0.isCooling
+            $0.interface == journey.interface && !($0.isCooling && $0.endSequence <= durable)
         }
         guard hosts[journey.source].isUp, isLeft else {
             journeys[index].isOver = true

@@ -1,4 +1,5 @@
 import AgentCore
+import Dataplane
 import FleetProtocol
 import NetworkTypes
 

@@ -31,7 +31,9 @@ import Testing
             vm = try #require(fleet.agents[a]?.bindings[sni]).interface
         }
 
-        func migrate(to host: HostID) throws -> MigrationInfo {
+        /// - Parameter isHeard: the source has written down that the identifier leaves.
+        func migrate(to host: HostID, isHeard: Bool = true) throws -> MigrationInfo {
+            defer { if isHeard { fleet.acknowledge(a) } }
             guard case .migration(let info) = try fleet.command(.migrate(vm, to: host)).get() else {
                 throw CoordinatorError.notReady
             }
@@ -144,7 +146,7 @@ import Testing
         #expect(fleet.command(.migrate(scene.vm, to: scene.c)).isInvalid("to"))
         #expect(fleet.machine.migrations().isEmpty)
         let first = try scene.migrate(to: scene.b)
-        #expect(try scene.migrate(to: scene.b) == first, "the same wish again")
+        #expect(try scene.migrate(to: scene.b).migration.epoch == first.migration.epoch, "the same wish again")
         #expect(fleet.command(.abortMigration(nobody, reason: "x")).isInvalid("interface"))
     }
 

@@ -32,6 +32,7 @@ extension World {
             violate(8, "\(block) is taken by force, and no operator asked for it: \(reason)")
         case .marked(let block, _, let reason, true) where block.size == 1: checkForce(on: block, reason: reason)
         case .subleased(let lease): checkSublease(lease)
+        case .fenced(let block, _, _): checkTaken(block)
         case .drained(let block, _): checkDrainEvent(block)
         case .removed(let block): checkRemovalEvent(block)
         case .freed(let block):

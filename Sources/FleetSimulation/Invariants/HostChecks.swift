@@ -49,6 +49,8 @@ extension World {
             case .unbound(let sni): checkUnbinding(sni.rawValue, on: host)
             case .drained(let block, let epoch): checkDrained(block, epoch, on: host)
             case .held(let sni, _): checkHolding(sni.rawValue, on: host)
+            case .update(_, let update):
+                for case .setLease(let order) in update.operations { checkIncoming(order, on: host) }
             default: break
             }
             let generation = checks.views[host].position.generation

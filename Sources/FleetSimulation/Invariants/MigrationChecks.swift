@@ -31,18 +31,58 @@ extension World {
 
     // MARK: Invariant 2
 
-    /// A sub-lease is for one VM; what is away from its block is not bound there.
+    /// A sub-lease is for one VM; what has left its block, by the word of either end, is not bound there.
     mutating func checkPlace(of binding: BindingRecord, isResumed: Bool, on host: Int) {
         let sni = binding.sni.rawValue
+        let leaves = checks.views[host].departures[sni]
         guard let migration = checks.ledger.migrations[sni] else { return }
         let name = hosts[host].name
         if name == migration.destination, binding.interface != migration.interface {
             violate(2, "host \(host) binds \(sni) to \(binding.interface), it came with \(migration.interface)")
         }
         guard name == migration.source else { return }
-        if !isResumed { violate(4, "host \(host) binds \(sni), which is at \(migration.destination)") }
+        if !isResumed, leaves != nil || migration.isSourceReady {
+            violate(4, "host \(host) binds \(sni), which is on its way to \(migration.destination)")
+        }
+        if !isResumed, let other = mayBindAway(sni, for: migration) {
+            violate(4, "host \(host) binds \(sni), which host \(other) may bind, too")
+        }
         if migration.phase != .preparing {
             violate(2, "host \(host) binds \(sni), whose VM runs at \(migration.destination)")
+        }
+    }
+
+    /// The destination, when its journal lets it bind the identifier.
+    private func mayBindAway(_ sni: UInt32, for migration: Migration) -> Int? {
+        let single = SNIBlock(first: migration.sni, size: 1)
+        return hosts.indices.first { index in
+            guard hosts[index].name == migration.destination, let single,
+                let lease = checks.views[index].leases[single]
+            else { return false }
+            return !lease.isDrained && !lease.isOrphan && !(lease.isMarked && lease.isForced)
+        }
+    }
+
+    /// A destination hears of its sub-lease once the source cannot give the identifier to another VM.
+    mutating func checkIncoming(_ order: LeaseOrder, on host: Int) {
+        guard order.block.size == 1, let interface = order.incoming, !(order.marked && order.force) else { return }
+        let sni = order.block.first.rawValue
+        guard let migration = checks.ledger.migrations[sni], migration.interface == interface,
+            let source = hosts.first(where: { $0.name == migration.source && $0.original == nil })
+        else { return }
+        guard let binding = checks.views[source.index].bindings[sni], !binding.isCooling,
+            binding.interface != interface
+        else { return }
+        violate(4, "host \(host) may bind \(sni) for \(interface), it is \(binding.interface)'s on host \(source.index)")
+    }
+
+    /// Nobody waits for the word of a host that was told of nothing.
+    mutating func checkTaken(_ block: SNIBlock) {
+        guard block.size == 1, !wasRestored, let lease = checks.ledger.leases[block],
+            checks.ledger.fences[lease.host]?.isComplete != true
+        else { return }
+        for host in hosts where host.name == lease.host && checks.views[host.index].leases[block] != nil {
+            violate(4, "\(block) drains without the word of \(host.name), which has it")
         }
     }
 
@@ -53,6 +93,7 @@ extension World {
         case .started(let migration):
             probes.hit(.migrationStarted)
             for host in hosts.indices { checks.heard[host].remove(migration.sni.rawValue) }
+        case .sourceReady: break
         case .aborted: probes.hit(.migrationAborted)
         case .flipped(let sni):
             guard let migration = checks.ledger.migrations[sni.rawValue] else { return }
@@ -74,10 +115,17 @@ extension World {
             let target = hosts.first(where: { $0.name == migration.destination && $0.original == nil })
         else { return }
         for host in hosts where host.isUp && host.original == nil && host.name != migration.destination {
-            guard !isExcused(host.index), host.agent?.identity == checks.contacts[host.index].identity,
+            guard isPeer(host.name, of: lease.application) || host.name == migration.source,
+                !isExcused(host.index), host.agent?.identity == checks.contacts[host.index].identity,
                 let route = host.kernel.route(to: sni.rawValue), route.vtep != target.vtep
             else { continue }
             violate(7, "\(host.name) can be reached and sends \(sni) to \(route.vtep), it runs at \(target.name)")
+        }
+    }
+
+    private func isPeer(_ host: HostID, of application: ApplicationID) -> Bool {
+        checks.ledger.leases.values.contains {
+            $0.host == host && $0.application == application && $0.state.isActive
         }
     }
 

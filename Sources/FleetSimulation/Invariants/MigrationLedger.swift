@@ -17,6 +17,9 @@ extension Ledger {
             }
             migrations[sni.rawValue] = migration
             return nil
+        case .sourceReady(let sni):
+            migrations[sni.rawValue]?.isSourceReady = true
+            return move(sni, from: [.preparing], to: .preparing, isAborted: false)
         case .aborted(let sni):
             return move(sni, from: [.preparing], to: .preparing, isAborted: true)
         case .flipped(let sni): return move(sni, from: [.preparing], to: .flipped, isAborted: false)
