@@ -1,5 +1,5 @@
 import FleetProtocol
-import NetworkTypes
+@_spi(Simulation) import NetworkTypes
 import SNISpace
 
 /// The source's word before a migration: its acknowledgement of the update that names the departure. What it had bound by
@@ -8,6 +8,7 @@ extension CoordinatorMachine {
     /// A sub-lease is its host's to know of once the source gives the identifier to nobody else.
     func isTold(_ lease: BlockLease) -> Bool {
         guard lease.block.size == 1, let migration = state.migrations[lease.block.first] else { return true }
+        if planted.contains(.leaseBeforeDeparture) { return true }
         return migration.isSourceReady || migration.phase != .preparing
     }
 

@@ -1,5 +1,5 @@
 public import FleetProtocol
-public import NetworkTypes
+@_spi(Simulation) public import NetworkTypes
 import SNISpace
 
 /// One VM on its way to another host, durable until its identifier is its block's again.
@@ -128,6 +128,7 @@ extension CoordinatorMachine {
         var owed: [HostID: UInt64] = [:]
         let peers = watchers(of: migration.application).union([migration.source])
         for (host, known) in live.hosts where host != migration.destination && known.reach.takesPart {
+            if planted.contains(.dropBeforeAcknowledgement) { continue }
             if peers.contains(host) || known.sent == nil { owed[host] = .max }
         }
         live.flips[migration.sni] = owed
