@@ -301,7 +301,9 @@ extension AgentMachine {
         guard journalFailure == nil else { return }
         journalFailure = reason
         effects.append(.notice(.journalFailed(reason: reason)))
-        for case .record(_, .detached(let requests)) in pending.sorted(by: { $0.key.rawValue < $1.key.rawValue }).map(\.value) {
+        for case .record(_, .detached(let requests)) in pending.sorted(by: { $0.key.rawValue < $1.key.rawValue }).map(
+            \.value)
+        {
             for request in requests { effects.append(.reply(request, .failure(.journal(reason: reason)))) }
         }
         for launch in launches.values {

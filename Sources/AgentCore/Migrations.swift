@@ -23,7 +23,9 @@ extension AgentMachine {
 
     /// Bound for a VM that has not spoken here yet.
     func isOnStandby(_ sni: SessionNetworkID) -> Bool {
-        guard !planted.contains(.openBeforeFirstFrame), !durable.arrived.contains(sni), let lease = durable.lease(of: sni), lease.order.block.size == 1 else {
+        guard !planted.contains(.openBeforeFirstFrame), !durable.arrived.contains(sni),
+            let lease = durable.lease(of: sni), lease.order.block.size == 1
+        else {
             return false
         }
         return lease.order.incoming != nil

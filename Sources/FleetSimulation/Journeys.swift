@@ -72,7 +72,9 @@ extension World {
         }
         let slot = journeyDice.below(slots.count)
         let destination = journeyDice.below(plan.hosts)
-        guard slots[slot].phase == .running, slots[slot].host != destination, !isTravelling(slot),
+        // The coordinator may not have heard yet that a VM stopped.
+        guard slots[slot].phase == .running || slots[slot].phase == .stopped, slots[slot].host != destination,
+            !isTravelling(slot),
             let sni = slots[slot].sni
         else { return }
         let application = hosts[slots[slot].host].kernel.links[sni.rawValue]?.application

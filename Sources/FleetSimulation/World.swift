@@ -108,7 +108,9 @@ struct World {
         for host in 0..<plan.hosts { addSlots(on: host) }
         queue.put(.operate, 0, at: 200 * Time.millisecond)
         queue.put(.packet, 0, at: Time.second)
-        if let mean = plan.lives.journeyMean { queue.put(.migrate, 0, at: 5 * Time.second + journeyDice.wait(mean: mean)) }
+        if let mean = plan.lives.journeyMean {
+            queue.put(.migrate, 0, at: 5 * Time.second + journeyDice.wait(mean: mean))
+        }
         if !plan.faults.isEmpty { queue.put(.fault, -1, at: 3 * Time.second) }
     }
 

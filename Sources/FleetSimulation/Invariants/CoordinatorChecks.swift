@@ -23,6 +23,7 @@ extension World {
         switch event {
         case .host(let host, .debtIncurred(let block)): return checkDebt(block, of: host)
         case .host(let host, .fenced): return checkFence(of: host)
+        case .host(let host, .frozen): return noteFrozenEnd(host)
         case .migration(let event): return checkBefore(event)
         default: break
         }

@@ -109,7 +109,9 @@ extension World {
                 if let link = host.kernel.links[sni], link.interface == binding.interface {
                     return "\(host.name) has a port of \(sni), which is held"
                 }
-                guard let since = checks.holdSince[host.index][sni] else { return "nobody knows since when \(sni) is held" }
+                guard let since = checks.holdSince[host.index][sni] else {
+                    return "nobody knows since when \(sni) is held"
+                }
                 if now - since > binding.hold + 5 * Time.second { return "\(host.name) holds \(sni) past its time" }
             }
         }

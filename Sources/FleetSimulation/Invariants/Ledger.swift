@@ -199,7 +199,9 @@ struct Ledger {
     private mutating func lease(_ lease: BlockLease, at now: Int64) -> (invariant: Int, text: String)? {
         for place in places(of: lease.block) {
             let sni = base + UInt32(place)
-            if let away = migrations[sni] { return (4, "\(lease.block) is leased, \(sni) is still at \(away.destination)") }
+            if let away = migrations[sni] {
+                return (4, "\(lease.block) is leased, \(sni) is still at \(away.destination)")
+            }
             if let other = blocks[place] { return (2, "\(lease.block) is leased over \(other)") }
             guard owners[place] == lease.application else { return (8, "\(sni) is leased and not its owner's") }
             guard lease.epoch > epochs[place] else {

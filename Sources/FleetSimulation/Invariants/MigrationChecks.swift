@@ -73,7 +73,8 @@ extension World {
         guard let binding = checks.views[source.index].bindings[sni], !binding.isCooling,
             binding.interface != interface
         else { return }
-        violate(4, "host \(host) may bind \(sni) for \(interface), it is \(binding.interface)'s on host \(source.index)")
+        violate(
+            4, "host \(host) may bind \(sni) for \(interface), it is \(binding.interface)'s on host \(source.index)")
     }
 
     /// Nobody waits for the word of a host that was told of nothing.
@@ -94,7 +95,9 @@ extension World {
             probes.hit(.migrationStarted)
             for host in hosts.indices { checks.heard[host].remove(migration.sni.rawValue) }
         case .sourceReady: break
-        case .aborted: probes.hit(.migrationAborted)
+        case .aborted(let sni):
+            probes.hit(.migrationAborted)
+            if checks.ledger.migrations[sni.rawValue]?.isSourceReady == false { probes.hit(.abortedBeforeSource) }
         case .flipped(let sni):
             guard let migration = checks.ledger.migrations[sni.rawValue] else { return }
             let isHeard = hosts.contains {
@@ -153,6 +156,13 @@ extension World {
         }
     }
 
+    mutating func noteFrozenEnd(_ name: HostID) {
+        let isUnderWay = checks.ledger.migrations.values.contains {
+            $0.phase == .preparing && ($0.source == name || $0.destination == name)
+        }
+        if isUnderWay { probes.hit(.frozenMidway) }
+    }
+
     mutating func noteFencedEnd(_ name: HostID) {
         for migration in checks.ledger.migrations.values where migration.phase == .preparing {
             if migration.source == name { probes.hit(.sourceFencedMidway) }
@@ -174,7 +184,9 @@ extension World {
                 violate(5, "the book has \(info.migration), the ledger differs")
             }
             if checks.ledger.sublease(of: sni)?.state != info.leaseState {
-                violate(5, "the book has the sub-lease of \(sni) as \(info.leaseState, default: "none"), the ledger differs")
+                violate(
+                    5, "the book has the sub-lease of \(sni) as \(info.leaseState, default: "none"), the ledger differs"
+                )
             }
         }
     }
@@ -213,7 +225,8 @@ extension World {
     func unfinishedJourney() -> String? {
         if let journey = journeys.first(where: { !$0.isOver }) { return "\(journey.interface) is on its way" }
         for migration in checks.ledger.migrations.values.sorted(by: { $0.sni < $1.sni }) {
-            if migration.phase == .preparing, checks.ledger.sublease(of: migration.sni.rawValue)?.state.isActive == true {
+            if migration.phase == .preparing, checks.ledger.sublease(of: migration.sni.rawValue)?.state.isActive == true
+            {
                 return "the migration of \(migration.sni) is not decided"
             }
             if migration.phase == .flipped { return "\(migration.sni) is forwarded still" }
@@ -224,7 +237,9 @@ extension World {
         }
         for host in hosts where host.original == nil {
             if let sni = host.kernel.forwards.keys.min() { return "\(host.name) forwards \(sni)" }
-            if let port = host.kernel.ports.values.first(where: \.standby) { return "\(host.name) waits for \(port.sni)" }
+            if let port = host.kernel.ports.values.first(where: \.standby) {
+                return "\(host.name) waits for \(port.sni)"
+            }
             if let route = host.kernel.remotes.values.first(where: \.standby) {
                 return "\(host.name) has the way to \(route.block) on standby"
             }

@@ -31,7 +31,9 @@ extension Ledger {
         _ sni: SessionNetworkID, from allowed: [Departure.Phase], to phase: Departure.Phase, isAborted: Bool
     ) -> (invariant: Int, text: String)? {
         guard let held = migrations[sni.rawValue] else { return (2, "\(sni) becomes \(phase) and is at home") }
-        guard allowed.contains(held.phase) else { return (2, "the migration of \(sni) goes from \(held.phase) to \(phase)") }
+        guard allowed.contains(held.phase) else {
+            return (2, "the migration of \(sni) goes from \(held.phase) to \(phase)")
+        }
         migrations[sni.rawValue]?.phase = phase
         migrations[sni.rawValue]?.isAborted = isAborted
         return nil
