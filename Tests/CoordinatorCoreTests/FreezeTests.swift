@@ -162,7 +162,8 @@ import Testing
         }
         let kept = keepsFirst ? first.identity.incarnation : identity.incarnation
         _ = try fleet.command(.thawHost(host, keep: kept.description)).get()
-        #expect(fleet.state(of: host) == (keepsFirst ? .connected : .unreachable))
+        #expect(fleet.findings.contains("host-frozen") == false)
+        if keepsFirst { #expect(fleet.state(of: host) == .connected && fleet.agents[host]?.isGranted == true) }
         let barred = keepsFirst ? FakeAgent(identity: identity, vtep: first.vtep) : first
         fleet.disconnect(host)
         fleet.agents[host] = barred
