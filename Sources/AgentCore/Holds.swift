@@ -17,7 +17,7 @@ extension AgentMachine {
             return
         }
         guard let bound = durable.bindings[sni], durable.lease(of: sni)?.isBindable ?? false,
-            durable.departures[sni] == nil
+            durable.departures[sni]?.phase ?? .preparing == .preparing
         else {
             // What is on its way out can't be kept.
             release(sni, for: [request], at: now, into: &effects)

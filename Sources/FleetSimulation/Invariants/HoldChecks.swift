@@ -35,6 +35,7 @@ extension World {
     mutating func observe(
         kept interface: VMInterface, as sni: SessionNetworkID?, for hold: Duration, on host: Int
     ) {
+        checks.holdAsked[host].remove(interface)
         // What was given up on the way, for a reason that counts, is not promised.
         guard let sni, checks.acknowledged[host][interface] == sni.rawValue, !checks.views[host].isRecovering,
             let binding = checks.views[host].bindings[sni.rawValue], binding.interface == interface
@@ -66,17 +67,15 @@ extension World {
         let view = checks.views[host]
         if view.hasLeft(sni, interface) { return true }
         guard let binding = view.bindings[sni] else { return false }
-        if binding.isHeld {
-            guard let since = checks.holdSince[host][sni] else { return false }
-            if binding.isForced { probes.hit(.heldTakenByForce) }
-            guard now - since >= binding.hold else { return false }
+        if binding.isHeld, binding.isForced { probes.hit(.heldTakenByForce) }
+        if binding.isHeld, let since = checks.holdSince[host][sni], now - since >= binding.hold {
             probes.hit(.holdEnded)
             return true
         }
         guard checks.holdAsked[host].contains(interface) else { return false }
         // What is on its way out can't be kept.
         guard let (_, lease) = view.lease(around: sni) else { return true }
-        return lease.isOrphan || lease.isDrained || lease.isMarked && lease.isForced || view.departures[sni] != nil
+        return lease.isOrphan || lease.isDrained || lease.isMarked && lease.isForced
     }
 
     /// Power is gone, and with it every VM and what was answered about it; a stopped one has nothing to lose.
