@@ -197,10 +197,11 @@ extension World {
     func forwarded(
         by host: Int, _ source: UInt32, to destination: UInt32, along route: RemoteRoute, from vtep: IPv4Address
     ) -> Delivery? {
-        let kernel = hosts[host].kernel
-        guard let way = kernel.forwards[destination], way.block == route.block, kernel.locals[way.block] != nil,
-            kernel.knows(vtep), kernel.permits(from: source, to: destination),
-            let onward = kernel.route(to: destination), onward.block.size == 1
+        // In place: every packet comes by here, and hardly one is forwarded.
+        guard let way = hosts[host].kernel.forwards[destination], way.block == route.block,
+            hosts[host].kernel.locals[way.block] != nil, hosts[host].kernel.knows(vtep),
+            hosts[host].kernel.permits(from: source, to: destination),
+            let onward = hosts[host].kernel.route(to: destination), onward.block.size == 1
         else { return nil }
         for target in hosts.indices where target != host && hosts[target].vtep == onward.vtep && hosts[target].isUp {
             guard hosts[target].kernel.admits(destination, vni: onward.block.first.rawValue),
