@@ -52,6 +52,18 @@ extension CoordinatorMachine {
         live.waits[block.key, default: [:]][host] = .max
     }
 
+    /// Whoever stopped to carry the application in the very turn in which a block was leased was told nothing of it: no
+    /// acknowledgement will come.
+    mutating func releaseUntold(_ blocks: [SNIBlock]) {
+        for block in blocks {
+            guard let owed = live.waits[block.key], state.book.lease(of: block)?.awaitsStaging ?? false else { continue }
+            for (host, needed) in owed.sorted(by: { $0.key < $1.key }) {
+                guard needed == .max, live.hosts[host]?.reach == .connected else { continue }
+                release(block.key, from: host)
+            }
+        }
+    }
+
     mutating func acknowledge(_ position: Position, by host: HostID) {
         let current = self.position
         guard position.generation == current.generation, position.term == current.term,

@@ -137,6 +137,8 @@ extension CoordinatorMachine {
             }
         }
         dateDebts()
+        releaseUntold(blocks)
+        if !live.dirtyBlocks.isEmpty { settle() }
     }
 
     private func renew(_ block: SNIBlock, in view: inout HostView, of host: HostID) {
@@ -214,6 +216,10 @@ extension CoordinatorMachine {
                 continue
             case .setDeparture(let departure):
                 awaitDeparture(of: departure.sni, from: host, at: revision)
+                // A source that leases nothing of the application any more is told of no route.
+                if departure.phase == .flipped, live.flips[departure.sni]?[host] != nil {
+                    live.flips[departure.sni]?[host] = revision
+                }
                 continue
             case .setScope, .removeScope, .setLease, .admitEndpoint, .removeDeparture: continue
             }

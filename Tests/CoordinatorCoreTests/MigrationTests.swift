@@ -119,6 +119,24 @@ import Testing
         scene.clean()
     }
 
+    /// The source gave its block back before it heard of the flip: what it is told has no route in it.
+    @Test func aSourceWithoutItsBlockAcknowledgesTheFlip() throws {
+        let scene = try Scene()
+        let (fleet, a, c) = (scene.fleet, scene.a, scene.c)
+        _ = try scene.migrate(to: c)
+        fleet.quiesce()
+        try scene.end(on: a)
+        _ = fleet.command(.reclaim(.host(a), dryRun: false, reason: "test", force: false))
+        fleet.drain(scene.block, on: a)
+        fleet.quiesce()
+        #expect(fleet.agents[a]?.scopes.isEmpty == true)
+        try scene.arrive(at: c)
+        #expect(scene.phase == .flipped)
+        fleet.quiesce()
+        #expect(scene.phase == .dropped)
+        scene.clean()
+    }
+
     @Test func onlyTheDestinationFlipsAndOnlyOnce() throws {
         let scene = try Scene()
         let (fleet, b, c) = (scene.fleet, scene.b, scene.c)
