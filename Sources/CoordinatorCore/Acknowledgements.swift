@@ -56,7 +56,9 @@ extension CoordinatorMachine {
     /// acknowledgement will come.
     mutating func releaseUntold(_ blocks: [SNIBlock]) {
         for block in blocks {
-            guard let owed = live.waits[block.key], state.book.lease(of: block)?.awaitsStaging ?? false else { continue }
+            guard let owed = live.waits[block.key], state.book.lease(of: block)?.awaitsStaging ?? false else {
+                continue
+            }
             for (host, needed) in owed.sorted(by: { $0.key < $1.key }) {
                 guard needed == .max, live.hosts[host]?.reach == .connected else { continue }
                 release(block.key, from: host)
