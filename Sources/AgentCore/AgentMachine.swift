@@ -205,6 +205,8 @@ extension AgentMachine {
         case release(SessionNetworkID)
         case drained(SNIBlock, Epoch)
         case adopted([SessionNetworkID])
+        /// Calls that nothing but the record has to be done for.
+        case detached([RequestID])
     }
 
     mutating func expect(_ what: Pending) -> Token {
@@ -273,6 +275,8 @@ extension AgentMachine {
         case .adopted(let identifiers):
             let changes = identifiers.compactMap { port(of: $0) }.map(DataplaneChange.setPort)
             effects.append(.dataplane(changes, expect(.background)))
+        case .detached(let requests):
+            for request in requests { effects.append(.reply(request, .success(.detached))) }
         }
         flushReports(into: &effects)
     }
@@ -302,6 +306,11 @@ extension AgentMachine {
         guard journalFailure == nil else { return }
         journalFailure = reason
         effects.append(.notice(.journalFailed(reason: reason)))
+        for case .record(_, .detached(let requests)) in pending.sorted(by: { $0.key.rawValue < $1.key.rawValue }).map(
+            \.value)
+        {
+            for request in requests { effects.append(.reply(request, .failure(.journal(reason: reason)))) }
+        }
         for launch in launches.values {
             for request in launch.waiters { effects.append(.reply(request, .failure(.journal(reason: reason)))) }
             for request in launch.detachers { effects.append(.reply(request, .failure(.journal(reason: reason)))) }

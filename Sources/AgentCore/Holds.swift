@@ -17,16 +17,15 @@ extension AgentMachine {
             return
         }
         guard let bound = durable.bindings[sni], durable.lease(of: sni)?.isBindable ?? false,
-            durable.departures[sni] == nil
+            durable.departures[sni]?.phase ?? .preparing == .preparing
         else {
             // What is on its way out can't be kept.
             release(sni, for: [request], at: now, into: &effects)
             return
         }
         if bound.binding.state == .held {
-            journal([.held(sni, hold)], into: &effects)
+            journal([.held(sni, hold)], into: &effects) { _ in .detached([request]) }
             if releases[sni] == nil { holds[sni] = now + hold } else { releases[sni]?.hold = hold }
-            effects.append(.reply(request, .success(.detached)))
             return
         }
         let interface = bound.binding.interface

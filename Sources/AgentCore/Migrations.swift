@@ -1,6 +1,6 @@
 import Dataplane
 import FleetProtocol
-import NetworkTypes
+@_spi(Simulation) import NetworkTypes
 
 /// Migration, as both ends of it see it. The identifier is the destination's by a lease of one, and the source's only
 /// as a departure: it is not handed out there before the coordinator has taken that back.
@@ -23,7 +23,9 @@ extension AgentMachine {
 
     /// Bound for a VM that has not spoken here yet.
     func isOnStandby(_ sni: SessionNetworkID) -> Bool {
-        guard !durable.arrived.contains(sni), let lease = durable.lease(of: sni), lease.order.block.size == 1 else {
+        guard !planted.contains(.openBeforeFirstFrame), !durable.arrived.contains(sni),
+            let lease = durable.lease(of: sni), lease.order.block.size == 1
+        else {
             return false
         }
         return lease.order.incoming != nil

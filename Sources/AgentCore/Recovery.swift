@@ -1,6 +1,6 @@
 import Dataplane
 import FleetProtocol
-public import NetworkTypes
+@_spi(Simulation) public import NetworkTypes
 
 /// Start of the process: the journal says what was promised, the kernel what runs.
 extension AgentMachine {
@@ -90,7 +90,7 @@ extension AgentMachine {
         for (sni, bound) in durable.bindings.sorted(by: { $0.key < $1.key }) {
             if bound.binding.state == .cooling {
                 resume(sni, bound, at: now, into: &effects)
-            } else if bound.binding.state == .held {
+            } else if bound.binding.state == .held, !planted.contains(.forgetHolds) {
                 resumeHold(sni, bound, at: now, into: &effects)
             } else if let departure = durable.departures[sni], departure.phase != .preparing,
                 durable.holder(of: departure) != nil

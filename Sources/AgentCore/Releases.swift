@@ -27,7 +27,9 @@ extension AgentMachine {
     ) {
         if let journalFailure {
             effects.append(.reply(request, .failure(.journal(reason: journalFailure))))
-        } else if let launch = launches[interface] {
+            return
+        }
+        if let launch = launches[interface] {
             if launch.phase == .waiting {
                 failLaunch(interface, with: .detachedMeanwhile(interface), into: &effects)
                 effects.append(.reply(request, .success(.detached)))
@@ -35,15 +37,14 @@ extension AgentMachine {
                 launches[interface]?.cancelled = true
                 launches[interface]?.detachers.append(request)
             }
-        } else if let hold, let sni = durable.byInterface[interface] {
+            return
+        }
+        if hold.map({ $0 > .zero }) ?? true { endFollowers(of: interface, into: &effects) }
+        if let hold, let sni = durable.byInterface[interface] {
             keep(sni, for: hold, request, at: now, into: &effects)
         } else if let sni = durable.byInterface[interface] {
             release(sni, for: [request], at: now, into: &effects)
         } else if let sni = releasing[interface] {
-            for (follower, _) in releases[sni]?.followers ?? [] {
-                effects.append(.reply(follower, .failure(.detachedMeanwhile(interface))))
-            }
-            releases[sni]?.followers = []
             releases[sni]?.detachers.append(request)
         } else {
             if let port = unknownPorts.values.first(where: { $0.interface == interface }) {
@@ -51,6 +52,15 @@ extension AgentMachine {
             }
             effects.append(.reply(request, .success(.detached)))
         }
+    }
+
+    /// A launch that waits for the port of an earlier one to go is over, too.
+    private mutating func endFollowers(of interface: VMInterface, into effects: inout [AgentEffect]) {
+        guard let sni = releasing[interface] else { return }
+        for (follower, _) in releases[sni]?.followers ?? [] {
+            effects.append(.reply(follower, .failure(.detachedMeanwhile(interface))))
+        }
+        releases[sni]?.followers = []
     }
 
     mutating func release(
@@ -65,8 +75,7 @@ extension AgentMachine {
         if releases[sni] != nil {
             // Its port is going already; only what follows changes.
             releases[sni]?.hold = nil
-            releases[sni]?.detachers += detachers
-            journal([.unbound(sni)], into: &effects)
+            journal([.unbound(sni)], into: &effects) { _ in .detached(detachers) }
             return
         }
         releases[sni] = Release(interface: interface, detachers: detachers)

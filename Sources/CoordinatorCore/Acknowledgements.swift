@@ -16,18 +16,6 @@ extension CoordinatorMachine {
         if live.waits[block.key] == nil { complete(block.key) }
     }
 
-    /// A host that stopped carrying an application in the turn that leased a block of it was never told of the block.
-    mutating func forgetStaging(by hosts: Set<HostID>) {
-        for host in hosts.sorted() {
-            for (key, owed) in live.waits.sorted(by: { $0.key < $1.key }) where owed[host] == .max {
-                guard let lease = state.book.lease(key: key), lease.awaitsStaging, lease.host != host,
-                    !watchers(of: lease.application).contains(host)
-                else { continue }
-                release(key, from: host)
-            }
-        }
-    }
-
     /// The owner's acknowledgement is mandatory unless it is fenced, and that of every reachable host that may still
     /// carry the block. Who carries it and is not reachable owes its removal until a snapshot repays it.
     mutating func awaitRemoval(of lease: BlockLease) {
@@ -64,6 +52,20 @@ extension CoordinatorMachine {
         live.waits[block.key, default: [:]][host] = .max
     }
 
+    /// Whoever stopped to carry the application in the very turn in which a block was leased was told nothing of it: no
+    /// acknowledgement will come.
+    mutating func releaseUntold(_ blocks: [SNIBlock]) {
+        for block in blocks {
+            guard let owed = live.waits[block.key], state.book.lease(of: block)?.awaitsStaging ?? false else {
+                continue
+            }
+            for (host, needed) in owed.sorted(by: { $0.key < $1.key }) {
+                guard needed == .max, live.hosts[host]?.reach == .connected else { continue }
+                release(block.key, from: host)
+            }
+        }
+    }
+
     mutating func acknowledge(_ position: Position, by host: HostID) {
         let current = self.position
         guard position.generation == current.generation, position.term == current.term,
@@ -87,6 +89,7 @@ extension CoordinatorMachine {
         repay(host, at: position.revision)
         advanceFences(host, at: position.revision)
         advanceFlips(host, at: position.revision)
+        advanceDepartures(from: host, at: position.revision)
     }
 
     private mutating func satisfy(_ block: UInt32, by host: HostID, at revision: UInt64) {

@@ -178,6 +178,7 @@ public struct CoordinatorMachine: Sendable {
             live.timers.cancel(.quarantine(block))
             guard block.size == 1 else { break }
             live.flips[block.first] = nil
+            live.departing[block.first] = nil
             // The source has its identifier back.
             if let home = state.book.blockLease(around: block.first)?.host { live.dirtyHosts.insert(home) }
         case .chunkOpened, .chunkTempered, .unreserved, .quotaSet, .ranked, .excluded, .included,

@@ -145,6 +145,7 @@ struct FleetState: Sendable {
     private mutating func apply(_ event: MigrationEvent) {
         switch event {
         case .started(let migration): migrations[migration.sni] = migration
+        case .sourceReady(let sni): migrations[sni]?.isSourceReady = true
         case .aborted(let sni): migrations[sni]?.isAborted = true
         case .flipped(let sni):
             migrations[sni]?.phase = .flipped

@@ -111,6 +111,8 @@ struct Live: Sendable {
     var undatedDebts: Set<HostID> = []
     /// Who still has to acknowledge that it dropped the endpoint of a host that is being fenced.
     var fences: [HostID: [HostID: UInt64]] = [:]
+    /// Revision by which the source of a migration will have written down that the identifier leaves.
+    var departing: [SessionNetworkID: UInt64] = [:]
     /// Who still has to acknowledge where a migrated VM is.
     var flips: [SessionNetworkID: [HostID: UInt64]] = [:]
     var dirtyBlocks: Set<SNIBlock> = []

@@ -1,5 +1,5 @@
 public import FleetProtocol
-public import NetworkTypes
+@_spi(Simulation) public import NetworkTypes
 import SNISpace
 
 /// One VM on its way to another host, durable until its identifier is its block's again.
@@ -14,11 +14,15 @@ public struct Migration: Hashable, Sendable, Codable {
     public var phase: Departure.Phase
     /// It is to end before the flip; the destination is asked to give the identifier up.
     public var isAborted: Bool
+    /// The source has written down that the identifier leaves: it gives it to no other VM, and the destination may bind it.
+    public var isSourceReady = false
 }
 
 /// Steps of a migration. Its end is the `freed` of its sub-lease.
 public enum MigrationEvent: Hashable, Sendable, Codable {
     case started(Migration)
+    /// The source has written down that the identifier leaves.
+    case sourceReady(SessionNetworkID)
     case aborted(SessionNetworkID)
     /// The guest was heard at the destination.
     case flipped(SessionNetworkID)
@@ -30,7 +34,9 @@ public enum MigrationEvent: Hashable, Sendable, Codable {
 ///
 /// | phase | event | next | who does what |
 /// |---|---|---|---|
-/// | | migrate | preparing | destination: incoming lease; source: departure, serves on; peers: nexthop on standby |
+/// | | migrate | preparing | source: departure, serves on; peers: nexthop on standby |
+/// | preparing | the source wrote the departure down, the VM is bound there | preparing | destination: incoming lease |
+/// | preparing | the source did, the VM is bound there no more | preparing, aborted | sub-lease drains, nobody was told of it |
 /// | preparing | the guest's first frame at the destination | flipped | all: route there; source: port goes, forwards |
 /// | preparing | abort, VM ends there, or source fenced | preparing, aborted | destination: forced drain |
 /// | preparing, aborted | first frame after all | flipped | the destination refuses the drain |
@@ -94,7 +100,13 @@ extension CoordinatorMachine {
 
     mutating func abort(_ migration: Migration, reason: String) {
         if !migration.isAborted { commit(.migration(.aborted(migration.sni))) }
-        mark(SNIBlock(single: migration.sni), reason: reason, force: true)
+        let single = SNIBlock(single: migration.sni)
+        guard migration.isSourceReady else {
+            // The destination was never told of it: there is nothing to drain.
+            try? book { (book) throws(BookError) in try book.fence(single, reason: reason) }
+            return
+        }
+        mark(single, reason: reason, force: true)
     }
 
     // MARK: Flip
@@ -116,6 +128,7 @@ extension CoordinatorMachine {
         var owed: [HostID: UInt64] = [:]
         let peers = watchers(of: migration.application).union([migration.source])
         for (host, known) in live.hosts where host != migration.destination && known.reach.takesPart {
+            if planted.contains(.dropBeforeAcknowledgement) { continue }
             if peers.contains(host) || known.sent == nil { owed[host] = .max }
         }
         live.flips[migration.sni] = owed
@@ -185,7 +198,7 @@ extension CoordinatorMachine {
     }
 
     func info(_ migration: Migration) -> MigrationInfo {
-        let owing = (live.flips[migration.sni] ?? [:]).keys.sorted()
+        let owing = migration.isSourceReady ? (live.flips[migration.sni] ?? [:]).keys.sorted() : [migration.source]
         return MigrationInfo(
             migration: migration, leaseState: state.book.lease(of: SNIBlock(single: migration.sni))?.state,
             waitsFor: owing)

@@ -6,6 +6,9 @@ import SNISpace
 extension CoordinatorMachine {
     mutating func mark(_ block: SNIBlock, reason: String, force: Bool) {
         if let host = state.book.lease(of: block)?.host, stop(of: host) != nil { return }
+        if block.size == 1, let migration = state.migrations[block.first], !migration.isSourceReady {
+            return abort(migration, reason: reason)
+        }
         try? book { (book) throws(BookError) in try book.mark(block, reason: reason, force: force) }
     }
 

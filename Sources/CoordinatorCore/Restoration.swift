@@ -162,7 +162,8 @@ extension CoordinatorMachine {
         lease.epoch = max(lease.epoch, record.epoch)
         let migration = Migration(
             sni: sni, interface: binding.interface, application: lease.application, source: source,
-            destination: host, epoch: lease.epoch, phase: .flipped, isAborted: false)
+            destination: host, epoch: lease.epoch, phase: .flipped, isAborted: false,
+            isSourceReady: true)
         commit(.migration(.started(migration)))
         commit([.subleased(lease)])
         live.dirtyHosts.insert(source)

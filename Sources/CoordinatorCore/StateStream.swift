@@ -83,6 +83,7 @@ extension CoordinatorMachine {
 
     private func put(_ lease: BlockLease, in view: inout HostView, of host: HostID) {
         if lease.host == host {
+            guard isTold(lease) else { return }
             view.leases[lease.block.key] = order(lease)
         } else {
             view.remotes[lease.block.key] = remote(lease)
@@ -96,7 +97,6 @@ extension CoordinatorMachine {
     /// While a book is restored, nobody is told anything: what kernels carry is newer than what the book knows.
     mutating func settle() {
         guard !state.restoration.isOn else { return }
-        forgetStaging(by: live.dirtyHosts)
         let blocks = live.dirtyBlocks.sorted()
         let scopes = live.dirtyScopes
         let whole = live.dirtyHosts.union(live.snapshots)
@@ -136,6 +136,8 @@ extension CoordinatorMachine {
             }
         }
         dateDebts()
+        releaseUntold(blocks)
+        if !live.dirtyBlocks.isEmpty { settle() }
     }
 
     private func renew(_ block: SNIBlock, in view: inout HostView, of host: HostID) {
@@ -154,6 +156,7 @@ extension CoordinatorMachine {
             StateUpdate(isSnapshot: true, baseRevision: 0, operations: operations, withdraw: withdraws), to: host)
         guard let revision = live.hosts[host]?.sentRevision else { return }
         if withdraws { live.hosts[host]?.withdrawnAt = revision }
+        for departure in view.departures.values { awaitDeparture(of: departure.sni, from: host, at: revision) }
         for (sni, owed) in live.flips where owed[host] != nil { live.flips[sni]?[host] = revision }
         for fenced in live.fences.keys where fenced != host { live.fences[fenced]?[host] = revision }
         if before == nil || live.hosts[host]?.blindUntil != nil { live.hosts[host]?.blindUntil = revision }
@@ -213,7 +216,14 @@ extension CoordinatorMachine {
             case .dropEndpoint:
                 for (fenced, owed) in live.fences where owed[host] != nil { live.fences[fenced]?[host] = revision }
                 continue
-            case .setScope, .removeScope, .setLease, .admitEndpoint, .setDeparture, .removeDeparture: continue
+            case .setDeparture(let departure):
+                awaitDeparture(of: departure.sni, from: host, at: revision)
+                // A source that leases nothing of the application any more is told of no route.
+                if departure.phase == .flipped, live.flips[departure.sni]?[host] != nil {
+                    live.flips[departure.sni]?[host] = revision
+                }
+                continue
+            case .setScope, .removeScope, .setLease, .admitEndpoint, .removeDeparture: continue
             }
             live.hosts[host]?.unacknowledged.append(.init(revision: revision, block: block.key))
         }

@@ -82,6 +82,7 @@ extension World {
     mutating func detachGone(on host: Int) {
         hosts[host].isRestored = false
         let running = Set(slots.filter { $0.host == host && $0.phase != .idle }.map(\.interface))
+            .union(travellers(at: host))
         let bound = checks.views[host].bindings.values.filter { !$0.isCooling }.map(\.interface).sorted()
         hosts[host].owedDetaches = bound.filter { !running.contains($0) }
     }

@@ -134,7 +134,7 @@ extension CoordinatorEvent {
     var concernsLedger: Bool {
         switch self {
         case .book, .applicationCreated, .applicationUpdated, .applicationDeleting, .applicationDeleted, .hostGranted,
-            .termStarted, .host, .generationRaised, .restoration:
+            .termStarted, .host, .generationRaised, .restoration, .migration:
             true
         default: false
         }

@@ -12,6 +12,8 @@ struct Event {
         case storeSync, coordinatorTick, coordinatorStart
         /// The client of one VM slot acts; a VM sends a packet; the operator acts.
         case client, packet, operate
+        /// The operator starts, or ends, a migration; the hypervisors go on with one.
+        case migrate, journey
         case fault, heal
         /// The stream of a host breaks.
         case breakStream

@@ -45,8 +45,9 @@ extension World {
             return
         }
         for host in 0..<plan.hosts { mend(host) }
+        mendMigrations()
         if now >= phaseEndsAt { return violate(7, "not converged in time: \(missing ?? "")") }
-        if phase == .closing, !slots.contains(where: { $0.phase != .idle }) {
+        if phase == .closing, !slots.contains(where: { $0.phase != .idle }), !journeys.contains(where: { !$0.isOver }) {
             // Journals that were lost and found again may know VMs that were stopped in between.
             for host in hosts.indices where hosts[host].hasLostJournal { detachGone(on: host) }
             deleteEverything()
@@ -63,7 +64,7 @@ extension World {
             if let wrong = unfinished(host) { return wrong }
         }
         for slot in slots where slot.call != 0 { return "\(slot.interface) waits for an answer" }
-        return stateOfKernels()
+        return unfinishedJourney() ?? unfinishedHold() ?? stateOfKernels()
     }
 
     private func unfinished(_ host: Host) -> String? {
@@ -139,6 +140,8 @@ extension World {
     private mutating func leftOver() -> String? {
         guard leader >= 0, processes[leader].isAlive else { return "no coordinator" }
         for slot in slots where slot.phase != .idle { return "\(slot.interface) is not stopped" }
+        if let journey = journeys.first(where: { !$0.isOver }) { return "\(journey.interface) is on its way" }
+        if let sni = checks.ledger.migrations.keys.min() { return "\(sni) has not come home" }
         if let lease = checks.ledger.leases.keys.min() { return "\(lease) is still leased" }
         if checks.ledger.ownedTotal > 0 { return "\(checks.ledger.ownedTotal) identifiers are still owned" }
         for host in hosts where !host.kernel.isEmpty { return "the kernel of host \(host.index) is not empty" }

@@ -16,7 +16,9 @@ extension World {
             if code == "journal-behind" { probes.hit(.journalBehindRefused) }
             if code == "incarnation-conflict" { probes.hit(.reimagedRefused) }
         case .missingPort(_, let interface):
-            if !slots.contains(where: { $0.host == host && $0.interface == interface && $0.phase != .idle }) {
+            if !slots.contains(where: { $0.host == host && $0.interface == interface && $0.phase != .idle }),
+                !travellers(at: host).contains(interface)
+            {
                 hosts[host].owedDetaches.append(interface)
             }
         case .recovering: probes.hit(.recoveryEntered)

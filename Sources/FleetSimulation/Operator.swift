@@ -21,6 +21,7 @@ struct PendingCommand {
         case delete(Int)
         case allocate(application: ApplicationID, key: String, count: Int)
         case replace(Int)
+        case migrate(Int)
         case reclaim, release
     }
     var kind: Kind
@@ -190,6 +191,8 @@ extension World {
             promises.append(
                 RangePromise(
                     application: application, key: key, reservation: grant.reservation.id, range: grant.range))
+        case (.migrate(let journey), .success(.migration)): permitted(journey)
+        case (.migrate(let journey), .failure): forbidden(journey)
         case (.update(let index), .failure(.unknownApplication)), (.delete(let index), .failure(.unknownApplication)):
             applications[index].isConfirmed = false
         case (_, .failure(.quota)): probes.hit(.quotaRefused)

@@ -68,6 +68,7 @@ public struct Plan: Sendable {
     /// Every so many steps all invariants are checked in full.
     var fullCheckEvery: Int
     var coordinator: CoordinatorConfiguration
+    var lives: LifePlan
 
     static let hostsMax = 12
 
@@ -93,6 +94,7 @@ public struct Plan: Sendable {
         eventsPerSnapshot = dice.pick([100, 1000, 5000])
         fullCheckEvery = 1000
         coordinator = Self.configuration(&dice)
+        lives = LifePlan(SeededGenerator(seed: seed).fork(9))
     }
 
     private static func configuration(_ dice: inout Dice) -> CoordinatorConfiguration {

@@ -17,7 +17,12 @@ public enum Probe: Int, CaseIterable, Sendable {
     case preempted
     case leaseOrphaned, partialGrant, quotaRefused, poolExhausted, idempotentAnswer, reservationExpired
     case applicationDeleted, reclaimByHand, recoveryEntered, bindingsSuspended, packetDelivered, packetRefusedByFilter
-    case packetRefusedByReceiver
+    case packetRefusedByReceiver, packetForwarded
+    case heldResumed, holdEnded, holdExtended, holdReleased, heldSurvivedKill, heldSurvivedReboot, heldTakenByForce
+    case drainRefusedForHeld, migrationStarted, migrationRefused, migrated, flipDropped, migrationAborted
+    case arrivalBeatAbort, abortRefused, strangerAtDestination, sourceLostMidway, destinationLostMidway
+    case abortedBeforeSource, frozenMidway
+    case sourceFencedMidway, destinationFencedMidway, takeoverMidway, sourceLostAfterFlip, identifierCameHome
 }
 
 /// How often each probe was reached.

@@ -54,7 +54,9 @@ extension World {
     var digest: UInt64 {
         var sum = UInt64(truncatingIfNeeded: now) &* 31 &+ UInt64(steps)
         for host in hosts { sum = sum &* 1_000_003 &+ host.kernel.writes &+ host.journal.durableSequence }
-        var dice = [identityDice, networkDice, diskDice, kernelDice, clientDice, operatorDice, faultDice]
+        var dice = [
+            identityDice, networkDice, diskDice, kernelDice, clientDice, operatorDice, faultDice, holdDice, journeyDice,
+        ]
         for index in dice.indices { sum = sum &* 1_000_003 ^ dice[index].next() }
         return sum
     }

@@ -113,7 +113,7 @@ extension AgentInput {
         switch self {
         case .attach(_, let wish): "attach \(wish.interface)"
         case .plug(_, let wish): "plug \(wish.interface)"
-        case .detach(_, let interface, _): "detach \(interface)"
+        case .detach(_, let interface, let hold): "detach \(interface)" + (hold.map { ", held for \($0)" } ?? "")
         default: "another call"
         }
     }

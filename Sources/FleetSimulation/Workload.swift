@@ -1,4 +1,5 @@
 import AgentCore
+import Dataplane
 import FleetProtocol
 import NetworkTypes
 
@@ -11,14 +12,19 @@ import NetworkTypes
 /// | attaching | refusal | idle, or attaching again |
 /// | attaching | no answer in time, agent died | attaching again with the same request, or detaching |
 /// | plugging | answer | running |
-/// | running | end of life | detaching |
+/// | running | end of life | detaching, or holding |
+/// | holding | answer | stopped |
+/// | stopped | time | attaching, holding for longer, detaching, or idle with the hold running out |
+/// | running | migrated | running, at another host |
 /// | running | crash | crashed |
 /// | crashed | time | detaching |
 /// | detaching | answer | idle |
-/// | any | host reboots | idle |
+/// | any but stopped | host reboots | idle |
 struct Slot {
-    enum Phase { case idle, attaching, plugging, running, crashed, detaching }
+    enum Phase { case idle, attaching, plugging, running, crashed, detaching, holding, stopped }
+    /// Where the VM is: where its slot is, unless it migrated.
     var host: Int
+    let home: Int
     var number: Int
     var phase = Phase.idle
     /// Only the newest event of a slot counts.
@@ -33,18 +39,22 @@ struct Slot {
     /// What the answer said.
     var sni: SessionNetworkID?
     var attempts = 0
+    /// How long the identifier is to be kept.
+    var hold = Duration.zero
+    /// The last VM ended away from home: what is left of it may still be there, so the next one has another name.
+    var wasAway = false
 }
 
 extension World {
     mutating func addSlots(on host: Int) {
         for number in 0..<plan.slotsPerHost {
             guard let interface = VMInterface(vm: "vm-\(host)-\(number)-0", nic: 0) else { continue }
-            slots.append(Slot(host: host, number: number, interface: interface))
+            slots.append(Slot(host: host, home: host, number: number, interface: interface))
             schedule(slots.count - 1, after: clientDice.time(Time.second, 4 * Time.second))
         }
     }
 
-    private mutating func schedule(_ slot: Int, after wait: Int64) {
+    mutating func schedule(_ slot: Int, after wait: Int64) {
         slots[slot].ticket &+= 1
         queue.put(.client, slot, ticket: slots[slot].ticket, at: now + wait)
     }
@@ -61,15 +71,19 @@ extension World {
             forget(slot)
             if clientDice.chance(0.5), phase == .safety { attach(slot) } else { detach(slot) }
         case .running:
-            if phase != .liveness { detach(slot) }
-        case .crashed: detach(slot)
+            if phase != .liveness { stop(slot) }
+        case .crashed: stop(slot)
+        case .stopped: decideOnStopped(slot)
+        case .holding:
+            forget(slot)
+            keep(slot)
         case .detaching:
             forget(slot)
             detach(slot)
         }
     }
 
-    private mutating func forget(_ slot: Int) {
+    mutating func forget(_ slot: Int) {
         if slots[slot].call != 0 { hosts[slots[slot].host].agent?.calls[slots[slot].call] = nil }
         slots[slot].call = 0
     }
@@ -77,7 +91,8 @@ extension World {
     private mutating func launch(_ slot: Int) {
         let host = slots[slot].host
         // Now and then the same VM starts again: its interface may still be on its way out.
-        if !clientDice.chance(0.2) {
+        if !clientDice.chance(0.2) || slots[slot].wasAway || isTravelling(slot) {
+            slots[slot].wasAway = false
             slots[slot].generation += 1
             let name = "vm-\(host)-\(slots[slot].number)-\(slots[slot].generation)"
             if let interface = VMInterface(vm: name, nic: 0) { slots[slot].interface = interface }
@@ -88,7 +103,7 @@ extension World {
         attach(slot)
     }
 
-    private mutating func attach(_ slot: Int) {
+    mutating func attach(_ slot: Int) {
         slots[slot].phase = .attaching
         slots[slot].attempts += 1
         if slots[slot].attempts > 1 { probes.hit(.attachRepeated) }
@@ -110,7 +125,7 @@ extension World {
         call(slot) { .plug($0, request) }
     }
 
-    private mutating func detach(_ slot: Int) {
+    mutating func detach(_ slot: Int) {
         if slots[slot].phase == .attaching { probes.hit(.detachDuringLaunch) }
         slots[slot].phase = .detaching
         let interface = slots[slot].interface
@@ -118,7 +133,7 @@ extension World {
         call(slot) { .detach($0, interface) }
     }
 
-    private mutating func call(_ slot: Int, _ input: (RequestID) -> AgentInput) {
+    mutating func call(_ slot: Int, _ input: (RequestID) -> AgentInput) {
         let host = slots[slot].host
         guard let agent = hosts[host].agent, agent.pausedUntil <= now else {
             // Nobody listens on the socket.
@@ -137,22 +152,23 @@ extension World {
 
     /// The agent died with the call.
     mutating func callFailed(_ slot: Int) {
+        guard slot >= 0 else { return journeyCallFailed(-1 - slot) }
         slots[slot].call = 0
         schedule(slot, after: clientDice.time(50 * Time.millisecond, Time.second))
     }
 
     mutating func answer(_ request: RequestID, _ result: Result<AgentReply, AgentError>, on host: Int) {
         trace("h\(host)", "reply", result.summary)
-        guard let slot = hosts[host].agent?.calls.removeValue(forKey: request.rawValue),
-            slots[slot].call == request.rawValue
-        else { return }
+        guard let slot = hosts[host].agent?.calls.removeValue(forKey: request.rawValue) else { return }
+        guard slot >= 0 else { return answer(journey: -1 - slot, request, result, on: host) }
+        guard slots[slot].call == request.rawValue else { return }
         slots[slot].call = 0
         switch result {
         case .success(.attached(let answer)): attached(slot, answer)
+        case .success(.detached) where slots[slot].phase == .holding: kept(slot)
         case .success(.detached):
             observe(detached: slots[slot].interface, from: slots[slot].sni, on: host)
-            slots[slot].phase = .idle
-            slots[slot].sni = nil
+            vacate(slot)
             schedule(slot, after: clientDice.wait(mean: plan.pauseMean))
         case .success(.status): break
         case .failure(let error): refused(slot, error)
@@ -201,11 +217,20 @@ extension World {
     }
 
     mutating func hostGone(_ host: Int) {
-        for slot in slots.indices where slots[slot].host == host {
-            slots[slot].phase = .idle
+        for slot in slots.indices where slots[slot].host == host && slots[slot].phase != .stopped {
             slots[slot].call = 0
-            slots[slot].sni = nil
+            let isAway = slots[slot].home != host
+            vacate(slot)
+            if isAway { schedule(slot, after: journeyDice.time(Time.second, 4 * Time.second)) }
         }
+    }
+
+    /// Nothing of its VM is left; the next one starts at home.
+    mutating func vacate(_ slot: Int) {
+        slots[slot].phase = .idle
+        slots[slot].sni = nil
+        slots[slot].wasAway = slots[slot].host != slots[slot].home
+        slots[slot].host = slots[slot].home
     }
 
     mutating func hostBack(_ host: Int) {
@@ -227,12 +252,15 @@ extension World {
     mutating func sendPacket() {
         if phase == .safety || phase == .liveness {
             queue.put(.packet, 0, at: now + clientDice.wait(mean: plan.packetMean))
+            travellersSpeak()
         }
         guard let source = checks.randomPort(&clientDice), let target = checks.randomPort(&clientDice) else { return }
         let delivery = deliver(from: source.host, source.sni, to: target.sni)
         switch delivery {
         case .delivered(let host, let port):
             probes.hit(.packetDelivered)
+            let route = hosts[source.host].kernel.route(to: target.sni)
+            if host != source.host, route?.vtep != hosts[host].vtep { probes.hit(.packetForwarded) }
             guard let sender = hosts[source.host].kernel.ports[source.sni] else { return }
             checkCrossing(sender, of: source.host, port, of: host)
         case .refusedBySender: probes.hit(.packetRefusedByFilter)

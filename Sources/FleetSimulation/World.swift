@@ -50,6 +50,8 @@ struct World {
     var clientDice: Dice
     var operatorDice: Dice
     var faultDice: Dice
+    var holdDice: Dice
+    var journeyDice: Dice
 
     var hosts: [Host] = []
     var weather: Weather
@@ -64,6 +66,7 @@ struct World {
     var wasRestored = false
 
     var slots: [Slot] = []
+    var journeys: [Journey] = []
     var applications: [ClientApplication] = []
     var commands: [UInt64: PendingCommand] = [:]
     var lastCommand: UInt64 = 0
@@ -85,6 +88,8 @@ struct World {
         clientDice = Dice(root.fork(6))
         operatorDice = Dice(root.fork(7))
         faultDice = Dice(root.fork(8))
+        holdDice = Dice(root.fork(10))
+        journeyDice = Dice(root.fork(11))
         weather = Weather(hosts: World.hostsMax(plan))
         clocks = Clocks(bootZero: [Int64](repeating: 0, count: World.hostsMax(plan)))
         checks = Checker(plan: plan)
@@ -103,6 +108,9 @@ struct World {
         for host in 0..<plan.hosts { addSlots(on: host) }
         queue.put(.operate, 0, at: 200 * Time.millisecond)
         queue.put(.packet, 0, at: Time.second)
+        if let mean = plan.lives.journeyMean {
+            queue.put(.migrate, 0, at: 5 * Time.second + journeyDice.wait(mean: mean))
+        }
         if !plan.faults.isEmpty { queue.put(.fault, -1, at: 3 * Time.second) }
     }
 
@@ -145,6 +153,8 @@ struct World {
         case .client: clientActs(subject, ticket: event.ticket)
         case .packet: sendPacket()
         case .operate: operate(isExtra: event.ticket > 0)
+        case .migrate: migrateSomebody()
+        case .journey: travel(subject, ticket: event.ticket)
         case .fault: beginFault()
         case .heal: endFault(subject)
         case .breakStream: if !isDoubled(subject) { dropStream(of: subject, noticeMax: 50 * Time.millisecond) }

@@ -34,6 +34,14 @@
     public static let twoLiveBoots = PlantedDefects(rawValue: 1 << 12)
     /// Preemption takes bound blocks.
     public static let preemptBound = PlantedDefects(rawValue: 1 << 13)
+    /// The destination of a migration may bind before the source has written down that the identifier leaves.
+    public static let leaseBeforeDeparture = PlantedDefects(rawValue: 1 << 14)
+    /// The port of a VM that migrates is open before its guest was heard.
+    public static let openBeforeFirstFrame = PlantedDefects(rawValue: 1 << 15)
+    /// The source of a migration forwards no more while peers may still send there.
+    public static let dropBeforeAcknowledgement = PlantedDefects(rawValue: 1 << 16)
+    /// A reboot of the host takes the identifiers of stopped VMs for those of dead ones.
+    public static let forgetHolds = PlantedDefects(rawValue: 1 << 17)
 
     /// All of them by the name that commands and documents use.
     public static let named: [(name: String, defect: PlantedDefects)] = [
@@ -46,6 +54,8 @@
         ("quarantine-by-wall-clock", .quarantineByWallClock),
         ("expiry-frees-without-handshake", .expiryFreesWithoutHandshake),
         ("reuse-before-peer-acknowledgement", .reuseBeforePeerAcknowledgement), ("two-live-boots", .twoLiveBoots),
-        ("preempt-bound", .preemptBound),
+        ("preempt-bound", .preemptBound), ("lease-before-departure", .leaseBeforeDeparture),
+        ("open-before-first-frame", .openBeforeFirstFrame),
+        ("drop-before-acknowledgement", .dropBeforeAcknowledgement), ("forget-holds", .forgetHolds),
     ]
 }

@@ -120,6 +120,24 @@ import Testing
         #expect(rig.openPorts == [sni] && rig.problems.isEmpty)
     }
 
+    /// A launch that waits for the port of a hold to go is over with the Detach that comes after it.
+    @Test(arguments: [nil, Duration.seconds(50)]) func detachEndsALaunchThatWaitsForTheHold(hold: Duration?) throws {
+        var rig = Rig.ready()
+        _ = rig.attach(Rig.vm(1))
+        _ = rig.submitDetach(Rig.vm(1), hold: .seconds(100))
+        let again = rig.submitAttach(Rig.vm(1))
+        let end = rig.submitDetach(Rig.vm(1), hold: hold)
+        rig.settle()
+        #expect(rig.replies[again]?.error == .detachedMeanwhile(Rig.vm(1)))
+        #expect(rig.replies[end] != nil && rig.replies[end]?.error == nil)
+        #expect(rig.status?.bindings.map(\.binding.state) == [hold == nil ? .cooling : .held])
+        rig.advance(.seconds(120))
+        rig.settle()
+        rig.advance(.seconds(120))
+        rig.settle()
+        #expect(rig.status?.bindings.isEmpty == true && rig.ports.isEmpty && rig.problems.isEmpty)
+    }
+
     @Test func anotherApplicationIsRefusedAndNothingIsHeldForNoTime() throws {
         var rig = Rig.ready()
         let sni = try #require(rig.attach(Rig.vm(1))?.attachment).sni
@@ -133,6 +151,48 @@ import Testing
             rig.attach(Rig.vm(1), Rig.appB)?.error
                 == .duplicateInterface(Rig.vm(1), sni: sni, difference: "application"))
         #expect(Self.held(rig) == [Rig.vm(1)])
+    }
+
+    /// A longer hold is a promise of its own.
+    @Test func aRenewedHoldIsAnsweredOnceItIsDurable() throws {
+        var rig = Rig.ready()
+        let sni = try #require(rig.attach(Rig.vm(1))?.attachment).sni
+        _ = rig.detach(Rig.vm(1), hold: .seconds(10))
+        let renewal = rig.submitDetach(Rig.vm(1), hold: .seconds(100))
+        #expect(rig.replies[renewal] == nil, "not on the disk yet")
+        rig.settle()
+        #expect(rig.replies[renewal] != nil && rig.replies[renewal]?.error == nil)
+        rig.crash()
+        rig.settle()
+        rig.advance(.seconds(99))
+        rig.settle()
+        #expect(Self.held(rig) == [Rig.vm(1)])
+        #expect(rig.attach(Rig.vm(1))?.attachment?.sni == sni && rig.problems.isEmpty)
+    }
+
+    @Test func aRenewalFailsWithTheJournal() {
+        var rig = Rig.ready()
+        _ = rig.attach(Rig.vm(1))
+        _ = rig.detach(Rig.vm(1), hold: .seconds(10))
+        let renewal = rig.submitDetach(Rig.vm(1), hold: .seconds(100))
+        rig.feed(.journalFailed(reason: "full"))
+        #expect(rig.replies[renewal]?.error == .journal(reason: "full"))
+    }
+
+    @Test func anEndOfAHoldIsAnsweredOnceItIsDurable() {
+        var rig = Rig.ready()
+        _ = rig.attach(Rig.vm(1))
+        let keep = rig.submitDetach(Rig.vm(1), hold: .seconds(100))
+        rig.stepJournal()
+        // While the port is going.
+        let end = rig.submitDetach(Rig.vm(1))
+        while !rig.kernelQueue.isEmpty { rig.stepKernel() }
+        #expect(rig.replies[keep] != nil && rig.replies[end] == nil)
+        rig.settle()
+        #expect(rig.replies[end] != nil && rig.replies[end]?.error == nil)
+        rig.crash()
+        rig.settle()
+        #expect(Self.held(rig) == [] && rig.problems.isEmpty)
     }
 
     /// The machine dies after every prefix of the steps of a hold and its end.

@@ -201,6 +201,25 @@ import Testing
         #expect(rig.attach(Rig.vm(1))?.attachment?.sni == sni)
     }
 
+    /// Before the flip nothing has left: a VM that stops keeps its identifier, and may keep it for longer.
+    @Test(arguments: [false, true]) func aVMThatStopsBeforeTheFlipIsHeld(flips: Bool) throws {
+        var rig = Rig.ready()
+        let sni = try #require(rig.attach(Rig.vm(1))?.attachment).sni
+        rig.delta(2, [Self.departure(.preparing)])
+        for _ in 0..<2 {
+            _ = rig.detach(Rig.vm(1), hold: .seconds(100))
+            #expect(HoldTests.held(rig) == [Rig.vm(1)])
+        }
+        if flips {
+            rig.delta(3, [Self.departure(.flipped), Self.remote(Rig.block(0x1000, 1), epoch: 5)])
+            #expect(HoldTests.held(rig) == [])
+        } else {
+            rig.delta(3, [.removeDeparture(sni, Epoch(7))])
+            #expect(rig.attach(Rig.vm(1))?.attachment?.sni == sni)
+        }
+        #expect(rig.problems.isEmpty)
+    }
+
     @Test func aDepartedBlockDrainsWithoutTheVMThatLeft() throws {
         var rig = Rig.ready()
         _ = rig.attach(Rig.vm(1))

@@ -136,6 +136,40 @@ import Testing
         fleet.connect(host)
         #expect(fleet.agents[host]?.isGranted == true)
     }
+
+    /// A journal that was lost while the old stream still spoke: one machine, one boot, two installations.
+    @Test(arguments: [false, true]) func theInstallationDecidesBetweenRivalsOfOneBoot(keepsFirst: Bool) throws {
+        let fleet = try Fleet(hosts: 1)
+        fleet.start()
+        let host = fleet.names[0]
+        let app = try fleet.application("web")
+        _ = fleet.lease(app, on: host, request: 1)
+        fleet.quiesce()
+        let first = try #require(fleet.agents[host])
+        let identity = AgentIdentity(
+            host: host, incarnation: Incarnation(UUID128(high: 0x1, low: 99)), boot: first.identity.boot)
+        fleet.agents[host] = FakeAgent(identity: identity, vtep: first.vtep)
+        fleet.connect(host)
+        fleet.agents[host] = first
+        fleet.aggregate(host, [(app, vms: 0, launches: 0)])
+        #expect(fleet.state(of: host) == .frozen)
+        for shared in [first.identity.boot.description, first.fingerprint] {
+            #expect(fleet.command(.thawHost(host, keep: shared)).isInvalid("keep"), "both have it")
+        }
+        if !keepsFirst {
+            fleet.disconnect(host)
+            fleet.pass(.seconds(21))
+        }
+        let kept = keepsFirst ? first.identity.incarnation : identity.incarnation
+        _ = try fleet.command(.thawHost(host, keep: kept.description)).get()
+        #expect(fleet.findings.contains("host-frozen") == false)
+        if keepsFirst { #expect(fleet.state(of: host) == .connected && fleet.agents[host]?.isGranted == true) }
+        let barred = keepsFirst ? FakeAgent(identity: identity, vtep: first.vtep) : first
+        fleet.disconnect(host)
+        fleet.agents[host] = barred
+        fleet.connect(host)
+        #expect(fleet.agents[host]?.refusal == "barred")
+    }
 }
 
 extension Result where Success == Reply, Failure == CoordinatorError {

@@ -103,6 +103,7 @@ import Testing
             let destination = generator.pick(from: fleet.names)
         else { return }
         _ = fleet.command(.migrate(record.interface, to: destination))
+        if generator.chance(0.5) { fleet.acknowledge(host) }
         if generator.chance(0.2) { _ = fleet.command(.abortMigration(record.interface, reason: "test")) }
     }
 

@@ -30,6 +30,30 @@ import Testing
         for agent in fleet.agents.values { #expect(agent.complaints == []) }
     }
 
+    /// In the turn in which a block is leased one of its peers stops to carry the application, and hears nothing of it.
+    @Test func aPeerThatLeavesInTheSameTurnIsNotWaitedFor() throws {
+        var configuration = Fleet.seconds
+        configuration.decisionInterval = .seconds(4)
+        let fleet = try Fleet(configuration, hosts: 2)
+        fleet.start()
+        let app = try fleet.application("web")
+        let (a, b) = (fleet.names[0], fleet.names[1])
+        let first = try #require(fleet.lease(app, on: a, request: 1))
+        let second = try #require(fleet.lease(app, on: b, request: 1))
+        fleet.quiesce()
+        for sni in first.identifiers { try fleet.bind(sni, of: app, on: a, state: .bound) }
+        _ = fleet.command(.reclaim(.identifier(second.first), dryRun: false, reason: "test", force: false))
+        // The decision is due when the answer comes.
+        fleet.now = fleet.now + .seconds(4)
+        fleet.drain(second, on: b)
+        let fresh = try #require(fleet.machine.leases().first { $0.block != first && $0.block != second })
+        #expect(fleet.agents[b]?.remotes[fresh.block] == nil)
+        fleet.quiesce()
+        #expect(fleet.lease(of: fresh.block)?.state == .staged)
+        #expect(fleet.agents[a]?.leases[fresh.block]?.staged ?? true)
+        for agent in fleet.agents.values { #expect(agent.complaints == []) }
+    }
+
     @Test func reservedRangeServesTheNextLaunch() throws {
         let fleet = try Fleet()
         fleet.start()

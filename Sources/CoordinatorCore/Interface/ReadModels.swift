@@ -110,7 +110,7 @@ public struct MigrationInfo: Hashable, Sendable {
     public var migration: Migration
     /// Of the sub-lease.
     public var leaseState: LeaseState?
-    /// Hosts that have not acknowledged the flip.
+    /// The source, until it has written down that the identifier leaves; then hosts that have not acknowledged the flip.
     public var waitsFor: [HostID]
 }
 

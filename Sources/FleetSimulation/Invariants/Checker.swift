@@ -47,6 +47,12 @@ struct Checker {
     /// Attaches that were answered and not asked back.
     var acknowledged: [[VMInterface: UInt32]]
     var detachAsked: [Set<VMInterface>]
+    /// Interfaces whose VM was stopped with a hold.
+    var holdAsked: [Set<VMInterface>]
+    /// True time from which a hold counts: its record, or the last start of the process.
+    var holdSince: [[UInt32: Int64]]
+    /// Identifiers whose guest spoke at the host that it migrated to.
+    var heard: [Set<UInt32>]
     /// Blocks that a host has journalled as drained, and the last mark.
     var drained: [[SNIBlock: DrainRecord]]
     var contacts: [Contact]
@@ -63,6 +69,9 @@ struct Checker {
         lastUse = Array(repeating: [:], count: plan.hosts)
         acknowledged = Array(repeating: [:], count: plan.hosts)
         detachAsked = Array(repeating: [], count: plan.hosts)
+        holdAsked = Array(repeating: [], count: plan.hosts)
+        holdSince = Array(repeating: [:], count: plan.hosts)
+        heard = Array(repeating: [], count: plan.hosts)
         drained = Array(repeating: [:], count: plan.hosts)
         contacts = Array(repeating: Contact(at: 0), count: plan.hosts)
     }
@@ -72,6 +81,9 @@ struct Checker {
         lastUse.append([:])
         acknowledged.append([:])
         detachAsked.append([])
+        holdAsked.append([])
+        holdSince.append([:])
+        heard.append([])
         drained.append([:])
         contacts.append(Contact(at: 0))
     }

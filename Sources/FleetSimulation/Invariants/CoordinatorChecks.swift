@@ -23,17 +23,23 @@ extension World {
         switch event {
         case .host(let host, .debtIncurred(let block)): return checkDebt(block, of: host)
         case .host(let host, .fenced): return checkFence(of: host)
+        case .host(let host, .frozen): return noteFrozenEnd(host)
+        case .migration(let event): return checkBefore(event)
         default: break
         }
         guard case .book(let event) = event else { return }
         switch event {
         case .marked(let block, _, let reason, true) where block.size > 1 && reason != "by hand":
             violate(8, "\(block) is taken by force, and no operator asked for it: \(reason)")
+        case .marked(let block, _, let reason, true) where block.size == 1: checkForce(on: block, reason: reason)
+        case .subleased(let lease): checkSublease(lease)
+        case .fenced(let block, _, _): checkTaken(block)
         case .drained(let block, _): checkDrainEvent(block)
         case .removed(let block): checkRemovalEvent(block)
         case .freed(let block):
             probes.hit(.freed)
             guard let lease = checks.ledger.leases[block] else { return }
+            if block.size == 1 { checkHomecoming(lease) }
             let rested = now - lease.since
             let wanted = plan.coordinator.quarantine.inNanoseconds
             if rested < wanted {
@@ -72,6 +78,7 @@ extension World {
             let fenced = hosts.first(where: { $0.name == name && $0.original == nil })
         else { return violate(4, "\(name) is fenced, and nothing began it") }
         probes.hit(.fenced)
+        noteFencedEnd(name)
         guard fence.proof != .poweredOff else { return }
         for host in hosts where host.isUp && host.name != name && !isExcused(host.index) {
             guard let route = host.kernel.remotes.values.first(where: { $0.vtep == fence.vtep }) else { continue }
@@ -236,6 +243,7 @@ extension World {
             }
         }
         checks.ledger.restartTimes(at: now)
+        if checks.ledger.migrations.values.contains(where: { $0.phase == .preparing }) { probes.hit(.takeoverMidway) }
         for host in checks.contacts.indices {
             checks.contacts[host].at = now
             checks.contacts[host].isOpen = false

@@ -14,9 +14,9 @@ extension World {
         checks.views[host] = view
         // Cooldowns start anew in full; what an old copy of a journal says of them is not what happened.
         for (sni, binding) in view.bindings where binding.isCooling && !hosts[host].isImpostor {
-            let isOurs = checks.ledger.lease(around: sni)?.host == identity.host
-            if isOurs { checks.lastUse[host][sni] = now }
+            if checks.ledger.isLeased(sni, to: identity.host) { checks.lastUse[host][sni] = now }
         }
+        observeHolds(atStart: view, on: host)
         for (interface, sni) in checks.acknowledged[host].sorted(by: { $0.key < $1.key }) {
             let held = view.bindings[sni]
             if held?.interface != interface || held?.isCooling == true {
@@ -47,6 +47,9 @@ extension World {
             case .unbound(let sni): checkUnbinding(sni.rawValue, on: host)
             case .drained(let block, let epoch):
                 checkDrained(block, Checker.DrainRecord(epoch: epoch, sequence: sequence), on: host)
+            case .held(let sni, _): checkHolding(sni.rawValue, on: host)
+            case .update(_, let update):
+                for case .setLease(let order) in update.operations { checkIncoming(order, on: host) }
             default: break
             }
             let generation = checks.views[host].position.generation
@@ -80,16 +83,19 @@ extension World {
         if view.granted != view.identity || view.isRefused || view.isStopped {
             violate(2, "host \(host) binds \(sni) without a grant of this boot")
         }
-        if view.bindings[sni]?.isHeld == true, view.bindings[sni]?.interface == binding.interface { return }
-        if let last = checks.lastUse[host][sni], now - last < view.cooldown {
+        let isResumed = isResumed(binding, in: view)
+        if !isResumed, let last = checks.lastUse[host][sni], now - last < view.cooldown {
             violate(
                 4,
                 "host \(host) binds \(sni) \(seconds(now - last)) s after its last use, cooldown is "
                     + "\(seconds(view.cooldown)) s"
             )
         }
-        if view.bindings[sni] != nil { violate(2, "host \(host) binds \(sni), which is bound or cooling") }
-        let truth = checks.ledger.lease(around: sni)
+        if !isResumed, view.bindings[sni] != nil {
+            violate(2, "host \(host) binds \(sni), which is bound, held or cooling")
+        }
+        checkPlace(of: binding, isResumed: isResumed, on: host)
+        let truth = block.size == 1 ? checks.ledger.leases[block] : checks.ledger.lease(around: sni)
         // A book that was restored does not know yet what a host holds that has not spoken to it, nor that host of it.
         if wasRestored, view.position.generation < checks.ledger.generation { return }
         if truth?.host != hosts[host].name || truth?.state.isActive != true {
@@ -100,13 +106,14 @@ extension World {
 
     private mutating func checkUnbinding(_ sni: UInt32, on host: Int) {
         // What an old journal gives up was given up long ago.
-        if checks.ledger.lease(around: sni)?.host == hosts[host].name, !hosts[host].isImpostor {
+        if checks.ledger.isLeased(sni, to: hosts[host].name), !hosts[host].isImpostor {
             checks.lastUse[host][sni] = now
         }
         guard let interface = checks.views[host].bindings[sni]?.interface,
             checks.acknowledged[host][interface] == sni
         else { return }
         checks.acknowledged[host][interface] = nil
+        if mayEnd(sni, of: interface, on: host) { return }
         if checks.detachAsked[host].contains(interface) || checks.views[host].stopCode == "fenced" { return }
         guard checks.views[host].bindings[sni]?.isForced == true else {
             return violate(3, "host \(host) unbinds \(interface) from \(sni) and nobody asked for it")
@@ -151,7 +158,7 @@ extension World {
     /// Asked and answered: nothing of the binding is left but its cooldown.
     mutating func observe(detached interface: VMInterface, from sni: SessionNetworkID?, on host: Int) {
         guard let sni, !checks.views[host].isRecovering, let held = checks.views[host].bindings[sni.rawValue],
-            held.interface == interface, !held.isCooling, !held.isHeld
+            held.interface == interface, !checkRecord(ofEnd: held, on: host)
         else { return }
         violate(3, "detach of \(interface) is answered and \(sni) is still bound")
     }
@@ -160,7 +167,7 @@ extension World {
         switch message {
         case .leaseRequest: probes.hit(.launchMissed)
         case .drainAnswer(let answer):
-            if case .refused = answer.outcome { return probes.hit(.markRefused) }
+            if case .refused = answer.outcome { return observe(refused: answer.block, by: host) }
             probes.hit(.markAnsweredDrained)
             if checks.drained[host][answer.block].map({ $0.epoch >= answer.epoch }) != true {
                 violate(4, "host \(host) answers the mark of \(answer.block) as drained without a record")

@@ -13,6 +13,8 @@ struct JournalView {
         var isDrained = false
         /// Taken away under its users.
         var isOrphan = false
+        /// A sub-lease: the VM that it is for, until the coordinator knows that it came.
+        var incoming: VMInterface?
     }
     struct Binding {
         var interface: VMInterface
@@ -22,6 +24,11 @@ struct JournalView {
         var isLater: Bool
         /// Kept for a stopped VM: no port, and not to be handed out.
         var isHeld = false
+        /// For how long, nanoseconds, and the record that says so.
+        var hold: Int64 = 0
+        var heldSequence: UInt64 = 0
+        /// The record that gave it back.
+        var endSequence: UInt64 = 0
         /// Its block was asked back by force.
         var isForced = false
     }
@@ -41,6 +48,10 @@ struct JournalView {
     var reported: UInt64 = 0
     var leases: [SNIBlock: Lease] = [:]
     var bindings: [UInt32: Binding] = [:]
+    /// Identifiers of own blocks that move, or moved, to another host.
+    var departures: [UInt32: Departure] = [:]
+    /// Identifiers whose guest was heard here, after a migration.
+    var arrived: Set<UInt32> = []
 
     /// The lease around an identifier: the smallest block that contains it.
     func lease(around sni: UInt32) -> (block: SNIBlock, lease: Lease)? {
@@ -73,11 +84,12 @@ struct JournalView {
             isRefused = false
             isStopped = true
             cooldown = grant.cooldown.inNanoseconds
-        case .held(let sni, _): bindings[sni.rawValue]?.isHeld = true
+        case .held(let sni, let hold): keep(sni.rawValue, for: hold.inNanoseconds, sequence: sequence)
         case .refused(let code, _):
             isRefused = true
             stopCode = code
-        case .contact, .plugged, .arrived: break
+        case .contact, .plugged: break
+        case .arrived(let sni): arrived.insert(sni.rawValue)
         case .reported(let sequence): reported = max(reported, sequence)
         case .update(let at, let update):
             // Numbers start over with a new generation; promises stay.
@@ -89,7 +101,10 @@ struct JournalView {
         case .bound(let bound):
             bindings[bound.binding.sni.rawValue] = Binding(
                 interface: bound.binding.interface, sequence: sequence, isCooling: false, isLater: bound.port == .later)
-        case .unbound(let sni): bindings[sni.rawValue]?.isCooling = true
+        case .unbound(let sni):
+            bindings[sni.rawValue]?.isCooling = true
+            bindings[sni.rawValue]?.endSequence = sequence
+            arrived.remove(sni.rawValue)
         case .ended(let sni):
             bindings[sni.rawValue] = nil
             guard let (block, lease) = lease(around: sni.rawValue), lease.isOrphan, !isOccupied(block) else { return }
@@ -110,10 +125,13 @@ struct JournalView {
                 set(order)
             case .removeLease(let block, let epoch):
                 if let held = leases[block], epoch >= held.epoch { remove(block) }
+            case .setDeparture(let departure): departures[departure.sni.rawValue] = departure
+            case .removeDeparture(let sni, _): departures[sni.rawValue] = nil
             default: break
             }
         }
         guard update.isSnapshot else { return }
+        forgetDepartures(butOf: update)
         for block in leases.keys.sorted() where !named.contains(block) && leases[block]?.isOrphan == false {
             remove(block)
         }
@@ -131,7 +149,7 @@ struct JournalView {
         }
         leases[order.block] = Lease(
             application: order.application, epoch: order.epoch, isMarked: order.marked, isForced: order.force,
-            isDrained: drained)
+            isDrained: drained, incoming: order.incoming)
         guard order.marked, order.force else { return }
         for sni in order.block.first.rawValue..<order.block.range.end { bindings[sni]?.isForced = true }
     }
@@ -166,5 +184,6 @@ struct JournalView {
                 isCooling: bound.binding.state == .cooling, isLater: bound.port == .later,
                 isHeld: bound.binding.state == .held)
         }
+        restoreMoves(checkpoint, sequence: sequence, earlier: earlier)
     }
 }

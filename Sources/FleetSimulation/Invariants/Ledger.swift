@@ -35,6 +35,8 @@ struct Ledger {
     /// Who leased an identifier last.
     private var former: [HostID?]
     private(set) var leases: [SNIBlock: Lease] = [:]
+    /// By identifier, until it is its block's again.
+    var migrations: [UInt32: Migration] = [:]
     private(set) var accounts: [ApplicationID: Account] = [:]
     private(set) var policies: [ApplicationID: ApplicationPolicy] = [:]
     private(set) var deleting: Set<ApplicationID> = []
@@ -88,6 +90,7 @@ struct Ledger {
         case .restoration(.started): isRestoring = true
         case .restoration(.ended): isRestoring = false
         case .applicationDeleting(let id, _): deleting.insert(id)
+        case .migration(let event): return apply(event)
         case .applicationDeleted(let id):
             policies[id] = nil
             deleting.remove(id)
@@ -197,6 +200,9 @@ struct Ledger {
     private mutating func lease(_ lease: BlockLease, at now: Int64) -> (invariant: Int, text: String)? {
         for place in places(of: lease.block) {
             let sni = base + UInt32(place)
+            if let away = migrations[sni] {
+                return (4, "\(lease.block) is leased, \(sni) is still at \(away.destination)")
+            }
             if let other = blocks[place] { return (2, "\(lease.block) is leased over \(other)") }
             guard owners[place] == lease.application else { return (8, "\(sni) is leased and not its owner's") }
             guard lease.epoch > epochs[place] else {
@@ -216,6 +222,10 @@ struct Ledger {
         let place = places(of: lease.block).lowerBound
         guard blocks[place] != nil, leases[lease.block] == nil else {
             return (2, "\(lease.block) is sub-leased out of nothing, or twice")
+        }
+        if let wrong = checkSublease(lease, around: self.lease(around: lease.block.first.rawValue)) { return wrong }
+        guard lease.epoch > epochs[place] else {
+            return (2, "epoch of \(lease.block) went from \(epochs[place]) to \(lease.epoch)")
         }
         epochs[place] = max(epochs[place], lease.epoch)
         leases[lease.block] = Lease(
@@ -243,9 +253,13 @@ struct Ledger {
     private mutating func free(_ block: SNIBlock) -> (invariant: Int, text: String)? {
         guard let held = leases.removeValue(forKey: block) else { return (5, "\(block) is freed and nobody leases it") }
         guard block.size > 1 else {
+            migrations[block.first.rawValue] = nil
             return held.state == .quarantined ? nil : (4, "\(block) is freed as \(held.state)")
         }
         for place in places(of: block) {
+            if let away = migrations[base + UInt32(place)] {
+                return (4, "\(block) is freed, \(away.sni) is still at \(away.destination)")
+            }
             blocks[place] = nil
             former[place] = held.host
             release(place)

@@ -35,6 +35,7 @@ extension World {
                 isLost = true
                 continue
             }
+            if let end = forwarded(by: target, source, to: destination, along: route, from: vtep) { return end }
             guard hosts[target].kernel.admits(destination, vni: route.block.first.rawValue),
                 hosts[target].kernel.isActive(destination), hosts[target].kernel.knows(vtep),
                 hosts[target].kernel.permits(from: source, to: destination),
@@ -83,8 +84,7 @@ extension World {
             checks.lastUse[host][port.sni] = now
             forgetPort(port.sni, on: host)
         }
-        // What was answered about VMs that are gone binds nobody.
-        checks.acknowledged[host] = [:]
+        forgetVMs(on: host)
     }
 
     mutating func checkTouched() {
@@ -93,13 +93,16 @@ extension World {
         for touch in touched {
             switch touch.entry {
             case .port(let sni):
+                checkOpening(of: sni, on: touch.host)
                 guard let holders = checks.holders[sni], holders.contains(touch.host) else { continue }
                 if holders.count > 1 { checks.duplicates.insert(sni) }
                 checkCrossings(of: sni, on: touch.host)
-            case .remote(let block): checkCrossings(from: touch.host, into: block)
+            case .remote(let block):
+                checkCrossings(from: touch.host, into: block)
+                if block.size == 1 { checkCrossings(forwardedTo: block.first.rawValue, by: touch.host) }
             case .local(let block): checkCrossings(into: block, on: touch.host)
             case .scope: checkCrossings(on: touch.host)
-            case .forward: break
+            case .forward(let sni): checkCrossings(forwardedTo: sni, by: touch.host)
             }
         }
         guard !checks.duplicates.isEmpty else { return }
@@ -111,6 +114,7 @@ extension World {
     /// - Returns: whether two hosts still hold the identifier.
     private mutating func checkDuplicate(_ sni: UInt32) -> Bool {
         guard let holders = checks.holders[sni], holders.count > 1 else { return false }
+        if isOneMigratingInterface(sni, on: holders) { return true }
         let reached = reachedHolders(of: sni, among: holders)
         if reached.count > 1 {
             violate(1, "SNI \(sni) is bound on hosts \(holders), and third hosts route to \(reached)")
@@ -133,7 +137,7 @@ extension World {
 
     // MARK: Invariant 6
 
-    private mutating func check(_ source: Checker.ActivePort, to sni: UInt32) {
+    mutating func check(_ source: Checker.ActivePort, to sni: UInt32) {
         guard let sender = hosts[source.host].kernel.ports[source.sni] else { return }
         guard
             case .delivered(let target, let receiver) = deliver(

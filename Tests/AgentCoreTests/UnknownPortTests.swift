@@ -1,0 +1,50 @@
+import AgentCore
+import FleetProtocol
+import NetworkTypes
+import Testing
+
+/// Ports that no journal knows, and what may not be done about them.
+@Suite struct UnknownPortTests {
+    /// Its VM spoke until the port went: the identifier rests like any other.
+    @Test func theIdentifierOfAnUnknownPortRests() {
+        var rig = Rig.ready()
+        let stranger = SessionNetworkID(unchecked: 0x1000)
+        rig.ports[stranger] = AdoptedPort(sni: stranger, index: 99, interface: Rig.vm(77), application: nil, mac: nil)
+        rig.crash()
+        rig.settle()
+        rig.connect()
+        #expect(rig.ports.isEmpty, "the coordinator has confirmed the journal")
+        let waiting = (1...4).map { rig.submitAttach(Rig.vm($0), timeout: .seconds(100)) }
+        rig.settle()
+        #expect(waiting.compactMap { rig.replies[$0]?.attachment?.sni.rawValue } == [0x1001, 0x1002, 0x1003])
+        rig.advance(.seconds(59))
+        rig.settle()
+        #expect(rig.replies[waiting[3]] == nil)
+        rig.advance(.seconds(1))
+        rig.settle()
+        #expect(rig.replies[waiting[3]]?.attachment?.sni == stranger)
+        #expect(rig.problems.isEmpty)
+    }
+
+    /// The end of a recovery is a record; without a disk to write it to there is none.
+    @Test func noRecoveryIsResolvedWithoutAJournal() {
+        var rig = Rig.ready()
+        _ = rig.attach(Rig.vm(1))
+        rig.crash(journalLost: true)
+        rig.settle()
+        rig.connect()
+        rig.snapshot(2, [Rig.lease(0x1000)])
+        rig.feed(.journalFailed(reason: "full"))
+        let overlays = rig.overlays
+        let resolve = rig.request()
+        rig.feed(.resolveRecovery(resolve))
+        rig.settle()
+        #expect(rig.replies[resolve]?.error == .journal(reason: "full"))
+        #expect(rig.overlays == overlays, "nothing is deleted")
+        // The next process is still recovering.
+        rig.crash()
+        rig.settle()
+        #expect(rig.attach(Rig.vm(2))?.error == .recovering)
+        #expect(rig.problems.isEmpty)
+    }
+}
