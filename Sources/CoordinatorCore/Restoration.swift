@@ -67,9 +67,12 @@ extension CoordinatorMachine {
     }
 
     private mutating func finishRestoration() {
-        // What was somebody else's may have been given up by a hello that came later.
-        for host in live.hosts.keys.sorted() { adoptAgain(host) }
         commit(.restoration(.ended))
+        // What was somebody else's may have been given up by a hello that came later. Only then it is known whose block is
+        // around a single identifier.
+        let hosts = live.hosts.keys.sorted()
+        for host in hosts { adoptAgain(host) { $0.block.size > 1 } }
+        for host in hosts { adoptAgain(host) }
         notice(.info, "restored", "the book agrees with what hosts hold")
         for host in live.hosts.keys.sorted() { regrant(host) }
         for lease in everyLease where lease.state == .marked {
@@ -135,9 +138,9 @@ extension CoordinatorMachine {
     }
 
     /// Once more, after what stood in the way may have gone.
-    mutating func adoptAgain(_ host: HostID) {
+    mutating func adoptAgain(_ host: HostID, where isTurn: (LeaseRecord) -> Bool = { _ in true }) {
         let refused = live.hosts[host]?.unadopted ?? []
-        let left = refused.filter { !adoptLease($0, of: host) }
+        let left = refused.filter { !isTurn($0) || !adoptLease($0, of: host) }
         guard left.count < refused.count else { return }
         setUnadopted(left, of: host)
         // What is bound there is in a block of the book now.
@@ -155,6 +158,7 @@ extension CoordinatorMachine {
     /// A VM that migrated after the backup runs on at its destination.
     private mutating func adoptArrival(_ record: LeaseRecord, of host: HostID) -> Bool {
         let sni = record.block.first
+        guard !state.restoration.isOn else { return false }
         guard let binding = state.bindings.byHost[host]?[sni.rawValue]?.record else { return true }
         guard let events = try? state.book.sublease(sni, to: host), case .subleased(var lease)? = events.first,
             let source = state.book.blockLease(around: sni)?.host, lease.application == record.application

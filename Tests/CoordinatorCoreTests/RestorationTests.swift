@@ -189,6 +189,29 @@ import Testing
         #expect(fleet.findings == [])
     }
 
+    /// In the backup somebody else has the block around an identifier that migrated later, and its hello comes last.
+    @Test func whatMigratedLaterGoesBackToTheBlockThatHoldsItNow() throws {
+        let scene = try MigrationTests.Scene()
+        let (fleet, a, b, c) = (scene.fleet, scene.a, scene.b, scene.c)
+        let half = try #require(SNIBlock(first: scene.block.first, size: scene.block.size / 2))
+        let backup = fleet.log.count
+        let vm = try #require(fleet.agents[a]?.bindings[scene.sni])
+        // Since then: a's block went, its half became c's, and one of its VMs migrated to b.
+        fleet.agents[a]?.leases[scene.block] = nil
+        fleet.agents[a]?.bindings = [:]
+        fleet.agents[c]?.leases[half] = LeaseOrder(block: half, application: scene.app, epoch: Epoch(90))
+        fleet.agents[b]?.leases[scene.single] = LeaseOrder(
+            block: scene.single, application: scene.app, epoch: Epoch(91))
+        fleet.agents[b]?.bindings[scene.sni] = vm
+        try fleet.restore(backup: backup)
+        for host in [b, c, a] { fleet.connect(host) }
+        #expect(fleet.machine.migrations().map(\.migration.source) == [c])
+        #expect(fleet.lease(of: half)?.host == c && fleet.agents[c]?.departures[scene.sni] != nil)
+        for host in [b, c] { _ = try fleet.command(.thawHost(host, keep: nil)).get() }
+        fleet.quiesce()
+        #expect(scene.phase == .dropped && fleet.findings == [])
+    }
+
     /// In the backup a block rests that the same host has leased again since.
     @Test func aLaterLifeAtTheSameHostIsAdopted() throws {
         let scene = try Scene()

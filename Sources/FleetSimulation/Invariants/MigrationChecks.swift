@@ -142,7 +142,10 @@ extension World {
         let sni = lease.block.first.rawValue
         guard let migration = checks.ledger.migrations[sni] else { return }
         for holder in checks.holders[sni] ?? [] where hosts[holder].name != migration.source {
-            guard checks.ledger.fences[hosts[holder].name]?.isComplete != true else { continue }
+            guard checks.ledger.fences[hosts[holder].name]?.isComplete != true,
+                // After a restore the book learns where a VM has gone.
+                !(wasRestored && hosts[holder].name == lease.host)
+            else { continue }
             violate(4, "\(sni) goes to \(lease.host) while host \(holder) carries a port of it")
         }
     }
@@ -151,7 +154,7 @@ extension World {
         probes.hit(.identifierCameHome)
         let sni = lease.block.first.rawValue
         for holder in checks.holders[sni] ?? [] where hosts[holder].name == lease.host {
-            guard !lease.isFenced, !isBlind(holder) else { continue }
+            guard !lease.isFenced else { continue }
             violate(4, "\(sni) comes home while host \(holder) carries a port of it")
         }
     }
