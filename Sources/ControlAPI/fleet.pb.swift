@@ -1686,7 +1686,7 @@ public nonisolated struct Outrider_V1_Migration: Sendable {
   /// It is to end before the flip.
   public var aborted: Bool = false
 
-  /// Hosts that have not acknowledged the flip.
+  /// The source, until it has written down that the identifier leaves; then hosts that have not acknowledged the flip.
   public var waitsFor: [String] = []
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
