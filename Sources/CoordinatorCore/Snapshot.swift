@@ -57,7 +57,11 @@ extension CoordinatorMachine {
         restoring snapshot: CoordinatorSnapshot, configuration: CoordinatorConfiguration, randomSeed: UInt64
     ) throws(CoordinatorError) {
         try self.init(configuration: configuration, randomSeed: randomSeed)
-        state.restore(snapshot)
+        do throws(BookError) {
+            try state.restore(snapshot)
+        } catch {
+            throw CoordinatorError(error)
+        }
         live.revision = snapshot.revision
     }
 }
@@ -88,11 +92,11 @@ extension FleetState {
             reclaimCursors: reclaimCursors)
     }
 
-    mutating func restore(_ snapshot: CoordinatorSnapshot) {
+    mutating func restore(_ snapshot: CoordinatorSnapshot) throws(BookError) {
         isFounded = snapshot.isFounded
         foundation = snapshot.foundation
         term = snapshot.term
-        book = Book(restoring: snapshot.book)
+        book = try Book(restoring: snapshot.book)
         for record in snapshot.applications {
             applications[record.id] = record
             names[record.name] = record.id

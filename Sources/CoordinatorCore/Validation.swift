@@ -65,6 +65,7 @@ extension CoordinatorError {
             self = .invalid(field: "range", why: "\(range) and \(other) share identifiers")
         case .notExcluded(let range): self = .invalid(field: "range", why: "\(range) is not being excluded")
         case .invalid(let field, let why): self = .invalid(field: field, why: why)
+        case .contradictory(let part, let why): self = .invalid(field: part, why: why)
         }
     }
 

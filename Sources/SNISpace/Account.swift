@@ -119,7 +119,7 @@ struct PageTable: Sendable {
     }
 
     /// Calls `body` with every page, by chunk number.
-    func forEach(_ body: (Page) throws -> Void) rethrows {
+    func forEach<Failure: Error>(_ body: (Page) throws(Failure) -> Void) throws(Failure) {
         for place in places where place != 0 { try body(pages[Int(place) - 1]) }
     }
 }

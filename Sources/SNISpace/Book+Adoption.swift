@@ -7,8 +7,8 @@ extension Book {
     /// - Parameters:
     ///   - epoch: that the host names; the book's own rise above it.
     ///   - id: of the reservation that covers a block that was free.
-    /// - Throws: `overlapping` when somebody else owns a part of it, `outsidePool`, or `invalid` for a size that is
-    ///   not leased.
+    /// - Throws: `overlapping` when somebody else owns a part of it, `outsidePool`, `retired`, or `invalid` for a
+    ///   size that is not leased, or an epoch that nothing could rise above.
     public func adopt(
         _ block: SNIBlock, application: ApplicationID, host: HostID, epoch: Epoch, id: ReservationID,
         lifetime: Duration, reason: String
@@ -21,6 +21,11 @@ extension Book {
         }
         guard claims.number(of: id) == nil else {
             throw .invalid(field: "id", why: "reservation \(id) exists")
+        }
+        guard !retired.contains(application) else { throw .retired(application) }
+        try Self.check(lifetime: lifetime)
+        guard epoch.rawValue <= Self.counterMax else {
+            throw .invalid(field: "epoch", why: "\(epoch) of \(block) is beyond \(Self.counterMax)")
         }
         let lease = BlockLease(
             block: block, application: application, host: host, epoch: max(epoch, lastEpoch.next), predicted: false,

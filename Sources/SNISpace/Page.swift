@@ -117,6 +117,9 @@ struct Page: Sendable {
 
     private func descend(_ node: Node, to level: Int) -> Node { Node(node.raw << UInt32(node.level(depth) - level)) }
 
+    /// True when all of a block is free.
+    func isFree(_ node: Node) -> Bool { free.enclosing(node) != nil }
+
     // MARK: Changes
 
     /// Adds what may be granted and is neither free nor owned.

@@ -33,6 +33,18 @@ public struct PoolPlan: Hashable, Sendable, Codable {
         }
     }
 
+    private enum CodingKeys: String, CodingKey { case chunkOrder, pool, excluded, key }
+
+    /// A stored plan is checked like any other.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        try self.init(
+            chunkOrder: container.decode(Int.self, forKey: .chunkOrder),
+            pool: container.decode([SNIRange].self, forKey: .pool),
+            excluded: container.decode([SNIRange].self, forKey: .excluded),
+            key: container.decode(ShuffleKey.self, forKey: .key))
+    }
+
     /// The order of the chunks.
     public var order: ChunkOrder { ChunkOrder(bits: 24 - chunkOrder, key: key) }
 

@@ -133,7 +133,7 @@ import Testing
                 }
             }
             let stored = try JSONEncoder().encode(book.snapshot)
-            let restored = Book(restoring: try JSONDecoder().decode(BookSnapshot.self, from: stored))
+            let restored = try Book(restoring: JSONDecoder().decode(BookSnapshot.self, from: stored))
             try hold(restored.snapshot == book.snapshot, "snapshot of the restored book differs")
             try hold(restored == book, "restored book differs")
             try audit(restored)
@@ -175,7 +175,7 @@ import Testing
             try hold(last == sequence && replica == book, "the log leads elsewhere")
             let bytes = book.snapshot.encoded()
             try hold(try BookSnapshot(decoding: bytes) == book.snapshot, "the bytes hold another snapshot")
-            try audit(Book(restoring: try BookSnapshot(decoding: bytes)))
+            try audit(try Book(restoring: BookSnapshot(decoding: bytes)))
             for _ in 0..<60 {
                 var bad = bytes
                 let place = generator.integer(in: 0...bytes.count - 1)
@@ -207,12 +207,12 @@ import Testing
         let nobody = SNIBlock(aligned: 0x70_0000, order: generator.integer(in: 0...12))
         let lease = generator.pick(from: book.allLeases)
         let host = try #require(HostID("a"))
-        func reserve(_ count: Int, _ order: Int = 4) throws -> [BookEvent] {
+        func reserve(_ count: Int, _ order: Int = 4, lifetime: Duration = .seconds(9)) throws -> [BookEvent] {
             try book.reserve(
                 id: stranger, application: application, count: count, blockOrder: order, predicted: false,
-                lifetime: .seconds(9), reason: "bad")
+                lifetime: lifetime, reason: "bad")
         }
-        switch generator.integer(in: 0...13) {
+        switch generator.integer(in: 0...16) {
         case 0: return try reserve(generator.pick(from: [0, -1, .min, .max, (1 << 24) + 1]) ?? 0)
         case 1: return try reserve(4, generator.pick(from: [-1, 0, 1, 9, .max]) ?? 0)
         case 2: return try book.end(stranger, reason: "bad")
@@ -230,7 +230,18 @@ import Testing
         case 10: return try book.include([SNIRange(unchecked: 0x80_0000, count: 4)])
         case 11:
             return try book.setQuota(application, cap: generator.pick(from: [-1, .max, .min]) ?? -1, floor: 0)
-        case 12: return try book.setQuota(application, cap: 0, floor: generator.pick(from: [-1, .min, 1 << 24]) ?? -1)
+        case 12:
+            return try book.setQuota(application, cap: 0, floor: generator.pick(from: [-1, .min, 1 << 24, .max]) ?? -1)
+        case 13: return try reserve(16, lifetime: .seconds(generator.pick(from: [0, -1, .max, .min]) ?? 0))
+        case 14:
+            // An epoch that nothing could rise above.
+            return try book.adopt(
+                SNIBlock(aligned: 0x100, order: 4), application: application, host: host,
+                epoch: Epoch(generator.pick(from: [.max, .max >> 1 + 1]) ?? .max), id: stranger, lifetime: .seconds(9),
+                reason: "bad")
+        case 15:
+            // Two exclusions that overlap each other.
+            return try book.exclude([SNIRange(unchecked: 300, count: 9), SNIRange(unchecked: 308, count: 2)])
         default: return try book.temper(chunk: 0, isHot: generator.chance(0.5))
         }
     }

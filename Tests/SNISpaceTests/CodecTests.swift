@@ -118,7 +118,12 @@ import Testing
         try bench.run { try $0.forget(Bench.one) }
         #expect(throws: BookError.retired(Bench.one)) { try bench.reserve(16, for: Bench.one) }
         #expect(throws: BookError.retired(Bench.one)) { try bench.book.setQuota(Bench.one, cap: 1, floor: 0) }
-        let restored = Book(restoring: try BookSnapshot(decoding: bench.book.snapshot.encoded()))
+        #expect(throws: BookError.retired(Bench.one)) {
+            try bench.book.adopt(
+                claim.block, application: Bench.one, host: Bench.a, epoch: Epoch(9), id: claim.id,
+                lifetime: .seconds(9), reason: "held")
+        }
+        let restored = try Book(restoring: BookSnapshot(decoding: bench.book.snapshot.encoded()))
         #expect(throws: BookError.retired(Bench.one)) { try restored.forget(Bench.one) }
     }
 

@@ -26,13 +26,16 @@ struct Bench {
                 key: ShuffleKey(high: 5, low: 6)))
     }
 
+    /// Of the claim that ``reserve(_:for:)`` made as its `number`th.
+    static func id(_ number: UInt64) -> ReservationID { ReservationID(UUID128(high: 3, low: number)) }
+
     mutating func run(_ command: (Book) throws -> [BookEvent]) throws {
         for event in try command(book) { book.apply(event) }
     }
 
     mutating func reserve(_ count: Int, for application: ApplicationID) throws -> Reservation {
         claims += 1
-        let id = ReservationID(UUID128(high: 3, low: claims))
+        let id = Self.id(claims)
         try run {
             try $0.reserve(
                 id: id, application: application, count: count, blockOrder: 2, predicted: false,

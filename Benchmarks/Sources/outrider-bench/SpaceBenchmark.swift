@@ -65,7 +65,7 @@ enum SpaceBenchmark {
         Results.note("space: snapshot size", Double(bytes.count) / 1e6, "MB")
         Results.note("space: snapshot written", seconds(writing), "s", bar: snapshotMaxSeconds)
         var restored: Book?
-        let reading = try clock.measure { restored = Book(restoring: try BookSnapshot(decoding: bytes)) }
+        let reading = try clock.measure { restored = try Book(restoring: BookSnapshot(decoding: bytes)) }
         Results.note("space: snapshot restored", seconds(reading), "s", bar: snapshotMaxSeconds)
         precondition(restored?.leaseCount == fleet.book.leaseCount, "the restored book is another one")
         var replica = Book(plan: fleet.book.plan)
