@@ -9,6 +9,8 @@ struct Account: Sendable {
     var rank = ClassRank.lowest
     /// Identifiers owned.
     var owned = 0
+    /// Those of them that leave the pool when they are freed, in whole granules.
+    var leaving = 0
     /// Identifiers by lease state.
     var byState = StateCounts()
     /// Reservations in force.
@@ -25,10 +27,12 @@ struct Account: Sendable {
     var homes = 0
 
     /// Identifiers that could be taken away without going below its floor, those that are on their way out not counted.
-    var spare: Int { max(0, owned - byState[.marked] - byState[.draining] - byState[.quarantined] - floor) }
+    var spare: Int {
+        max(0, owned - leaving - byState[.marked] - byState[.draining] - byState[.quarantined] - floor)
+    }
 
-    /// Identifiers of its floor that it does not own yet.
-    var floorDebt: Int { max(0, floor - owned) }
+    /// Identifiers that are still to be granted for its floor. Nothing smaller than four is granted.
+    var floorDebt: Int { max(0, (floor + 3) & ~3 - (owned - leaving)) }
 
     /// It owns something, or something was promised or forbidden to it.
     var isKnown: Bool { owned != 0 || cap != 0 || floor != 0 || rank != .lowest }

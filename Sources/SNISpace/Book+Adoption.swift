@@ -16,7 +16,7 @@ extension Book {
         guard SNIBlock.leasableSizes.contains(block.size) else {
             throw .invalid(field: "block", why: "\(block) has a size that is not leased")
         }
-        guard plan.contains(block.range), !excluding.contains(where: { $0.overlaps(block.range) }) else {
+        guard plan.contains(block.range), excluding.touching(block.range).isEmpty else {
             throw .outsidePool(block.range)
         }
         guard claims.number(of: id) == nil else {

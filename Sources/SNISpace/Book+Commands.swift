@@ -54,8 +54,8 @@ extension Book {
 
     /// Identifiers that the application may still claim under its cap and the floors of others.
     public func headroom(of application: ApplicationID) -> Int {
-        guard let number = accounts.number(of: application) else { return max(0, free - floorDebt) }
-        let room = max(0, free - (floorDebt - accounts[number].floorDebt))
+        guard let number = accounts.number(of: application) else { return max(0, grantable - floorDebt) }
+        let room = max(0, grantable - (floorDebt - accounts[number].floorDebt))
         let cap = accounts[number].cap
         return cap == 0 ? room : max(0, min(room, cap - accounts[number].owned))
     }
@@ -224,10 +224,11 @@ extension Book {
         guard !retired.contains(application) else { throw .retired(application) }
         try Self.check(cap: cap, floor: floor)
         let account = accounts[application]
-        let debt = max(0, floor - (account?.owned ?? 0))
-        guard floorDebt - (account?.floorDebt ?? 0) + debt <= free else {
-            throw .exhausted(wanted: floor, free: free)
-        }
+        var changed = account ?? Account()
+        changed.floor = floor
+        let debt = floorDebt - (account?.floorDebt ?? 0) + changed.floorDebt
+        // A lower floor helps, also where the sum is not met yet.
+        guard debt <= max(grantable, floorDebt) else { throw .exhausted(wanted: floor, free: free) }
         var events: [BookEvent] = []
         if cap != account?.cap ?? 0 || floor != account?.floor ?? 0 {
             events.append(.quotaSet(application, cap: cap, floor: floor))

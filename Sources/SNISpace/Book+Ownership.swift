@@ -110,12 +110,23 @@ extension Book {
                 page.giveBack(page.node(block), of: application)
                 for part in free { page.release(page.node(part)) }
             }
-            if !excluding.isEmpty { withdrawn += excludedCount(in: block.range) }
+            if !excluding.isEmpty {
+                withdrawn += excludedCount(in: block.range)
+                leave(free.reduce(-block.size) { $0 + $1.size }, application)
+            }
             own(-block.size, application)
         }
         let isEmpty = pages[place].isEmpty
         settle(application)
         if isEmpty { close(place) }
+    }
+
+    /// Owned identifiers will leave the pool, or did.
+    mutating func leave(_ identifiers: Int, _ application: UInt32) {
+        floorDebt -= accounts[application].floorDebt
+        accounts[application].leaving += identifiers
+        floorDebt += accounts[application].floorDebt
+        leavingTotal += identifiers
     }
 
     private mutating func own(_ identifiers: Int, _ application: UInt32) {

@@ -69,9 +69,10 @@ extension Book {
                 guard let page = pages[chunk: plan.chunk(of: reservation.block.first)] else { continue }
                 let left = expiry(reservation.id)
                 for piece in page.pieces(of: claim, within: page.node(reservation.block)) {
-                    for node in page.idle.nodes(within: piece) {
+                    // What leaves the pool would help nobody.
+                    for block in page.idle.nodes(within: piece).flatMap({ grantable(of: page.block($0)) }) {
                         let piece = PreemptionPlan.Reserved(
-                            block: page.block(node), application: application, claim: reservation.id)
+                            block: block, application: application, claim: reservation.id)
                         ranked.append((accounts[victim].rank, left, piece))
                     }
                 }
@@ -85,7 +86,9 @@ extension Book {
         var ranked: [(rank: ClassRank, expiry: Duration, lease: BlockLease)] = []
         for victim in victims {
             for lease in leases(of: accounts.key(victim)) where lease.state == .leased || lease.state == .staged {
-                guard subleases(of: lease.block).isEmpty else { continue }
+                guard subleases(of: lease.block).isEmpty, excluding.touching(lease.block.range).isEmpty else {
+                    continue
+                }
                 let lives = claims(around: lease.block).map { expiry(claims[$0].reservation.id) }
                 ranked.append((accounts[victim].rank, lives.max() ?? .seconds(Int64.max), lease))
             }

@@ -203,7 +203,7 @@ extension Book {
         guard plan.contains(SNIRange(unchecked: sni.rawValue, count: 1)) else { return nil }
         if let lease = lease(around: sni) { return IdentifierState(lease.state) }
         if owner(of: sni) != nil { return .reserved }
-        return excluding.contains { $0.contains(sni) } ? nil : .free
+        return excluding.touching(SNIBlock(unit: sni).range).isEmpty ? .free : nil
     }
 
     /// Blocks that returned to the free space after `cursor`, each exactly once.

@@ -21,6 +21,14 @@ func audit(_ book: Book) throws {
     try hold(owned == book.ownedTotal, "owned in all")
     let debt = book.accounts.all.reduce(0) { $0 + book.accounts[$1.number].floorDebt }
     try hold(debt == book.floorDebt, "floors in all")
+    let leaving = book.accounts.all.reduce(0) { $0 + book.accounts[$1.number].leaving }
+    try hold(leaving == book.leavingTotal, "leaving in all")
+    let grantable = book.plan.chunks.flatMap { book.grantable(in: $0) }.reduce(0) { $0 + $1.size }
+    try hold(grantable == book.grantableTotal, "\(book.grantableTotal) may be granted, not \(grantable)")
+    let free = pages.flatMap { page in page.free.nodes.map(page.block) }.reduce(0) { $0 + $1.size }
+    let closed = book.plan.chunks.filter { book.pages.place(of: $0) == nil }
+    let waiting = closed.flatMap { book.grantable(in: $0) }.reduce(0) { $0 + $1.size }
+    try hold(free + waiting == book.grantable, "\(book.grantable) are free to be granted, not \(free + waiting)")
     for (id, claim) in book.claims.all {
         let pieces = book.pieces(of: id).reduce(0) { $0 + $1.size }
         try hold(pieces == book.claims[claim].identifiers && pieces > 0, "identifiers of \(id)")
@@ -100,6 +108,11 @@ private func audit(_ id: ApplicationID, _ number: UInt32, in book: Book, _ pages
     try hold(account.claims == book.reservations(of: id).count, "claims of \(id)")
     let granules = mine.flatMap(\.tenants).filter { $0.application == number }.reduce(0) { $0 + $1.granules }
     try hold(account.owned == 4 * granules, "\(id) owns \(account.owned), not \(4 * granules)")
+    let ranges = mine.flatMap { page in
+        page.ranges.nodes.filter { page.owner(of: $0) == number }.map(page.block)
+    }
+    let stays = ranges.flatMap { book.grantable(of: $0) }.reduce(0) { $0 + $1.size }
+    try hold(account.leaving == account.owned - stays, "\(account.leaving) of \(id) leave, not all but \(stays)")
     for level in 0...book.plan.chunkOrder - 2 {
         let bit: UInt16 = 1 << UInt16(level)
         func numbers(_ isWanted: (Page) -> Bool) -> [UInt32] { pages.filter(isWanted).map(\.number) }

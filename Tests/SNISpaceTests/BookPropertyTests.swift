@@ -118,9 +118,38 @@ import Testing
             let owned = book.owned(by: application)
             if quota.cap > 0, owned >= quota.cap { try hold(book.headroom(of: application) == 0, "room above the cap") }
         }
-        // What is freed inside an exclusion is lost to the floors, too.
-        guard book.excluding.isEmpty else { return }
-        try hold(book.floorDebt <= book.free, "floors promise \(book.floorDebt), \(book.free) are free")
+        try hold(book.floorDebt <= book.grantable, "floors promise \(book.floorDebt) of \(book.grantable)")
+    }
+
+    /// Whatever is excluded, freed and granted to others: the floors of all are there when they are asked for.
+    @Test func floorsCanBeClaimedInFull() throws {
+        var claimed = 0
+        try property("floors", iterations: 40) { generator in
+            var book = try Self.makeBook(&generator)
+            for _ in 0..<60 { for event in (try? Self.step(book, &generator)) ?? [] { book.apply(event) } }
+            // No caps, which would stand in the way; and as much as can be promised.
+            for application in book.applications {
+                let floor = book.owned(by: application) + generator.integer(in: 0...200)
+                let events = (try? book.setQuota(application, cap: 0, floor: floor)) ?? []
+                for event in events { book.apply(event) }
+            }
+            for _ in 0..<generator.integer(in: 20...200) {
+                let events = (try? Self.step(book, &generator)) ?? []
+                for event in events where !event.isQuota { book.apply(event) }
+            }
+            for application in book.applications.shuffled(using: &generator) {
+                while let account = book.accounts[application], account.floorDebt > 0 {
+                    let events = try book.reserve(
+                        id: ReservationID(.random(using: &generator)), application: application,
+                        count: account.floorDebt, blockOrder: 2, predicted: false, lifetime: .seconds(9),
+                        reason: "floor")
+                    for event in events { book.apply(event) }
+                    claimed += 1
+                }
+            }
+            try audit(book)
+        }
+        #expect(claimed > 50)
     }
 
     @Test func snapshotAndEventsSurviveTheirEncoding() throws {
@@ -273,4 +302,8 @@ import Testing
                 "closed chunks differ")
         }
     }
+}
+
+extension BookEvent {
+    fileprivate var isQuota: Bool { if case .quotaSet = self { true } else { false } }
 }

@@ -23,6 +23,8 @@ struct NaiveModel {
     /// Ranges on their way out of the pool, and identifiers that are out.
     var excluding: [SNIRange] = []
     var gone: Set<UInt32> = []
+    /// How often each identifier became free after it was leased.
+    var returned: [UInt32: Int] = [:]
     /// The highest epoch that each identifier ever had.
     var epochs: [UInt32: Epoch] = [:]
 
@@ -92,6 +94,9 @@ struct NaiveModel {
         case .freed(let block):
             let living = block.identifiers.filter { subleases[$0.rawValue] != nil }
             try hold(block.size == 1 || living.isEmpty, "\(block) is freed around a sub-lease")
+            for sni in block.identifiers where cells[sni.rawValue]?.state == .quarantined && block.size > 1 {
+                returned[sni.rawValue, default: 0] += 1
+            }
             try change(block, from: [.quarantined]) { $0 = Cell() }
             if block.size == 1 { subleases[block.first.rawValue] = nil }
             settle()
@@ -171,6 +176,7 @@ struct NaiveModel {
             try hold(book.state(of: SessionNetworkID(unchecked: number)) == nil, "\(number) is out, and has a state")
         }
         try comparePool(with: book)
+        try compareReclaimed(with: book)
         try hold(free == book.free, "\(book.free) free, the model has \(free)")
         try hold(book.capacity == cells.count, "capacity \(book.capacity), the model has \(cells.count)")
         for application in book.applications {
@@ -184,6 +190,15 @@ struct NaiveModel {
             try hold(ranges.allSatisfy { $0.size <= chunkSize }, "a range spans chunks")
             try compareActive(of: application, with: book)
         }
+    }
+
+    /// Each identifier once for each life as a leased one, in one order.
+    private func compareReclaimed(with book: Book) throws {
+        let entries = book.reclaimed(after: 0, limit: .max)
+        try hold(entries.map(\.cursor) == (0..<entries.count).map { UInt64($0 + 1) }, "cursors of the reclaimed list")
+        var listed: [UInt32: Int] = [:]
+        for sni in entries.flatMap(\.block.identifiers) { listed[sni.rawValue, default: 0] += 1 }
+        try hold(listed == returned, "what is listed as reclaimed")
     }
 
     private func comparePool(with book: Book) throws {

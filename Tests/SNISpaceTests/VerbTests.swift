@@ -124,6 +124,25 @@ struct Bench {
         #expect(bench.book.excluding == [SNIRange(unchecked: wider.last.rawValue - 7, count: 8)])
     }
 
+    /// What a floor stands on is not given to others in the time until it is freed.
+    @Test func floorsAreMetByWhatStays() throws {
+        var bench = try Bench()
+        try bench.run { try $0.setQuota(Bench.one, cap: 0, floor: 64) }
+        let mine = try bench.reserve(64, for: Bench.one)
+        _ = try bench.reserve(128, for: Bench.two)
+        let leaving = mine.block.range
+        try bench.run { try $0.exclude([leaving]) }
+        #expect(throws: BookError.exhausted(wanted: 4, free: 64)) { try bench.reserve(4, for: Bench.two) }
+        try bench.run { try $0.end(mine.id, reason: "test") }
+        let second = try bench.reserve(64, for: Bench.one)
+        #expect(second.block.size == 64)
+        // Nothing else is left to stand on.
+        let rest = SNIRange(unchecked: second.block.first.rawValue, count: 4)
+        #expect(throws: BookError.exhausted(wanted: 4, free: 0)) { try bench.book.exclude([rest]) }
+        try bench.run { try $0.setQuota(Bench.one, cap: 0, floor: 60) }
+        try bench.run { try $0.exclude([rest]) }
+    }
+
     @Test func wholeChunksAreNotOpened() throws {
         var bench = try Bench(chunks: 3)
         try bench.run { try $0.exclude([SNIRange(unchecked: 256, count: 256), SNIRange(unchecked: 512, count: 256)]) }
