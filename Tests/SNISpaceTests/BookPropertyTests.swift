@@ -191,7 +191,7 @@ import Testing
         try property("codec", iterations: 6) { generator in
             var book = try Self.makeBook(&generator)
             var replica = book
-            var log: [UInt8] = []
+            var log = EventLog.header
             var sequence: UInt64 = 6
             for _ in 0..<200 {
                 for event in (try? Self.step(book, &generator)) ?? [] {

@@ -37,35 +37,54 @@ import Testing
         #expect(throws: CodecError.foreign) { try BookSnapshot(decoding: Array("not a snapshot at all".utf8)) }
     }
 
-    @Test func newerSnapshotIsRefused() throws {
-        var bytes = try bench().book.snapshot.encoded()
-        bytes[8] = 2
+    /// The bytes with another version in their header, whose checksum is right.
+    private func reversioned(_ bytes: [UInt8], _ version: UInt32, headerEnd: Int) -> [UInt8] {
+        var bytes = bytes
+        bytes[8] = UInt8(version)
         var checksum = ByteWriter()
-        checksum.put(xxHash64(bytes[..<16]))
-        bytes.replaceSubrange(16..<24, with: checksum.bytes)
-        #expect(throws: CodecError.newerVersion(found: 2, supported: 1)) { try BookSnapshot(decoding: bytes) }
+        checksum.put(xxHash64(bytes[..<headerEnd]))
+        bytes.replaceSubrange(headerEnd..<headerEnd + 8, with: checksum.bytes)
+        return bytes
+    }
+
+    @Test func otherVersionsAreRefused() throws {
+        let snapshot = try bench().book.snapshot.encoded()
+        let log = EventLog.header + EventLog.record(.staged(SNIBlock(aligned: 256, order: 4)), sequence: 1)
+        for (version, error) in [
+            (2, CodecError.newerVersion(found: 2, supported: 1)), (0, .olderVersion(found: 0, supported: 1)),
+        ] as [(UInt32, CodecError)] {
+            #expect(throws: error) { try BookSnapshot(decoding: reversioned(snapshot, version, headerEnd: 16)) }
+            #expect(throws: error) { try EventLog.replay(reversioned(log, version, headerEnd: 12), after: 0) { _ in } }
+        }
+        #expect(throws: CodecError.foreign) { try EventLog.replay(snapshot, after: 0) { _ in } }
+        #expect(
+            "\(CodecError.newerVersion(found: 2, supported: 1))".contains("version 2, this program reads version 1"))
     }
 
     @Test func logNamesGapsDamageAndATornEnd() throws {
         let block = SNIBlock(aligned: 256, order: 4)
         func record(_ sequence: UInt64) -> [UInt8] { EventLog.record(.staged(block), sequence: sequence) }
+        func replay(_ bytes: [UInt8], _ body: (BookEvent) -> Void = { _ in }) throws -> UInt64 {
+            try EventLog.replay(EventLog.header + bytes, after: 3, body)
+        }
+        let start = EventLog.header.count
         var seen: [BookEvent] = []
-        #expect(try EventLog.replay(record(4) + record(5), after: 3) { seen.append($0) } == 5)
+        #expect(try replay(record(4) + record(5)) { seen.append($0) } == 5)
         #expect(seen == [.staged(block), .staged(block)])
         #expect(throws: CodecError.gap(after: 4, found: 6)) {
-            try EventLog.replay(record(4) + record(6), after: 3) { _ in }
+            try replay(record(4) + record(6))
         }
         #expect(throws: CodecError.gap(after: 4, found: 4)) {
-            try EventLog.replay(record(4) + record(4), after: 3) { _ in }
+            try replay(record(4) + record(4))
         }
         let one = record(4)
-        #expect(throws: CodecError.truncated(at: one.count)) {
-            try EventLog.replay(one + record(5).dropLast(), after: 3) { _ in }
+        #expect(throws: CodecError.truncated(at: start + one.count)) {
+            try replay(one + record(5).dropLast())
         }
         for place in one.indices {
             var bad = one
             bad[place] ^= 0x10
-            #expect(throws: CodecError.self, "byte \(place)") { try EventLog.replay(bad, after: 3) { _ in } }
+            #expect(throws: CodecError.self, "byte \(place)") { try replay(bad) }
         }
     }
 }

@@ -47,7 +47,7 @@ enum SpaceBenchmark {
     private static func million() throws {
         let empty = try residentBytes()
         var fleet = try SpaceFleet(seed: 12)
-        var log: [UInt8] = []
+        var log = EventLog.header
         var sequence: UInt64 = 0
         fleet.onEvent = { event in
             sequence += 1
