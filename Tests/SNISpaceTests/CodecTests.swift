@@ -123,6 +123,16 @@ import Testing
         refuse(.newerFormat(found: 2, supported: 1)) { $0.format = 2 }
         refuse(.anotherPool(field: "chunk-size")) { $0.chunkOrder = 9 }
         refuse(.anotherPool(field: "key")) { $0.keyFingerprint ^= 1 }
+        refuse(.anotherPool(field: "block-sizes")) { $0.blockSizes = 4...512 }
+        refuse(.refused(.invalid(field: "format", why: "must be from 1 to 1"))) { $0.format = 0 }
+        refuse(.refused(.invalid(field: "version", why: "\(UInt64.max) is beyond \(UInt64.max >> 1)"))) {
+            $0.version = .max
+        }
+        let (first, second) = (SNIRange(unchecked: 300, count: 9), SNIRange(unchecked: 308, count: 1))
+        refuse(.refused(.overlapping(first, second))) { $0.excluding = [second, first] }
+        refuse(.refused(.invalid(field: "half-life", why: "must be longer than nothing"))) {
+            $0.thresholds.halfLife = .zero
+        }
         let outside = SNIRange(unchecked: 9000, count: 4)
         refuse(.refused(.outsidePool(outside))) { $0.excluding = [outside] }
     }

@@ -94,10 +94,8 @@ struct NaiveModel {
         case .freed(let block):
             let living = block.identifiers.filter { subleases[$0.rawValue] != nil }
             try hold(block.size == 1 || living.isEmpty, "\(block) is freed around a sub-lease")
-            for sni in block.identifiers where cells[sni.rawValue]?.state == .quarantined && block.size > 1 {
-                returned[sni.rawValue, default: 0] += 1
-            }
             try change(block, from: [.quarantined]) { $0 = Cell() }
+            if block.size > 1 { for sni in block.identifiers { returned[sni.rawValue, default: 0] += 1 } }
             if block.size == 1 { subleases[block.first.rawValue] = nil }
             settle()
         }

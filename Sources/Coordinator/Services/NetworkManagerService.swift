@@ -88,6 +88,32 @@ struct NetworkManagerService: Outrider_V1_NetworkManager.SimpleServiceProtocol {
             try await shell.read { (machine, now) throws(CoordinatorError) in machine.check(at: now) })
     }
 
+    func getSharding(
+        request: Outrider_V1_GetShardingRequest, context: ServerContext
+    ) async throws -> Outrider_V1_ShardingConfiguration {
+        Outrider_V1_ShardingConfiguration(
+            try await shell.read { (machine, _) throws(CoordinatorError) in machine.sharding() })
+    }
+
+    func diffSharding(
+        request: Outrider_V1_DiffShardingRequest, context: ServerContext
+    ) async throws -> Outrider_V1_ShardingDifference {
+        let document = try filter { () throws(MappingError) in try request.value() }
+        return Outrider_V1_ShardingDifference(
+            try await shell.read { (machine, _) throws(CoordinatorError) in
+                try machine.shardingDifference(to: document)
+            })
+    }
+
+    func applySharding(
+        request: Outrider_V1_ApplyShardingRequest, context: ServerContext
+    ) async throws -> Outrider_V1_ApplyShardingResponse {
+        try await shell.answer({ () throws(MappingError) in try request.command() }) { reply in
+            guard case .sharding(let difference, let left) = reply else { return nil }
+            return Outrider_V1_ApplyShardingResponse(difference, excludingLeft: left)
+        }
+    }
+
     func endRestoration(
         request: Outrider_V1_EndRestorationRequest, context: ServerContext
     ) async throws -> Outrider_V1_CheckResponse {
