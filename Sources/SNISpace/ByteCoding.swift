@@ -20,6 +20,17 @@ public enum CodecError: Error, Hashable, Sendable {
     case trailing(count: Int)
 }
 
+extension CodecError {
+    /// The same about a section that is known better by another name.
+    func naming(_ section: String) -> CodecError {
+        switch self {
+        case .damaged(_, let expected, let found): .damaged(section: section, expected: expected, found: found)
+        case .malformed(_, let why): .malformed(section: section, why: why)
+        case .foreign, .newerVersion, .olderVersion, .truncated, .gap, .trailing: self
+        }
+    }
+}
+
 extension CodecError: CustomStringConvertible {
     /// What is wrong, and what to do.
     public var description: String {
@@ -120,6 +131,7 @@ struct ByteReader: Sendable {
 
     mutating func text() throws(CodecError) -> String {
         let count: UInt32 = try get()
+        guard count > 0 else { return "" }
         let utf8 = try take(Int(count))
         guard let text = String(validating: utf8, as: UTF8.self) else { throw malformed("a text is not UTF-8") }
         return text

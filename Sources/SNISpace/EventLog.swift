@@ -58,27 +58,39 @@ public enum EventLog {
         var last = after
         var cursor = try start(of: bytes)
         while cursor < bytes.count {
-            guard bytes.count - cursor >= overhead else { throw .truncated(at: cursor) }
-            var head = ByteReader(bytes[cursor..<cursor + 12], section: "record after \(last)")
-            let count = Int(try head.get(UInt32.self))
-            let sequence: UInt64 = try head.get()
-            guard bytes.count - cursor - overhead >= count else { throw .truncated(at: cursor) }
-            let end = cursor + 12 + count
-            var tail = ByteReader(bytes[end..<end + 8], section: head.section)
-            let expected: UInt64 = try tail.get()
-            let found = xxHash64(bytes[cursor..<end])
-            guard found == expected else {
-                throw .damaged(section: head.section, expected: expected, found: found)
+            do throws(CodecError) {
+                let record = try record(of: bytes, at: cursor, after: last)
+                body(record.event)
+                last = record.sequence
+                cursor = record.end
+            } catch {
+                // Named here, so that no text is made for the records that are in order.
+                throw error.naming("record after \(last)")
             }
-            guard sequence == last &+ 1 else { throw .gap(after: last, found: sequence) }
-            var reader = ByteReader(bytes[cursor + 12..<end], section: head.section)
-            let event = try reader.event()
-            try reader.finish()
-            body(event)
-            last = sequence
-            cursor = end + 8
         }
         return last
+    }
+
+    private static func record(
+        of bytes: [UInt8], at cursor: Int, after last: UInt64
+    ) throws(CodecError) -> (event: BookEvent, sequence: UInt64, end: Int) {
+        guard bytes.count - cursor >= overhead else { throw .truncated(at: cursor) }
+        var head = ByteReader(bytes[cursor..<cursor + 12], section: "record")
+        let count = Int(try head.get(UInt32.self))
+        let sequence: UInt64 = try head.get()
+        guard bytes.count - cursor - overhead >= count else { throw .truncated(at: cursor) }
+        let end = cursor + 12 + count
+        var tail = ByteReader(bytes[end..<end + 8], section: head.section)
+        let expected: UInt64 = try tail.get()
+        let found = xxHash64(bytes[cursor..<end])
+        guard found == expected else {
+            throw .damaged(section: head.section, expected: expected, found: found)
+        }
+        guard sequence == last &+ 1 else { throw .gap(after: last, found: sequence) }
+        var reader = ByteReader(bytes[cursor + 12..<end], section: head.section)
+        let event = try reader.event()
+        try reader.finish()
+        return (event, sequence, end + 8)
     }
 }
 

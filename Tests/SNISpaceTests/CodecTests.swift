@@ -81,6 +81,10 @@ import Testing
         #expect(throws: CodecError.truncated(at: start + one.count)) {
             try replay(one + record(5).dropLast())
         }
+        var damaged = one
+        damaged[14] ^= 1
+        let error = #expect(throws: CodecError.self) { try replay(damaged) }
+        #expect("\(try #require(error))".contains("'record after 3'"))
         for place in one.indices {
             var bad = one
             bad[place] ^= 0x10
