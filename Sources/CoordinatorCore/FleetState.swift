@@ -121,7 +121,7 @@ struct FleetState: Sendable {
             if safety[id] == HostSafety() { safety[id] = nil }
         case .generationRaised(let generation):
             self.generation = generation
-            reclaimCursors.begin(generation, after: book.snapshot.reclaimedLast)
+            reclaimCursors.begin(generation, after: book.reclaimedLast)
         case .restoration(.started): restoration = RestorationState(isOn: true, awaited: Set(hosts.keys))
         case .restoration(.heard(let host)): restoration.awaited.remove(host)
         case .restoration(.ended): restoration.isOn = false

@@ -15,6 +15,8 @@ struct Account: Sendable {
     var byState = StateCounts()
     /// Reservations in force.
     var claims = 0
+    /// Chunks where it leases something that no claim covers.
+    var unclaimed = ChunkSet()
     /// Chunks that it owns something of.
     var chunks = ChunkSet()
     /// The same by the sizes of its ranges (maximal blocks owned) and idle blocks (owned and not leased) in them.
@@ -73,12 +75,33 @@ struct StateCounts: Hashable, Sendable {
 struct Claim: Sendable {
     var reservation: Reservation
     var identifiers: Int
+    /// Those of them that are not leased.
+    var idle: Int
+    /// When it ends, as far as the book was told.
+    var until: Instant
+    /// Number of its application.
+    var owner: UInt32
+
+    init(reservation: Reservation, identifiers: Int, owner: UInt32) {
+        self.reservation = reservation
+        self.identifiers = identifiers
+        idle = identifiers
+        until = Self.unknownStart + reservation.lifetime
+        self.owner = owner
+    }
+
+    /// Where lifetimes count from until somebody says when they end.
+    static let unknownStart = Instant(nanoseconds: 0)
+
+    var hasIdle: Bool { idle > 0 }
+    var hasLeased: Bool { identifiers > idle }
 
     /// Stands at numbers out of use.
     static let none = Claim(
         reservation: Reservation(
             id: ReservationID(UUID128(high: 0, low: 0)), application: ApplicationID(UUID128(high: 0, low: 0)),
-            block: SNIBlock(aligned: 0, order: 0), predicted: false, lifetime: .zero, reason: ""), identifiers: 0)
+            block: SNIBlock(aligned: 0, order: 0), predicted: false, lifetime: .zero, reason: ""), identifiers: 0,
+        owner: 0)
 }
 
 /// The open chunks.
@@ -120,6 +143,12 @@ struct PageTable: Sendable {
         pages[place] = blank
         places[Int(chunk)] = 0
         vacant.append(place)
+    }
+
+    /// The first open chunk from one on.
+    func next(from chunk: UInt32) -> UInt32? {
+        guard chunk < places.count else { return nil }
+        return places[Int(chunk)...].firstIndex { $0 != 0 }.map { UInt32($0) }
     }
 
     /// Calls `body` with every page, by chunk number.

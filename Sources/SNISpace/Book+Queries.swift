@@ -206,6 +206,9 @@ extension Book {
         return excluding.touching(SNIBlock(unit: sni).range).isEmpty ? .free : nil
     }
 
+    /// Cursor of the newest entry of the reclaimed list; 0 for none.
+    public var reclaimedLast: UInt64 { reclaimedLog.last }
+
     /// Blocks that returned to the free space after `cursor`, each exactly once.
     public func reclaimed(after cursor: UInt64, limit: Int) -> [ReclaimedBlock] {
         reclaimedLog.after(cursor, limit: limit)

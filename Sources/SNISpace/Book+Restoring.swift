@@ -158,6 +158,7 @@ extension Book {
             throw conflict(over: lease.block, at: place)
         }
         insertLease(lease, of: application, at: place)
+        noteUnclaimed(of: application, in: pages[place].number)
     }
 
     /// A claim may cover all of a leased block, parts of it, or nothing. False when somebody else has a part.

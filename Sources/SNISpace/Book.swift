@@ -63,6 +63,9 @@ public struct Book: Sendable {
     var accounts = Registry<ApplicationID, Account>(blank: Account())
     var hosts = Registry<HostID, Holder>(blank: Holder())
     var claims: Registry<ReservationID, Claim>
+    /// Claims with something that is not leased, and those with something that is, in the order of preemption.
+    var spareClaims = SortedPieces<ClaimPlace>()
+    var leasedClaims = SortedPieces<ClaimPlace>()
     var reasons = Reasons()
     /// Applications that are gone for good.
     var retired: Set<ApplicationID> = []

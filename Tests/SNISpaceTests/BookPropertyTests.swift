@@ -104,6 +104,7 @@ import Testing
                 try quotasHold(book)
                 if number % 25 == 0 { try audit(book) }
                 if number % 50 == 0 { try model.compare(with: book) }
+                if number % 50 == 0 { try NaiveModel.comparePages(of: book, limit: generator.integer(in: 1...9)) }
             }
             try model.compare(with: book)
             for event in log { replica.apply(event) }

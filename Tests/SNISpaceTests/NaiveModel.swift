@@ -199,6 +199,21 @@ struct NaiveModel {
         try hold(listed == returned, "what is listed as reclaimed")
     }
 
+    /// Pages of any size, one after the other, hold every lease once.
+    static func comparePages(of book: Book, limit: Int) throws {
+        for application in book.applications.map(Optional.some) + [nil] {
+            var paged: [BlockLease] = []
+            while true {
+                let page = book.leases(after: paged.last?.block, of: application, limit: limit)
+                try hold(page.count <= limit, "\(page.count) leases on a page of \(limit)")
+                paged += page
+                if page.count < limit { break }
+            }
+            let whole = application.map { book.leases(of: $0) } ?? book.allLeases
+            try hold(paged == whole, "pages of \(limit) hold other leases")
+        }
+    }
+
     private func comparePool(with book: Book) throws {
         let left = excluding.reduce(0) { $0 + $1.count } - gone.count
         try hold(book.excludingLeft == left, "\(book.excludingLeft) left to exclude, the model has \(left)")

@@ -186,7 +186,7 @@ struct Bench {
         let better = try bench.lease(Bench.two)
         func plan(_ count: Int, rank: ClassRank) throws -> PreemptionPlan {
             try bench.book.preempt(
-                for: Bench.three, count: count, rank: rank, expiry: { _ in .seconds(60) }, isBound: { $0 == bound })
+                for: Bench.three, count: count, rank: rank, isBound: { $0 == bound })
         }
         let small = try plan(16, rank: high)
         #expect(small.reserved.map(\.application) == [Bench.one] && small.blocks.isEmpty && small.missing == 0)
@@ -209,10 +209,11 @@ struct Bench {
         let early = try bench.reserve(16, for: Bench.one)
         let late = try bench.reserve(16, for: Bench.one)
         try bench.run { try $0.setQuota(Bench.one, cap: 0, floor: 12) }
-        let life = [early.id: Duration.seconds(10), late.id: .seconds(90)]
+        bench.book.setExpiry(of: early.id, at: Instant(nanoseconds: 10_000_000_000))
+        bench.book.setExpiry(of: late.id, at: Instant(nanoseconds: 90_000_000_000))
         func plan(_ count: Int) throws -> PreemptionPlan {
             try bench.book.preempt(
-                for: Bench.two, count: count, rank: high, expiry: { life[$0] ?? .zero }, isBound: { _ in false })
+                for: Bench.two, count: count, rank: high, isBound: { _ in false })
         }
         #expect(try plan(4).reserved.map(\.block) == [SNIBlock(first: late.block.first, size: 4)])
         let all = try plan(1000)

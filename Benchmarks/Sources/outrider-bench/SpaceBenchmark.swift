@@ -16,6 +16,7 @@ enum SpaceBenchmark {
         // First, so that no memory of the mix is left to be used again.
         try million()
         try mix()
+        try SpaceScaling.run()
     }
 
     // MARK: Mix

@@ -59,8 +59,9 @@ struct NetworkManagerService: Outrider_V1_NetworkManager.SimpleServiceProtocol {
         request: Outrider_V1_ListLeasesRequest, context: ServerContext
     ) async throws -> Outrider_V1_ListLeasesResponse {
         let host = try filter { () throws(MappingError) in try request.hostFilter() }
+        let last = try filter { () throws(MappingError) in try request.lastBlock() }
         let leases = try await shell.read { (machine, _) throws(CoordinatorError) in
-            try machine.leases(of: request.application, on: host)
+            try machine.leases(of: request.application, on: host, after: last, limit: request.entryLimit)
         }
         return .with { $0.leases = leases.map(Outrider_V1_Lease.init) }
     }
