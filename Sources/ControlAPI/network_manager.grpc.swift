@@ -152,6 +152,45 @@ public enum Outrider_V1_NetworkManager: Sendable {
                 type: .unary
             )
         }
+        /// Namespace for "GetSharding" metadata.
+        public enum GetSharding: Sendable {
+            /// Request type for "GetSharding".
+            public typealias Input = Outrider_V1_GetShardingRequest
+            /// Response type for "GetSharding".
+            public typealias Output = Outrider_V1_ShardingConfiguration
+            /// Descriptor for "GetSharding".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "outrider.v1.NetworkManager"),
+                method: "GetSharding",
+                type: .unary
+            )
+        }
+        /// Namespace for "DiffSharding" metadata.
+        public enum DiffSharding: Sendable {
+            /// Request type for "DiffSharding".
+            public typealias Input = Outrider_V1_DiffShardingRequest
+            /// Response type for "DiffSharding".
+            public typealias Output = Outrider_V1_ShardingDifference
+            /// Descriptor for "DiffSharding".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "outrider.v1.NetworkManager"),
+                method: "DiffSharding",
+                type: .unary
+            )
+        }
+        /// Namespace for "ApplySharding" metadata.
+        public enum ApplySharding: Sendable {
+            /// Request type for "ApplySharding".
+            public typealias Input = Outrider_V1_ApplyShardingRequest
+            /// Response type for "ApplySharding".
+            public typealias Output = Outrider_V1_ApplyShardingResponse
+            /// Descriptor for "ApplySharding".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "outrider.v1.NetworkManager"),
+                method: "ApplySharding",
+                type: .unary
+            )
+        }
         /// Namespace for "EndRestoration" metadata.
         public enum EndRestoration: Sendable {
             /// Request type for "EndRestoration".
@@ -177,6 +216,9 @@ public enum Outrider_V1_NetworkManager: Sendable {
             Reclaim.descriptor,
             ListReclaimed.descriptor,
             Check.descriptor,
+            GetSharding.descriptor,
+            DiffSharding.descriptor,
+            ApplySharding.descriptor,
             EndRestoration.descriptor
         ]
     }
@@ -387,6 +429,60 @@ extension Outrider_V1_NetworkManager {
             request: GRPCCore.StreamingServerRequest<Outrider_V1_CheckRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_CheckResponse>
+
+        /// Handle the "GetSharding" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > How the space is cut, who has which part of it, and which ranges leave the pool.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Outrider_V1_GetShardingRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Outrider_V1_ShardingConfiguration` messages.
+        func getSharding(
+            request: GRPCCore.StreamingServerRequest<Outrider_V1_GetShardingRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ShardingConfiguration>
+
+        /// Handle the "DiffSharding" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > What differs between the document in force and another one.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Outrider_V1_DiffShardingRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Outrider_V1_ShardingDifference` messages.
+        func diffSharding(
+            request: GRPCCore.StreamingServerRequest<Outrider_V1_DiffShardingRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ShardingDifference>
+
+        /// Handle the "ApplySharding" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Brings what a document may change in line with it. ABORTED unless its version is above the one in force.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Outrider_V1_ApplyShardingRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Outrider_V1_ApplyShardingResponse` messages.
+        func applySharding(
+            request: GRPCCore.StreamingServerRequest<Outrider_V1_ApplyShardingRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ApplyShardingResponse>
 
         /// Handle the "EndRestoration" method.
         ///
@@ -599,6 +695,60 @@ extension Outrider_V1_NetworkManager {
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.ServerResponse<Outrider_V1_CheckResponse>
 
+        /// Handle the "GetSharding" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > How the space is cut, who has which part of it, and which ranges leave the pool.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_GetShardingRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Outrider_V1_ShardingConfiguration` message.
+        func getSharding(
+            request: GRPCCore.ServerRequest<Outrider_V1_GetShardingRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ShardingConfiguration>
+
+        /// Handle the "DiffSharding" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > What differs between the document in force and another one.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_DiffShardingRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Outrider_V1_ShardingDifference` message.
+        func diffSharding(
+            request: GRPCCore.ServerRequest<Outrider_V1_DiffShardingRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ShardingDifference>
+
+        /// Handle the "ApplySharding" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Brings what a document may change in line with it. ABORTED unless its version is above the one in force.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ApplyShardingRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Outrider_V1_ApplyShardingResponse` message.
+        func applySharding(
+            request: GRPCCore.ServerRequest<Outrider_V1_ApplyShardingRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ApplyShardingResponse>
+
         /// Handle the "EndRestoration" method.
         ///
         /// > Source IDL Documentation:
@@ -808,6 +958,60 @@ extension Outrider_V1_NetworkManager {
             context: GRPCCore.ServerContext
         ) async throws -> Outrider_V1_CheckResponse
 
+        /// Handle the "GetSharding" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > How the space is cut, who has which part of it, and which ranges leave the pool.
+        ///
+        /// - Parameters:
+        ///   - request: A `Outrider_V1_GetShardingRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Outrider_V1_ShardingConfiguration` to respond with.
+        func getSharding(
+            request: Outrider_V1_GetShardingRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Outrider_V1_ShardingConfiguration
+
+        /// Handle the "DiffSharding" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > What differs between the document in force and another one.
+        ///
+        /// - Parameters:
+        ///   - request: A `Outrider_V1_DiffShardingRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Outrider_V1_ShardingDifference` to respond with.
+        func diffSharding(
+            request: Outrider_V1_DiffShardingRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Outrider_V1_ShardingDifference
+
+        /// Handle the "ApplySharding" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Brings what a document may change in line with it. ABORTED unless its version is above the one in force.
+        ///
+        /// - Parameters:
+        ///   - request: A `Outrider_V1_ApplyShardingRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Outrider_V1_ApplyShardingResponse` to respond with.
+        func applySharding(
+            request: Outrider_V1_ApplyShardingRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Outrider_V1_ApplyShardingResponse
+
         /// Handle the "EndRestoration" method.
         ///
         /// > Source IDL Documentation:
@@ -943,6 +1147,39 @@ extension Outrider_V1_NetworkManager.StreamingServiceProtocol {
             }
         )
         router.registerHandler(
+            forMethod: Outrider_V1_NetworkManager.Method.GetSharding.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_GetShardingRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ShardingConfiguration>(),
+            handler: { request, context in
+                try await self.getSharding(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
+            forMethod: Outrider_V1_NetworkManager.Method.DiffSharding.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_DiffShardingRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ShardingDifference>(),
+            handler: { request, context in
+                try await self.diffSharding(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
+            forMethod: Outrider_V1_NetworkManager.Method.ApplySharding.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ApplyShardingRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ApplyShardingResponse>(),
+            handler: { request, context in
+                try await self.applySharding(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
             forMethod: Outrider_V1_NetworkManager.Method.EndRestoration.descriptor,
             deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_EndRestorationRequest>(),
             serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_CheckResponse>(),
@@ -1063,6 +1300,39 @@ extension Outrider_V1_NetworkManager.ServiceProtocol {
         context: GRPCCore.ServerContext
     ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_CheckResponse> {
         let response = try await self.check(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    public func getSharding(
+        request: GRPCCore.StreamingServerRequest<Outrider_V1_GetShardingRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ShardingConfiguration> {
+        let response = try await self.getSharding(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    public func diffSharding(
+        request: GRPCCore.StreamingServerRequest<Outrider_V1_DiffShardingRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ShardingDifference> {
+        let response = try await self.diffSharding(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    public func applySharding(
+        request: GRPCCore.StreamingServerRequest<Outrider_V1_ApplyShardingRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ApplyShardingResponse> {
+        let response = try await self.applySharding(
             request: GRPCCore.ServerRequest(stream: request),
             context: context
         )
@@ -1207,6 +1477,45 @@ extension Outrider_V1_NetworkManager.SimpleServiceProtocol {
     ) async throws -> GRPCCore.ServerResponse<Outrider_V1_CheckResponse> {
         return GRPCCore.ServerResponse<Outrider_V1_CheckResponse>(
             message: try await self.check(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    public func getSharding(
+        request: GRPCCore.ServerRequest<Outrider_V1_GetShardingRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ShardingConfiguration> {
+        return GRPCCore.ServerResponse<Outrider_V1_ShardingConfiguration>(
+            message: try await self.getSharding(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    public func diffSharding(
+        request: GRPCCore.ServerRequest<Outrider_V1_DiffShardingRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ShardingDifference> {
+        return GRPCCore.ServerResponse<Outrider_V1_ShardingDifference>(
+            message: try await self.diffSharding(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    public func applySharding(
+        request: GRPCCore.ServerRequest<Outrider_V1_ApplyShardingRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ApplyShardingResponse> {
+        return GRPCCore.ServerResponse<Outrider_V1_ApplyShardingResponse>(
+            message: try await self.applySharding(
                 request: request.message,
                 context: context
             ),
@@ -1469,6 +1778,75 @@ extension Outrider_V1_NetworkManager {
             deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_CheckResponse>,
             options: GRPCCore.CallOptions,
             onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_CheckResponse>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "GetSharding" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > How the space is cut, who has which part of it, and which ranges leave the pool.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_GetShardingRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_GetShardingRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_ShardingConfiguration` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func getSharding<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_GetShardingRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_GetShardingRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ShardingConfiguration>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ShardingConfiguration>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "DiffSharding" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > What differs between the document in force and another one.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_DiffShardingRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_DiffShardingRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_ShardingDifference` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func diffSharding<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_DiffShardingRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_DiffShardingRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ShardingDifference>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ShardingDifference>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "ApplySharding" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Brings what a document may change in line with it. ABORTED unless its version is above the one in force.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ApplyShardingRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_ApplyShardingRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_ApplyShardingResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func applySharding<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_ApplyShardingRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_ApplyShardingRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ApplyShardingResponse>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ApplyShardingResponse>) async throws -> Result
         ) async throws -> Result where Result: Sendable
 
         /// Call the "EndRestoration" method.
@@ -1855,6 +2233,108 @@ extension Outrider_V1_NetworkManager {
             )
         }
 
+        /// Call the "GetSharding" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > How the space is cut, who has which part of it, and which ranges leave the pool.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_GetShardingRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_GetShardingRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_ShardingConfiguration` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func getSharding<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_GetShardingRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_GetShardingRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ShardingConfiguration>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ShardingConfiguration>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Outrider_V1_NetworkManager.Method.GetSharding.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
+
+        /// Call the "DiffSharding" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > What differs between the document in force and another one.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_DiffShardingRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_DiffShardingRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_ShardingDifference` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func diffSharding<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_DiffShardingRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_DiffShardingRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ShardingDifference>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ShardingDifference>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Outrider_V1_NetworkManager.Method.DiffSharding.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
+
+        /// Call the "ApplySharding" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Brings what a document may change in line with it. ABORTED unless its version is above the one in force.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ApplyShardingRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_ApplyShardingRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_ApplyShardingResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func applySharding<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_ApplyShardingRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_ApplyShardingRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ApplyShardingResponse>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ApplyShardingResponse>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Outrider_V1_NetworkManager.Method.ApplySharding.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
+
         /// Call the "EndRestoration" method.
         ///
         /// > Source IDL Documentation:
@@ -2179,6 +2659,93 @@ extension Outrider_V1_NetworkManager.ClientProtocol {
             request: request,
             serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_CheckRequest>(),
             deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_CheckResponse>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "GetSharding" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > How the space is cut, who has which part of it, and which ranges leave the pool.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Outrider_V1_GetShardingRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func getSharding<Result>(
+        request: GRPCCore.ClientRequest<Outrider_V1_GetShardingRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ShardingConfiguration>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.getSharding(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_GetShardingRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ShardingConfiguration>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "DiffSharding" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > What differs between the document in force and another one.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Outrider_V1_DiffShardingRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func diffSharding<Result>(
+        request: GRPCCore.ClientRequest<Outrider_V1_DiffShardingRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ShardingDifference>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.diffSharding(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_DiffShardingRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ShardingDifference>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "ApplySharding" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Brings what a document may change in line with it. ABORTED unless its version is above the one in force.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Outrider_V1_ApplyShardingRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func applySharding<Result>(
+        request: GRPCCore.ClientRequest<Outrider_V1_ApplyShardingRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ApplyShardingResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.applySharding(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ApplyShardingRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ApplyShardingResponse>(),
             options: options,
             onResponse: handleResponse
         )
@@ -2541,6 +3108,105 @@ extension Outrider_V1_NetworkManager.ClientProtocol {
             metadata: metadata
         )
         return try await self.check(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "GetSharding" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > How the space is cut, who has which part of it, and which ranges leave the pool.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func getSharding<Result>(
+        _ message: Outrider_V1_GetShardingRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ShardingConfiguration>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Outrider_V1_GetShardingRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.getSharding(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "DiffSharding" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > What differs between the document in force and another one.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func diffSharding<Result>(
+        _ message: Outrider_V1_DiffShardingRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ShardingDifference>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Outrider_V1_DiffShardingRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.diffSharding(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "ApplySharding" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Brings what a document may change in line with it. ABORTED unless its version is above the one in force.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func applySharding<Result>(
+        _ message: Outrider_V1_ApplyShardingRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ApplyShardingResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Outrider_V1_ApplyShardingRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.applySharding(
             request: request,
             options: options,
             onResponse: handleResponse

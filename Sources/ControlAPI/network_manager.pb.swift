@@ -425,9 +425,24 @@ public nonisolated struct Outrider_V1_ListLeasesRequest: Sendable {
   /// Host; empty means all.
   public var host: String = String()
 
+  /// Last block of the answer before; absent begins.
+  public var after: Outrider_V1_Block {
+    get {_after ?? Outrider_V1_Block()}
+    set {_after = newValue}
+  }
+  /// Returns true if `after` has been explicitly set.
+  public var hasAfter: Bool {self._after != nil}
+  /// Clears the value of `after`. Subsequent reads from it will return its default value.
+  public mutating func clearAfter() {self._after = nil}
+
+  /// At most this many; 0 means all. An answer that holds fewer is the last one.
+  public var limit: UInt32 = 0
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
+
+  fileprivate var _after: Outrider_V1_Block? = nil
 }
 
 /// Answer of ListLeases.
@@ -700,6 +715,214 @@ public nonisolated struct Outrider_V1_CheckResponse: Sendable {
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
+}
+
+/// When chunks of the space count as hot and cold.
+public nonisolated struct Outrider_V1_TemperatureThresholds: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Launches per hour above which a cold chunk becomes hot.
+  public var hotAbove: Double = 0
+
+  /// Launches per hour below which a hot chunk becomes cold; lower than `hot_above`.
+  public var coldBelow: Double = 0
+
+  /// Milliseconds after which half of the rate is left without a launch.
+  public var halfLifeMs: UInt64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// What one application has of the space.
+public nonisolated struct Outrider_V1_Shard: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Application id.
+  public var application: String = String()
+
+  /// Maximal aligned blocks, ascending; in a difference empty when it has nothing any more.
+  public var ranges: [Outrider_V1_Block] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// How the space is cut and who has which part of it, as a document with a version.
+public nonisolated struct Outrider_V1_ShardingConfiguration: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Format of the document; a coordinator refuses one that it does not know.
+  public var format: UInt32 = 0
+
+  /// Rises with every change; a document is applied only over a lower one.
+  public var version: UInt64 = 0
+
+  /// Identifiers per chunk; never changes.
+  public var chunkSize: UInt32 = 0
+
+  /// Tells shuffle keys apart without telling the key, 16 hexadecimal digits; never changes.
+  public var keyFingerprint: String = String()
+
+  /// Smallest block that may be leased; never changes.
+  public var blockSizeMin: UInt32 = 0
+
+  /// Largest block that may be leased; never changes.
+  public var blockSizeMax: UInt32 = 0
+
+  /// When chunks count as hot and cold.
+  public var temperature: Outrider_V1_TemperatureThresholds {
+    get {_temperature ?? Outrider_V1_TemperatureThresholds()}
+    set {_temperature = newValue}
+  }
+  /// Returns true if `temperature` has been explicitly set.
+  public var hasTemperature: Bool {self._temperature != nil}
+  /// Clears the value of `temperature`. Subsequent reads from it will return its default value.
+  public mutating func clearTemperature() {self._temperature = nil}
+
+  /// Ranges excluded for good; never changes.
+  public var excluded: [Outrider_V1_Range] = []
+
+  /// Ranges that leave the pool as their identifiers become free.
+  public var excluding: [Outrider_V1_Range] = []
+
+  /// By application. They follow from reservations: applying a document does not move them.
+  public var shards: [Outrider_V1_Shard] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _temperature: Outrider_V1_TemperatureThresholds? = nil
+}
+
+/// Request of GetSharding.
+public nonisolated struct Outrider_V1_GetShardingRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Request of DiffSharding.
+public nonisolated struct Outrider_V1_DiffShardingRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Compared with the document in force.
+  public var document: Outrider_V1_ShardingConfiguration {
+    get {_document ?? Outrider_V1_ShardingConfiguration()}
+    set {_document = newValue}
+  }
+  /// Returns true if `document` has been explicitly set.
+  public var hasDocument: Bool {self._document != nil}
+  /// Clears the value of `document`. Subsequent reads from it will return its default value.
+  public mutating func clearDocument() {self._document = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _document: Outrider_V1_ShardingConfiguration? = nil
+}
+
+/// What differs between two sharding documents.
+public nonisolated struct Outrider_V1_ShardingDifference: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Version of the document in force.
+  public var fromVersion: UInt64 = 0
+
+  /// Version of the other one.
+  public var toVersion: UInt64 = 0
+
+  /// Applications whose ranges differ, with those of the other document.
+  public var shards: [Outrider_V1_Shard] = []
+
+  /// Ranges that leave the pool.
+  public var excluded: [Outrider_V1_Range] = []
+
+  /// Ranges that come back into the pool.
+  public var included: [Outrider_V1_Range] = []
+
+  /// New thresholds; absent when they are the same.
+  public var temperature: Outrider_V1_TemperatureThresholds {
+    get {_temperature ?? Outrider_V1_TemperatureThresholds()}
+    set {_temperature = newValue}
+  }
+  /// Returns true if `temperature` has been explicitly set.
+  public var hasTemperature: Bool {self._temperature != nil}
+  /// Clears the value of `temperature`. Subsequent reads from it will return its default value.
+  public mutating func clearTemperature() {self._temperature = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _temperature: Outrider_V1_TemperatureThresholds? = nil
+}
+
+/// Request of ApplySharding.
+public nonisolated struct Outrider_V1_ApplyShardingRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The document that comes into force.
+  public var document: Outrider_V1_ShardingConfiguration {
+    get {_document ?? Outrider_V1_ShardingConfiguration()}
+    set {_document = newValue}
+  }
+  /// Returns true if `document` has been explicitly set.
+  public var hasDocument: Bool {self._document != nil}
+  /// Clears the value of `document`. Subsequent reads from it will return its default value.
+  public mutating func clearDocument() {self._document = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _document: Outrider_V1_ShardingConfiguration? = nil
+}
+
+/// Answer of ApplySharding.
+public nonisolated struct Outrider_V1_ApplyShardingResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// What changed.
+  public var difference: Outrider_V1_ShardingDifference {
+    get {_difference ?? Outrider_V1_ShardingDifference()}
+    set {_difference = newValue}
+  }
+  /// Returns true if `difference` has been explicitly set.
+  public var hasDifference: Bool {self._difference != nil}
+  /// Clears the value of `difference`. Subsequent reads from it will return its default value.
+  public mutating func clearDifference() {self._difference = nil}
+
+  /// Identifiers that are still owned in ranges that leave the pool.
+  public var excludingLeft: UInt32 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _difference: Outrider_V1_ShardingDifference? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -1271,7 +1494,7 @@ nonisolated extension Outrider_V1_Lease: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension Outrider_V1_ListLeasesRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".ListLeasesRequest"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}application\0\u{1}host\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}application\0\u{1}host\0\u{1}after\0\u{1}limit\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1281,17 +1504,29 @@ nonisolated extension Outrider_V1_ListLeasesRequest: SwiftProtobuf.Message, Swif
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.application) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.host) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._after) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.limit) }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.application.isEmpty {
       try visitor.visitSingularStringField(value: self.application, fieldNumber: 1)
     }
     if !self.host.isEmpty {
       try visitor.visitSingularStringField(value: self.host, fieldNumber: 2)
+    }
+    try { if let v = self._after {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    if self.limit != 0 {
+      try visitor.visitSingularUInt32Field(value: self.limit, fieldNumber: 4)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1299,6 +1534,8 @@ nonisolated extension Outrider_V1_ListLeasesRequest: SwiftProtobuf.Message, Swif
   public static func ==(lhs: Outrider_V1_ListLeasesRequest, rhs: Outrider_V1_ListLeasesRequest) -> Bool {
     if lhs.application != rhs.application {return false}
     if lhs.host != rhs.host {return false}
+    if lhs._after != rhs._after {return false}
+    if lhs.limit != rhs.limit {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1772,6 +2009,345 @@ nonisolated extension Outrider_V1_CheckResponse: SwiftProtobuf.Message, SwiftPro
     if lhs.findings != rhs.findings {return false}
     if lhs.hostsCompared != rhs.hostsCompared {return false}
     if lhs.blocksCompared != rhs.blocksCompared {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_TemperatureThresholds: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".TemperatureThresholds"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}hot_above\0\u{3}cold_below\0\u{3}half_life_ms\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularDoubleField(value: &self.hotAbove) }()
+      case 2: try { try decoder.decodeSingularDoubleField(value: &self.coldBelow) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.halfLifeMs) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.hotAbove.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.hotAbove, fieldNumber: 1)
+    }
+    if self.coldBelow.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.coldBelow, fieldNumber: 2)
+    }
+    if self.halfLifeMs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.halfLifeMs, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_TemperatureThresholds, rhs: Outrider_V1_TemperatureThresholds) -> Bool {
+    if lhs.hotAbove != rhs.hotAbove {return false}
+    if lhs.coldBelow != rhs.coldBelow {return false}
+    if lhs.halfLifeMs != rhs.halfLifeMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_Shard: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Shard"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}application\0\u{1}ranges\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.application) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.ranges) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.application.isEmpty {
+      try visitor.visitSingularStringField(value: self.application, fieldNumber: 1)
+    }
+    if !self.ranges.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.ranges, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_Shard, rhs: Outrider_V1_Shard) -> Bool {
+    if lhs.application != rhs.application {return false}
+    if lhs.ranges != rhs.ranges {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_ShardingConfiguration: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ShardingConfiguration"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}version\0\u{3}chunk_size\0\u{3}key_fingerprint\0\u{3}block_size_min\0\u{3}block_size_max\0\u{1}temperature\0\u{1}excluded\0\u{1}excluding\0\u{1}shards\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.format) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.version) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.chunkSize) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.keyFingerprint) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.blockSizeMin) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.blockSizeMax) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._temperature) }()
+      case 8: try { try decoder.decodeRepeatedMessageField(value: &self.excluded) }()
+      case 9: try { try decoder.decodeRepeatedMessageField(value: &self.excluding) }()
+      case 10: try { try decoder.decodeRepeatedMessageField(value: &self.shards) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.format != 0 {
+      try visitor.visitSingularUInt32Field(value: self.format, fieldNumber: 1)
+    }
+    if self.version != 0 {
+      try visitor.visitSingularUInt64Field(value: self.version, fieldNumber: 2)
+    }
+    if self.chunkSize != 0 {
+      try visitor.visitSingularUInt32Field(value: self.chunkSize, fieldNumber: 3)
+    }
+    if !self.keyFingerprint.isEmpty {
+      try visitor.visitSingularStringField(value: self.keyFingerprint, fieldNumber: 4)
+    }
+    if self.blockSizeMin != 0 {
+      try visitor.visitSingularUInt32Field(value: self.blockSizeMin, fieldNumber: 5)
+    }
+    if self.blockSizeMax != 0 {
+      try visitor.visitSingularUInt32Field(value: self.blockSizeMax, fieldNumber: 6)
+    }
+    try { if let v = self._temperature {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    } }()
+    if !self.excluded.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.excluded, fieldNumber: 8)
+    }
+    if !self.excluding.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.excluding, fieldNumber: 9)
+    }
+    if !self.shards.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.shards, fieldNumber: 10)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_ShardingConfiguration, rhs: Outrider_V1_ShardingConfiguration) -> Bool {
+    if lhs.format != rhs.format {return false}
+    if lhs.version != rhs.version {return false}
+    if lhs.chunkSize != rhs.chunkSize {return false}
+    if lhs.keyFingerprint != rhs.keyFingerprint {return false}
+    if lhs.blockSizeMin != rhs.blockSizeMin {return false}
+    if lhs.blockSizeMax != rhs.blockSizeMax {return false}
+    if lhs._temperature != rhs._temperature {return false}
+    if lhs.excluded != rhs.excluded {return false}
+    if lhs.excluding != rhs.excluding {return false}
+    if lhs.shards != rhs.shards {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_GetShardingRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".GetShardingRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_GetShardingRequest, rhs: Outrider_V1_GetShardingRequest) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_DiffShardingRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".DiffShardingRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}document\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._document) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._document {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_DiffShardingRequest, rhs: Outrider_V1_DiffShardingRequest) -> Bool {
+    if lhs._document != rhs._document {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_ShardingDifference: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ShardingDifference"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}from_version\0\u{3}to_version\0\u{1}shards\0\u{1}excluded\0\u{1}included\0\u{1}temperature\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.fromVersion) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.toVersion) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.shards) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.excluded) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.included) }()
+      case 6: try { try decoder.decodeSingularMessageField(value: &self._temperature) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.fromVersion != 0 {
+      try visitor.visitSingularUInt64Field(value: self.fromVersion, fieldNumber: 1)
+    }
+    if self.toVersion != 0 {
+      try visitor.visitSingularUInt64Field(value: self.toVersion, fieldNumber: 2)
+    }
+    if !self.shards.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.shards, fieldNumber: 3)
+    }
+    if !self.excluded.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.excluded, fieldNumber: 4)
+    }
+    if !self.included.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.included, fieldNumber: 5)
+    }
+    try { if let v = self._temperature {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_ShardingDifference, rhs: Outrider_V1_ShardingDifference) -> Bool {
+    if lhs.fromVersion != rhs.fromVersion {return false}
+    if lhs.toVersion != rhs.toVersion {return false}
+    if lhs.shards != rhs.shards {return false}
+    if lhs.excluded != rhs.excluded {return false}
+    if lhs.included != rhs.included {return false}
+    if lhs._temperature != rhs._temperature {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_ApplyShardingRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ApplyShardingRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}document\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._document) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._document {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_ApplyShardingRequest, rhs: Outrider_V1_ApplyShardingRequest) -> Bool {
+    if lhs._document != rhs._document {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_ApplyShardingResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ApplyShardingResponse"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}difference\0\u{3}excluding_left\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._difference) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.excludingLeft) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._difference {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.excludingLeft != 0 {
+      try visitor.visitSingularUInt32Field(value: self.excludingLeft, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_ApplyShardingResponse, rhs: Outrider_V1_ApplyShardingResponse) -> Bool {
+    if lhs._difference != rhs._difference {return false}
+    if lhs.excludingLeft != rhs.excludingLeft {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

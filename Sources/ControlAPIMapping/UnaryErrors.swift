@@ -63,8 +63,23 @@ extension RPCError {
                     + "(\(awaited.prefix(8).map(\.description).joined(separator: ", "))): bring them back, or go on "
                     + "without them with 'outriderctl restore end'"
             )
+        case .staleSharding(let version, let inForce): (.aborted, "stale-sharding", stale(version, inForce))
+        case .newerSharding(let found, let supported):
+            (.failedPrecondition, "newer-sharding", newer(found, supported))
+        case .anotherPool(let field):
+            (.invalidArgument, "another-pool", "\(field) of the document is of another pool: it never changes")
         case .notReady: (.unavailable, "not-ready", "the coordinator is still reading its store; try again")
         }
+    }
+
+    private static func stale(_ version: UInt64, _ inForce: UInt64) -> String {
+        "version \(version) of the document is stale, \(inForce) is in force: export it again, make the change there and "
+            + "raise its version"
+    }
+
+    private static func newer(_ found: Int, _ supported: Int) -> String {
+        "the document has format \(found), this coordinator knows formats up to \(supported): upgrade it, or make the "
+            + "change in a document that it exports"
     }
 
     /// A message stays readable however many users there are.

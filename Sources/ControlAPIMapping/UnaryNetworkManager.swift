@@ -158,6 +158,11 @@ extension Outrider_V1_EndRestorationRequest {
 extension Outrider_V1_ListLeasesRequest {
     /// Nil means every host.
     public func hostFilter() throws(MappingError) -> HostID? { host.isEmpty ? nil : try parse(host, "host") }
+
+    /// Nil begins.
+    public func lastBlock() throws(MappingError) -> SNIBlock? { hasAfter ? try after.value("after") : nil }
+
+    public var entryLimit: Int { limit == 0 ? .max : Int(limit) }
 }
 
 extension Outrider_V1_ListReclaimedRequest {

@@ -42,8 +42,8 @@ public struct CoordinatorDaemon: Sendable {
     ///
     /// - Parameter restoredFromBackup: the store is older than what it ruled: nothing moves before hosts say what they
     ///   hold. For the first start after a restore only.
-    /// - Throws: ``StoreError``, ``ListenError``, or what the machine says of a configuration that contradicts the
-    ///   store.
+    /// - Throws: ``StoreError``, ``ImageError``, ``ListenError``, or what the machine says of a configuration that
+    ///   contradicts the store.
     public static func run(
         settings: CoordinatorSettings, configurationFile: String, environment: DaemonEnvironment,
         restoredFromBackup: Bool = false
@@ -66,13 +66,14 @@ public struct CoordinatorDaemon: Sendable {
         case let error as StoreError:
             switch error {
             case .locked: .temporary
-            case .newerVersion, .foreign: .configuration
+            case .newerVersion, .olderVersion, .foreign: .configuration
             case .permission: .permission
             case .cannotOpen, .notDurable: .cannotCreate
             case .corrupt, .writeFailed, .outOfOrder: .failure
             }
         case is ListenError: .cannotCreate
         case is ConfigurationError, is ConfigurationConflict: .configuration
+        case let error as ImageError: error.isOfAnotherVersion ? .configuration : .failure
         default: .failure
         }
     }

@@ -110,7 +110,7 @@ extension CoordinatorMachine {
 
     /// Everybody who had to has acknowledged.
     mutating func complete(_ first: UInt32) {
-        guard let lease = state.book.lease(key: first) else { return }
+        guard !state.restoration.isOn, let lease = state.book.lease(key: first) else { return }
         switch lease.state {
         case .leased: try? book { (book) throws(BookError) in try book.stage(lease.block) }
         case .draining: try? book { (book) throws(BookError) in try book.remove(lease.block) }
@@ -120,7 +120,10 @@ extension CoordinatorMachine {
 
     /// Handshakes go on without a host that is silent for too long, except the removal of its own leases. What it did
     /// not remove is its debt.
+    ///
+    /// While a book is restored nothing goes on at all: nobody was told anything. Its end awaits everything anew.
     mutating func excuse(_ host: HostID) {
+        guard !state.restoration.isOn else { return }
         for (block, owed) in live.waits.sorted(by: { $0.key < $1.key }) where owed[host] != nil {
             if let lease = state.book.lease(key: block), lease.state == .draining {
                 if lease.host == host, !isFenced(lease) { continue }
@@ -151,6 +154,12 @@ extension CoordinatorMachine {
             }
             live.hosts[host]?.reach = .unreachable
         }
+        awaitEverything()
+    }
+
+    /// From nothing: also what was acknowledged is acknowledged again.
+    mutating func awaitEverything() {
+        live.waits = [:]
         for host in state.safety.keys.sorted() { awaitDrops(of: host) }
         for migration in state.migrations.values.sorted(by: { $0.sni < $1.sni }) where migration.phase == .flipped {
             awaitFlip(of: migration)

@@ -146,7 +146,10 @@ public struct CoordinatorMachine: Sendable {
         switch event {
         case .reserved(let reservation):
             live.timers.arm(.reservation(reservation.id), at: now + reservation.lifetime)
-        case .reservationExtended(let id, let lifetime): live.timers.arm(.reservation(id), at: now + lifetime)
+            state.book.setExpiry(of: reservation.id, at: now + reservation.lifetime)
+        case .reservationExtended(let id, let lifetime):
+            live.timers.arm(.reservation(id), at: now + lifetime)
+            state.book.setExpiry(of: id, at: now + lifetime)
         case .reservationEnded(let id, _): live.timers.cancel(.reservation(id))
         case .leased(let lease), .subleased(let lease):
             live.dirtyBlocks.insert(lease.block)
@@ -206,6 +209,7 @@ public struct CoordinatorMachine: Sendable {
     private mutating func recoverTimers() {
         for reservation in state.book.reservations() {
             live.timers.arm(.reservation(reservation.id), at: now + reservation.lifetime)
+            state.book.setExpiry(of: reservation.id, at: now + reservation.lifetime)
         }
         for lease in everyLease {
             switch lease.state {

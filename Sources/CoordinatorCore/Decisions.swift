@@ -14,6 +14,7 @@ extension CoordinatorMachine {
         live.decidedAt = now
         guard !state.restoration.isOn else { return }
         pursueMigrations()
+        drainExcluded()
         for id in state.applications.keys.sorted() {
             guard let record = state.applications[id] else { continue }
             if record.deleting { proceedWithDeletion(of: id) } else { decide(record) }

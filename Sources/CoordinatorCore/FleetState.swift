@@ -70,6 +70,7 @@ struct FleetState: Sendable {
     var restoration = RestorationState()
     var migrations: [SessionNetworkID: Migration] = [:]
     var reclaimCursors = ReclaimCursors()
+    var sharding = ShardingState()
     var bindings = BindingTable()
     var launches = LaunchCounts()
     var series: [ApplicationID: Series] = [:]
@@ -97,6 +98,8 @@ struct FleetState: Sendable {
         case .book(let event):
             book.apply(event)
             if case .freed(let block) = event, block.size == 1 { migrations[block.first] = nil }
+        case .shardingApplied(let version, let thresholds):
+            sharding = ShardingState(version: version, thresholds: thresholds)
         case .applicationCreated(let id, let name, let policy, let revision):
             applications[id] = ApplicationRecord(id: id, name: name, policy: policy, revision: revision)
             names[name] = id
@@ -118,7 +121,7 @@ struct FleetState: Sendable {
             if safety[id] == HostSafety() { safety[id] = nil }
         case .generationRaised(let generation):
             self.generation = generation
-            reclaimCursors.begin(generation, after: book.snapshot.reclaimedLast)
+            reclaimCursors.begin(generation, after: book.reclaimedLast)
         case .restoration(.started): restoration = RestorationState(isOn: true, awaited: Set(hosts.keys))
         case .restoration(.heard(let host)): restoration.awaited.remove(host)
         case .restoration(.ended): restoration.isOn = false

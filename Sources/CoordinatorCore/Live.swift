@@ -129,6 +129,8 @@ struct Live: Sendable {
     var decidedAt: Instant?
     /// Blocks that were asked back from lower classes, by who is short.
     var preempted: [ApplicationID: Set<SNIBlock>] = [:]
+    /// Where the search for what to preempt goes on.
+    var preemptionRest: PreemptionPlan.Rest?
     /// Launches that wait for a lease that could not be given, by application.
     var refusedLaunches: [ApplicationID: Int] = [:]
 }

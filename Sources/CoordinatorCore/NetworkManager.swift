@@ -26,6 +26,7 @@ extension CoordinatorMachine {
         case .releaseReservation(let id, let reason): try releaseReservation(id, reason)
         case .reclaim(let target, let dryRun, let reason, let force):
             try reclaim(target, dryRun: dryRun, reason: reason, force: force)
+        case .applySharding(let document): try applySharding(document)
         case .thawHost(let host, let keep): try thaw(host, keep: keep)
         case .fenceHost(let host, let proof, let reason): try fence(host, proof: proof, reason: reason)
         case .replaceHost(let host, let reason): try replace(host, reason: reason)

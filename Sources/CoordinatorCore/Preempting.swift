@@ -14,15 +14,14 @@ extension CoordinatorMachine {
         guard let record = state.applications[application], record.policy.priority.rank > .lowest,
             !state.restoration.isOn, count > 0
         else { return 0 }
-        let timers = live.timers
-        let (now, bindings, isLeftOut) = (now, state.bindings, planted.contains(.preemptBound))
+        let (bindings, isLeftOut) = (state.bindings, planted.contains(.preemptBound))
         let missing = min(count, SessionNetworkID.spaceSize) - onItsWay(to: application)
         guard missing > 0 else { return 0 }
         let plan = try? state.book.preempt(
-            for: application, count: missing, rank: record.policy.priority.rank,
-            expiry: { timers.deadline(.reservation($0)).map { $0 - now } ?? .zero },
+            for: application, count: missing, rank: record.policy.priority.rank, from: live.preemptionRest,
             isBound: { bindings.use(of: $0) != .init() && !isLeftOut })
         guard let plan else { return 0 }
+        live.preemptionRest = plan.rest
         let winner = "\(record.name), which is \(record.policy.priority.rawValue)"
         var freed = 0
         for part in plan.reserved {

@@ -117,18 +117,24 @@ extension CoordinatorMachine {
     }
 
     /// By block; nil and an empty reference mean all.
+    ///
+    /// - Parameters:
+    ///   - block: the last one of the answer before; nil begins.
+    ///   - limit: leases at most.
     public func leases(
-        of reference: ApplicationReference = "", on host: HostID? = nil
+        of reference: ApplicationReference = "", on host: HostID? = nil, after block: SNIBlock? = nil,
+        limit: Int = .max
     ) throws(CoordinatorError) -> [LeaseInfo] {
         let application = reference.isEmpty ? nil : try resolve(reference).id
         if let host, state.hosts[host] == nil { throw .unknownHost(host) }
         let chosen: [BlockLease]
         if let host {
-            chosen = state.book.leases(of: host).filter { application == nil || $0.application == application }
-        } else if let application {
-            chosen = state.book.leases(of: application)
+            let first = block.map { $0.first.rawValue + 1 } ?? 0
+            let mine = state.book.leases(of: host).filter { $0.block.first.rawValue >= first }
+            chosen = Array(
+                mine.lazy.filter { application == nil || $0.application == application }.prefix(max(0, limit)))
         } else {
-            chosen = state.book.allLeases
+            chosen = state.book.leases(after: block, of: application, limit: limit)
         }
         return chosen.map { lease in
             LeaseInfo(

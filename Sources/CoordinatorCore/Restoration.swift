@@ -73,6 +73,7 @@ extension CoordinatorMachine {
         let hosts = live.hosts.keys.sorted()
         for host in hosts { adoptAgain(host) { $0.block.size > 1 } }
         for host in hosts { adoptAgain(host) }
+        awaitEverything()
         notice(.info, "restored", "the book agrees with what hosts hold")
         for host in live.hosts.keys.sorted() { regrant(host) }
         for lease in everyLease where lease.state == .marked {

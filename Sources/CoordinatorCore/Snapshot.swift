@@ -26,6 +26,7 @@ public struct CoordinatorSnapshot: Hashable, Sendable, Codable {
     var restoration: RestorationState?
     var migrations: [Migration]?
     var reclaimCursors: ReclaimCursors?
+    var sharding: ShardingState?
 
     struct Safety: Hashable, Sendable, Codable {
         var host: HostID
@@ -57,7 +58,11 @@ extension CoordinatorMachine {
         restoring snapshot: CoordinatorSnapshot, configuration: CoordinatorConfiguration, randomSeed: UInt64
     ) throws(CoordinatorError) {
         try self.init(configuration: configuration, randomSeed: randomSeed)
-        state.restore(snapshot)
+        do throws(BookError) {
+            try state.restore(snapshot)
+        } catch {
+            throw CoordinatorError(error)
+        }
         live.revision = snapshot.revision
     }
 }
@@ -85,14 +90,14 @@ extension FleetState {
             slot: slot, generation: generation,
             safety: safety.sorted { $0.key < $1.key }.map { .init(host: $0.key, safety: $0.value) },
             restoration: restoration, migrations: migrations.values.sorted { $0.sni < $1.sni },
-            reclaimCursors: reclaimCursors)
+            reclaimCursors: reclaimCursors, sharding: sharding)
     }
 
-    mutating func restore(_ snapshot: CoordinatorSnapshot) {
+    mutating func restore(_ snapshot: CoordinatorSnapshot) throws(BookError) {
         isFounded = snapshot.isFounded
         foundation = snapshot.foundation
         term = snapshot.term
-        book = Book(restoring: snapshot.book)
+        book = try Book(restoring: snapshot.book)
         for record in snapshot.applications {
             applications[record.id] = record
             names[record.name] = record.id
@@ -110,6 +115,7 @@ extension FleetState {
         for migration in snapshot.migrations ?? [] { migrations[migration.sni] = migration }
         reclaimCursors = snapshot.reclaimCursors ?? ReclaimCursors()
         restoration = snapshot.restoration ?? RestorationState()
+        sharding = snapshot.sharding ?? ShardingState()
         for entry in snapshot.safety ?? [] { safety[entry.host] = entry.safety }
         launches = snapshot.launches
         slot = snapshot.slot

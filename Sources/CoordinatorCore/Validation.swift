@@ -65,6 +65,7 @@ extension CoordinatorError {
             self = .invalid(field: "range", why: "\(range) and \(other) share identifiers")
         case .notExcluded(let range): self = .invalid(field: "range", why: "\(range) is not being excluded")
         case .invalid(let field, let why): self = .invalid(field: field, why: why)
+        case .contradictory(let part, let why): self = .invalid(field: part, why: why)
         }
     }
 
@@ -85,6 +86,9 @@ extension CoordinatorError {
         case .refused: "refused"
         case .deleting: "deleting"
         case .restoring: "restoring"
+        case .staleSharding: "stale-sharding"
+        case .newerSharding: "newer-sharding"
+        case .anotherPool: "another-pool"
         case .notReady: "not-ready"
         }
     }
@@ -116,6 +120,11 @@ extension CoordinatorError: CustomStringConvertible {
             "the store was restored from a backup and waits for what hosts hold ("
                 + awaited.prefix(8).map(\.description).joined(separator: ", ")
                 + "); bring them back, or go on without them with outriderctl restore end"
+        case .staleSharding(let version, let inForce):
+            "sharding document \(version) is stale, \(inForce) is in force; export it again, and raise its version"
+        case .newerSharding(let found, let supported):
+            "the sharding document has format \(found), this program knows up to \(supported); upgrade the coordinator"
+        case .anotherPool(let field): "\(field) of the sharding document is of another pool, and never changes"
         case .notReady: "the coordinator is still recovering; try again"
         }
     }

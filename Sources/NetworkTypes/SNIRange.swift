@@ -7,7 +7,7 @@ public struct SNIRange: Hashable, Sendable, Codable {
 
     /// Nil when empty or when it leaves the 24-bit space.
     public init?(first: SessionNetworkID, count: Int) {
-        guard count > 0, Int(first.rawValue) + count <= SessionNetworkID.spaceSize else { return nil }
+        guard count > 0, count <= SessionNetworkID.spaceSize - Int(first.rawValue) else { return nil }
         self.first = first
         self.count = count
     }

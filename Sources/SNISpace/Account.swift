@@ -9,10 +9,14 @@ struct Account: Sendable {
     var rank = ClassRank.lowest
     /// Identifiers owned.
     var owned = 0
+    /// Those of them that leave the pool when they are freed, in whole granules.
+    var leaving = 0
     /// Identifiers by lease state.
     var byState = StateCounts()
     /// Reservations in force.
     var claims = 0
+    /// Chunks where it leases something that no claim covers.
+    var unclaimed = ChunkSet()
     /// Chunks that it owns something of.
     var chunks = ChunkSet()
     /// The same by the sizes of its ranges (maximal blocks owned) and idle blocks (owned and not leased) in them.
@@ -25,10 +29,12 @@ struct Account: Sendable {
     var homes = 0
 
     /// Identifiers that could be taken away without going below its floor, those that are on their way out not counted.
-    var spare: Int { max(0, owned - byState[.marked] - byState[.draining] - byState[.quarantined] - floor) }
+    var spare: Int {
+        max(0, owned - leaving - byState[.marked] - byState[.draining] - byState[.quarantined] - floor)
+    }
 
-    /// Identifiers of its floor that it does not own yet.
-    var floorDebt: Int { max(0, floor - owned) }
+    /// Identifiers that are still to be granted for its floor. Nothing smaller than four is granted.
+    var floorDebt: Int { max(0, (floor + 3) & ~3 - (owned - leaving)) }
 
     /// It owns something, or something was promised or forbidden to it.
     var isKnown: Bool { owned != 0 || cap != 0 || floor != 0 || rank != .lowest }
@@ -69,12 +75,33 @@ struct StateCounts: Hashable, Sendable {
 struct Claim: Sendable {
     var reservation: Reservation
     var identifiers: Int
+    /// Those of them that are not leased.
+    var idle: Int
+    /// When it ends, as far as the book was told.
+    var until: Instant
+    /// Number of its application.
+    var owner: UInt32
+
+    init(reservation: Reservation, identifiers: Int, owner: UInt32) {
+        self.reservation = reservation
+        self.identifiers = identifiers
+        idle = identifiers
+        until = Self.unknownStart + reservation.lifetime
+        self.owner = owner
+    }
+
+    /// Where lifetimes count from until somebody says when they end.
+    static let unknownStart = Instant(nanoseconds: 0)
+
+    var hasIdle: Bool { idle > 0 }
+    var hasLeased: Bool { identifiers > idle }
 
     /// Stands at numbers out of use.
     static let none = Claim(
         reservation: Reservation(
             id: ReservationID(UUID128(high: 0, low: 0)), application: ApplicationID(UUID128(high: 0, low: 0)),
-            block: SNIBlock(aligned: 0, order: 0), predicted: false, lifetime: .zero, reason: ""), identifiers: 0)
+            block: SNIBlock(aligned: 0, order: 0), predicted: false, lifetime: .zero, reason: ""), identifiers: 0,
+        owner: 0)
 }
 
 /// The open chunks.
@@ -118,8 +145,14 @@ struct PageTable: Sendable {
         vacant.append(place)
     }
 
+    /// The first open chunk from one on.
+    func next(from chunk: UInt32) -> UInt32? {
+        guard chunk < places.count else { return nil }
+        return places[Int(chunk)...].firstIndex { $0 != 0 }.map { UInt32($0) }
+    }
+
     /// Calls `body` with every page, by chunk number.
-    func forEach(_ body: (Page) throws -> Void) rethrows {
+    func forEach<Failure: Error>(_ body: (Page) throws(Failure) -> Void) throws(Failure) {
         for place in places where place != 0 { try body(pages[Int(place) - 1]) }
     }
 }

@@ -15,7 +15,8 @@ extension Book {
     ///   - epoch: that the host names; the book's own rise above it.
     ///   - id: of the reservation that covers a block that was free.
     /// - Throws: `overlapping` when a lease in force has a part of it, `subleased` when identifiers moved out of what is
-    ///   in its way, `outsidePool`, or `invalid` for a size that is not leased.
+    ///   in its way, `outsidePool`, `retired`, or `invalid` for a size that is not leased, or an epoch that nothing could
+    ///   rise above.
     public func adopt(
         _ block: SNIBlock, application: ApplicationID, host: HostID, epoch: Epoch, id: ReservationID,
         lifetime: Duration, reason: String
@@ -23,11 +24,16 @@ extension Book {
         guard SNIBlock.leasableSizes.contains(block.size) else {
             throw .invalid(field: "block", why: "\(block) has a size that is not leased")
         }
-        guard plan.contains(block.range), !excluding.contains(where: { $0.overlaps(block.range) }) else {
+        guard plan.contains(block.range), excluding.touching(block.range).isEmpty else {
             throw .outsidePool(block.range)
         }
         guard claims.number(of: id) == nil else {
             throw .invalid(field: "id", why: "reservation \(id) exists")
+        }
+        guard !retired.contains(application) else { throw .retired(application) }
+        try Self.check(lifetime: lifetime)
+        guard epoch.rawValue <= Self.counterMax else {
+            throw .invalid(field: "epoch", why: "\(epoch) of \(block) is beyond \(Self.counterMax)")
         }
         let lease = BlockLease(
             block: block, application: application, host: host, epoch: max(epoch, lastEpoch.next), predicted: false,

@@ -8,7 +8,10 @@ extension Book {
         case .chunkTempered(let index, let isHot): applyTempered(index, isHot)
         case .reserved(let reservation): applyReserved(reservation)
         case .reservationExtended(let id, let lifetime):
-            if let claim = claims.number(of: id) { claims[claim].reservation.lifetime = lifetime }
+            if let claim = claims.number(of: id) {
+                claims[claim].reservation.lifetime = lifetime
+                move(claim: claim, to: Claim.unknownStart + lifetime)
+            }
         case .reservationEnded(let id, _): applyEnded(id)
         case .unreserved(let block, let application): applyUnreserved(block, application)
         case .leased(let lease): applyLeased(lease)
@@ -45,11 +48,12 @@ extension Book {
                 account.cap = cap
                 account.floor = floor
             }
-        case .ranked(let application, let rank): adjust(application) { $0.rank = rank }
+        case .ranked(let application, let rank): self.rank(application, rank)
         case .excluded(let range): applyExcluded(range)
         case .included(let range): applyIncluded(range)
         case .applicationForgotten(let application):
             retired.insert(application)
+            // It owns nothing, so that there is no claim whose place its rank decides.
             adjust(application) { account in
                 account.cap = 0
                 account.floor = 0
@@ -108,6 +112,10 @@ extension Book {
                 preconditionFailure("\(lease.block) is leased and was not reserved for \(lease.application)")
             }
         }
+        let depth = pages[place].depth
+        forEachClaim(of: pages[place].node(lease.block), at: place) { book, claim, part in
+            book.edit(claim: claim) { $0.idle -= 4 << part.level(depth) }
+        }
         let host = hosts.intern(lease.host, Holder())
         var record = LeaseRecord(lease, application: application, host: host, reason: reasons.retain(lease.reason))
         record.next = hosts[host].first
@@ -136,7 +144,7 @@ extension Book {
         leaseCount -= 1
         reasons.release(record.reason)
         unlink(record)
-        cut(block, at: place)
+        cut(block, at: place, wasIdle: false)
         edit(place, record.application) { page in page.insertIdle(page.node(block), of: record.application) }
         giveBack([block], of: record.application, at: place)
     }

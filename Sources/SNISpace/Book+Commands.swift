@@ -22,7 +22,7 @@ extension Book {
         guard (2...8).contains(blockOrder) else {
             throw .invalid(field: "block-size", why: "must be a power of two from 4 to 256")
         }
-        guard lifetime > .zero else { throw .invalid(field: "lifetime", why: "must be longer than nothing") }
+        try Self.check(lifetime: lifetime)
         guard claims.number(of: id) == nil else { throw .invalid(field: "id", why: "reservation \(id) exists") }
         guard !retired.contains(application) else { throw .retired(application) }
         if !idempotencyKey.isEmpty, let earlier = answers[idempotencyKey] {
@@ -54,8 +54,8 @@ extension Book {
 
     /// Identifiers that the application may still claim under its cap and the floors of others.
     public func headroom(of application: ApplicationID) -> Int {
-        guard let number = accounts.number(of: application) else { return max(0, free - floorDebt) }
-        let room = max(0, free - (floorDebt - accounts[number].floorDebt))
+        guard let number = accounts.number(of: application) else { return max(0, grantable - floorDebt) }
+        let room = max(0, grantable - (floorDebt - accounts[number].floorDebt))
         let cap = accounts[number].cap
         return cap == 0 ? room : max(0, min(room, cap - accounts[number].owned))
     }
@@ -110,7 +110,7 @@ extension Book {
 
     public func extend(_ id: ReservationID, lifetime: Duration) throws(BookError) -> [BookEvent] {
         guard claims.number(of: id) != nil else { throw .unknownReservation(id) }
-        guard lifetime > .zero else { throw .invalid(field: "lifetime", why: "must be longer than nothing") }
+        try Self.check(lifetime: lifetime)
         return [.reservationExtended(id, lifetime: lifetime)]
     }
 
@@ -196,24 +196,39 @@ extension Book {
         guard state.after(verb) != nil else { throw .wrongState(block, state, verb) }
     }
 
+    /// Lifetimes are added to clocks: longer ones than a year would overflow them.
+    static let lifetimeMax = Duration.seconds(366 * 86_400)
+
+    static func check(lifetime: Duration) throws(BookError) {
+        guard lifetime > .zero, lifetime <= lifetimeMax else {
+            throw .invalid(field: "lifetime", why: "must be longer than nothing and at most a year")
+        }
+    }
+
     // MARK: Quotas
+
+    static func check(cap: Int, floor: Int) throws(BookError) {
+        guard cap >= 0, cap <= SessionNetworkID.spaceSize else {
+            throw .invalid(field: "cap", why: "must be from 0 (none) to \(SessionNetworkID.spaceSize)")
+        }
+        let floorMax = cap == 0 ? SessionNetworkID.spaceSize : cap
+        guard floor >= 0, floor <= floorMax else {
+            throw .invalid(field: "floor", why: "must be from 0 to \(floorMax)")
+        }
+    }
 
     /// - Parameter rank: the application's class in a shortage; nil leaves it as it is.
     public func setQuota(
         _ application: ApplicationID, cap: Int, floor: Int, rank: ClassRank? = nil
     ) throws(BookError) -> [BookEvent] {
         guard !retired.contains(application) else { throw .retired(application) }
-        guard cap >= 0, cap <= SessionNetworkID.spaceSize else {
-            throw .invalid(field: "cap", why: "must be from 0 (none) to \(SessionNetworkID.spaceSize)")
-        }
-        guard floor >= 0, cap == 0 || floor <= cap else {
-            throw .invalid(field: "floor", why: "must be from 0 to the cap")
-        }
+        try Self.check(cap: cap, floor: floor)
         let account = accounts[application]
-        let debt = max(0, floor - (account?.owned ?? 0))
-        guard floorDebt - (account?.floorDebt ?? 0) + debt <= free else {
-            throw .exhausted(wanted: floor, free: free)
-        }
+        var changed = account ?? Account()
+        changed.floor = floor
+        let debt = floorDebt - (account?.floorDebt ?? 0) + changed.floorDebt
+        // A lower floor helps, also where the sum is not met yet.
+        guard debt <= max(grantable, floorDebt) else { throw .exhausted(wanted: floor, free: free) }
         var events: [BookEvent] = []
         if cap != account?.cap ?? 0 || floor != account?.floor ?? 0 {
             events.append(.quotaSet(application, cap: cap, floor: floor))

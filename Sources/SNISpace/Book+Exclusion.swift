@@ -4,22 +4,30 @@ public import NetworkTypes
 extension Book {
     /// Takes ranges out of the pool: free identifiers at once, owned ones when they are freed.
     ///
+    /// What owned identifiers do for the floor of their application ends here and not when they are freed: nothing that
+    /// happens later to them brings the pool below what floors need.
+    ///
     /// - Throws: `outsidePool` for a range that is not of the pool, `overlapping` for one that leaves it already or is
-    ///   named twice, `exhausted` when the floors of applications could not be met by what stays free.
+    ///   named twice, `exhausted` when the floors of applications could not be met by what stays.
     public func exclude(_ ranges: [SNIRange]) throws(BookError) -> [BookEvent] {
         let sorted = ranges.sorted()
         for (range, next) in zip(sorted, sorted.dropFirst()) where range.overlaps(next) {
             throw .overlapping(range, next)
         }
-        var leaving = 0
         for range in sorted {
-            if let other = excluding.first(where: { $0.overlaps(range) }) { throw .overlapping(range, other) }
+            if let other = excluding.touching(range).first { throw .overlapping(range, other) }
             guard plan.contains(range) else { throw .outsidePool(range) }
-            leaving += unowned(in: range)
         }
-        guard floorDebt == 0 || floorDebt <= free - leaving else {
-            throw .exhausted(wanted: floorDebt, free: max(0, free - leaving))
+        let effect = effect(of: sorted, on: PoolPlan.joined(excluding + sorted))
+        var debt = floorDebt
+        for (application, identifiers) in effect.leaving {
+            var account = accounts[application]
+            debt -= account.floorDebt
+            account.leaving += identifiers
+            debt += account.floorDebt
         }
+        let left = grantable + effect.free
+        guard debt == 0 || debt <= left else { throw .exhausted(wanted: debt, free: max(0, left)) }
         return sorted.map { .excluded($0) }
     }
 
@@ -31,7 +39,9 @@ extension Book {
         for (range, next) in zip(sorted, sorted.dropFirst()) where range.overlaps(next) {
             throw .overlapping(range, next)
         }
-        for range in sorted where !excluding.contains(where: { $0.contains(range) }) { throw .notExcluded(range) }
+        for range in sorted where !(excluding.touching(range).first?.contains(range) ?? false) {
+            throw .notExcluded(range)
+        }
         return sorted.map { .included($0) }
     }
 
@@ -40,20 +50,25 @@ extension Book {
 
     // MARK: What may be granted
 
+    /// Identifiers that nobody owns and that may be granted. Fewer than are free where a range ends between multiples
+    /// of four: nothing smaller is granted.
+    var grantable: Int { grantableTotal - (ownedTotal - leavingTotal) }
+
     /// What of a chunk is of the pool and stays in it, as aligned blocks of at least four, ascending.
-    func grantable(in number: UInt32) -> [SNIBlock] {
-        plan.usable(in: number).flatMap { grantable(of: $0) }
-    }
+    func grantable(in number: UInt32) -> [SNIBlock] { grantable(in: number, without: excluding) }
 
     /// The same of a block that somebody owns; it is of the pool.
     func grantable(of block: SNIBlock) -> [SNIBlock] {
-        guard excluding.contains(where: { $0.overlaps(block.range) }) else { return [block] }
-        return grantable(of: block.range)
+        excluding.touching(block.range).isEmpty ? [block] : grantable(of: block.range, without: excluding)
     }
 
-    private func grantable(of range: SNIRange) -> [SNIBlock] {
+    private func grantable(in number: UInt32, without holes: [SNIRange]) -> [SNIBlock] {
+        plan.usable(in: number).flatMap { grantable(of: $0, without: holes) }
+    }
+
+    private func grantable(of range: SNIRange, without holes: [SNIRange]) -> [SNIBlock] {
         var parts = [range]
-        for hole in excluding where hole.overlaps(range) { parts = parts.flatMap { $0.without(hole) } }
+        for hole in holes.touching(range) { parts = parts.flatMap { $0.without(hole) } }
         return parts.flatMap { part -> [SNIBlock] in
             let first = (part.first.rawValue + 3) & ~3
             let end = part.end & ~3
@@ -63,7 +78,42 @@ extension Book {
     }
 
     func excludedCount(in range: SNIRange) -> Int {
-        excluding.reduce(0) { $0 + max(0, Int(min($1.end, range.end)) - Int(max($1.first, range.first).rawValue)) }
+        excluding.touching(range).reduce(0) {
+            $0 + Int(min($1.end, range.end)) - Int(max($1.first, range.first).rawValue)
+        }
+    }
+
+    /// What a change of the excluded ranges does to what may be granted.
+    private struct Effect {
+        /// All that may be granted or is owned and stays, and the part of it that is free.
+        var total = 0
+        var free = 0
+        /// Owned identifiers that will not be granted again, by application.
+        var leaving: [UInt32: Int] = [:]
+    }
+
+    private func effect(of ranges: [SNIRange], on excluding: [SNIRange]) -> Effect {
+        var effect = Effect()
+        for number in Set(ranges.flatMap(chunkNumbers)) {
+            effect.total += grantable(in: number, without: excluding).reduce(0) { $0 + $1.size }
+            effect.total -= grantable(in: number).reduce(0) { $0 + $1.size }
+            guard let page = pages[chunk: number] else { continue }
+            for node in page.ranges.nodes {
+                let range = page.block(node).range
+                let stays = grantable(of: range, without: excluding).reduce(0) { $0 + $1.size }
+                let stayed = grantable(of: range, without: self.excluding).reduce(0) { $0 + $1.size }
+                if stays != stayed { effect.leaving[page.owner(of: node), default: 0] += stayed - stays }
+            }
+        }
+        effect.free = effect.total + effect.leaving.values.reduce(0, +)
+        return effect
+    }
+
+    private mutating func exclude(changing ranges: [SNIRange], to excluding: [SNIRange]) {
+        let effect = effect(of: ranges, on: excluding)
+        grantableTotal += effect.total
+        for (application, identifiers) in effect.leaving { leave(identifiers, application) }
+        self.excluding = excluding
     }
 
     private func chunkNumbers(of range: SNIRange) -> ClosedRange<UInt32> {
@@ -88,7 +138,7 @@ extension Book {
 
     mutating func applyExcluded(_ range: SNIRange) {
         let shelves = shelves(of: range)
-        excluding = PoolPlan.joined(excluding + [range])
+        exclude(changing: [range], to: PoolPlan.joined(excluding + [range]))
         excludingTotal += range.count
         withdrawn += unowned(in: range)
         for number in chunkNumbers(of: range) {
@@ -104,7 +154,7 @@ extension Book {
 
     mutating func applyIncluded(_ range: SNIRange) {
         let shelves = shelves(of: range)
-        excluding = excluding.flatMap { $0.without(range) }
+        exclude(changing: [range], to: excluding.flatMap { $0.without(range) })
         excludingTotal -= range.count
         withdrawn -= unowned(in: range)
         for number in chunkNumbers(of: range) {
@@ -150,5 +200,20 @@ extension SNIRange {
         }
         if other.end < end { parts.append(SNIRange(unchecked: other.end, count: Int(end - other.end))) }
         return parts
+    }
+}
+
+extension [SNIRange] {
+    /// Of ranges that ascend and are disjoint those that share identifiers with another.
+    func touching(_ range: SNIRange) -> ArraySlice<SNIRange> {
+        func place(_ isBelow: (SNIRange) -> Bool) -> Int {
+            var (low, high) = (0, count)
+            while low < high {
+                let middle = (low + high) / 2
+                if isBelow(self[middle]) { low = middle + 1 } else { high = middle }
+            }
+            return low
+        }
+        return self[place { $0.end <= range.first.rawValue }..<place { $0.first.rawValue < range.end }]
     }
 }

@@ -102,6 +102,34 @@ extension Book {
 
     public func leaseCount(of host: HostID) -> Int { hosts[host]?.leases ?? 0 }
 
+    /// The next leases by block, in any state.
+    ///
+    /// - Parameters:
+    ///   - block: the last one that is known; nil begins.
+    ///   - application: only its leases; nil means everybody's.
+    ///   - limit: leases at most. The cost follows from it, and from the chunks of the application that hold none.
+    public func leases(
+        after block: SNIBlock?, of application: ApplicationID? = nil, limit: Int
+    ) -> [BlockLease] {
+        var found: [BlockLease] = []
+        let number = application.flatMap(accounts.number(of:))
+        guard application == nil || number != nil else { return [] }
+        let first = block.map { $0.first.rawValue + 1 } ?? 0
+        var cursor = first >> UInt32(plan.chunkOrder)
+        while found.count < limit {
+            let next = number.map { accounts[$0].chunks.next(from: cursor) } ?? pages.next(from: cursor)
+            guard let chunk = next else { break }
+            if let place = pages.place(of: chunk) {
+                pages[place].forEachLease(from: first, to: 1 << 24) { record in
+                    guard found.count < limit, number == nil || record.application == number else { return }
+                    found.append(view(record))
+                }
+            }
+            cursor = chunk + 1
+        }
+        return found
+    }
+
     /// By block.
     public var allLeases: [BlockLease] {
         var found: [BlockLease] = []

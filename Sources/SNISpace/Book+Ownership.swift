@@ -17,9 +17,12 @@ extension Book {
         _ reservation: Reservation, pieces: [SNIBlock], of application: UInt32, at place: Int
     ) {
         let size = pieces.reduce(0) { $0 + $1.size }
-        let claim = claims.intern(reservation.id, Claim(reservation: reservation, identifiers: size))
-        for piece in pieces { pages[place].claim(pages[place].node(piece), for: claim) }
+        let claim = claims.intern(
+            reservation.id, Claim(reservation: reservation, identifiers: size, owner: application))
+        for piece in pieces { pages[place].claim(pages[place].node(piece), for: claim, of: application) }
         accounts[application].claims += 1
+        enter(claim: claim)
+        noteUnclaimed(of: application, in: pages[place].number)
     }
 
     mutating func applyEnded(_ id: ReservationID) {
@@ -30,7 +33,7 @@ extension Book {
         else { preconditionFailure("\(id) claims nothing and exists") }
         var idle: [SNIBlock] = []
         for piece in pages[place].pieces(of: claim, within: pages[place].node(reservation.block)) {
-            pages[place].unclaim(piece, of: claim)
+            pages[place].unclaim(piece, of: claim, application)
             idle += pages[place].idle.nodes(within: piece).map { pages[place].block($0) }
         }
         removeClaim(claim)
@@ -38,8 +41,8 @@ extension Book {
     }
 
     private mutating func removeClaim(_ claim: UInt32) {
-        let reservation = claims[claim].reservation
-        if let application = accounts.number(of: reservation.application) { accounts[application].claims -= 1 }
+        leave(claim: claim)
+        accounts[claims[claim].owner].claims -= 1
         claims.remove(claim)
     }
 
@@ -47,19 +50,32 @@ extension Book {
         guard let application = accounts.number(of: owner),
             let place = pages.place(of: plan.chunk(of: block.first))
         else { preconditionFailure("\(block) is released and was not reserved for \(owner)") }
-        cut(block, at: place)
+        cut(block, at: place, wasIdle: true)
         giveBack([block], of: application, at: place)
     }
 
-    /// Takes `block` out of the claims that cover it: they end where its identifiers are free for anybody.
-    mutating func cut(_ block: SNIBlock, at place: Int) {
-        let area = pages[place].node(block)
+    /// Calls `body` with the claims that cover a block or parts of it, and with the part.
+    @inline(__always)
+    mutating func forEachClaim(of area: Node, at place: Int, _ body: (inout Book, UInt32, Node) -> Void) {
+        if let piece = pages[place].claimed.enclosing(area) {
+            return body(&self, pages[place].claim(of: piece), area)
+        }
+        let depth = pages[place].depth
         for piece in pages[place].pieces(touching: area) {
-            let claim = pages[place].claim(of: piece)
-            let part = piece.level(pages[place].depth) < area.level(pages[place].depth) ? piece : area
-            pages[place].unclaim(part, of: claim)
-            claims[claim].identifiers -= 4 << part.level(pages[place].depth)
-            if claims[claim].identifiers == 0 { removeClaim(claim) }
+            body(&self, pages[place].claim(of: piece), piece.level(depth) < area.level(depth) ? piece : area)
+        }
+    }
+
+    /// Takes `block` out of the claims that cover it: they end where its identifiers are free for anybody.
+    mutating func cut(_ block: SNIBlock, at place: Int, wasIdle: Bool) {
+        forEachClaim(of: pages[place].node(block), at: place) { book, claim, part in
+            let size = 4 << part.level(book.pages[place].depth)
+            book.pages[place].unclaim(part, of: claim, book.claims[claim].owner)
+            book.edit(claim: claim) { claim in
+                claim.identifiers -= size
+                if wasIdle { claim.idle -= size }
+            }
+            if book.claims[claim].identifiers == 0 { book.removeClaim(claim) }
         }
     }
 
@@ -110,12 +126,24 @@ extension Book {
                 page.giveBack(page.node(block), of: application)
                 for part in free { page.release(page.node(part)) }
             }
-            if !excluding.isEmpty { withdrawn += excludedCount(in: block.range) }
+            if !excluding.isEmpty {
+                withdrawn += excludedCount(in: block.range)
+                leave(free.reduce(-block.size) { $0 + $1.size }, application)
+            }
             own(-block.size, application)
         }
+        noteUnclaimed(of: application, in: pages[place].number)
         let isEmpty = pages[place].isEmpty
         settle(application)
         if isEmpty { close(place) }
+    }
+
+    /// Owned identifiers will leave the pool, or did.
+    mutating func leave(_ identifiers: Int, _ application: UInt32) {
+        floorDebt -= accounts[application].floorDebt
+        accounts[application].leaving += identifiers
+        floorDebt += accounts[application].floorDebt
+        leavingTotal += identifiers
     }
 
     private mutating func own(_ identifiers: Int, _ application: UInt32) {

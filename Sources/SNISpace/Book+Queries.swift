@@ -203,8 +203,11 @@ extension Book {
         guard plan.contains(SNIRange(unchecked: sni.rawValue, count: 1)) else { return nil }
         if let lease = lease(around: sni) { return IdentifierState(lease.state) }
         if owner(of: sni) != nil { return .reserved }
-        return excluding.contains { $0.contains(sni) } ? nil : .free
+        return excluding.touching(SNIBlock(unit: sni).range).isEmpty ? .free : nil
     }
+
+    /// Cursor of the newest entry of the reclaimed list; 0 for none.
+    public var reclaimedLast: UInt64 { reclaimedLog.last }
 
     /// Blocks that returned to the free space after `cursor`, each exactly once.
     public func reclaimed(after cursor: UInt64, limit: Int) -> [ReclaimedBlock] {

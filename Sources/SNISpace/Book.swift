@@ -28,7 +28,11 @@ public import NetworkTypes
 /// around it. Whatever happens to the block leaves it alone, and the block is not freed before its sub-leases are.
 ///
 /// Exclusion takes identifiers out of the pool while it is in use: free ones leave at once, owned ones when they are
-/// freed, and it is done when ``excludingLeft`` is 0.
+/// freed, and it is done when ``excludingLeft`` is 0. Floors are promises of identifiers that stay.
+///
+/// What the handshake returned to the free space is listed (``reclaimed(after:limit:)``), each identifier once for each
+/// life as a leased one. The end of a sub-lease is no entry: its identifier goes back to the block around it, is its
+/// host's, and is listed with that block. What was only reserved was never anybody's to reclaim.
 ///
 /// Commands validate and return events; ``apply(_:)`` is the only mutation, so that replaying the events rebuilds the
 /// book exactly. The book knows no clock: lifetimes are lengths, and who counts them down asks for the end.
@@ -59,6 +63,9 @@ public struct Book: Sendable {
     var accounts = Registry<ApplicationID, Account>(blank: Account())
     var hosts = Registry<HostID, Holder>(blank: Holder())
     var claims: Registry<ReservationID, Claim>
+    /// Claims with something that is not leased, and those with something that is, in the order of preemption.
+    var spareClaims = SortedPieces<ClaimPlace>()
+    var leasedClaims = SortedPieces<ClaimPlace>()
     var reasons = Reasons()
     /// Applications that are gone for good.
     var retired: Set<ApplicationID> = []
@@ -67,8 +74,13 @@ public struct Book: Sendable {
     var subleaseFirsts = IdentifierSet()
     var lastEpoch = Epoch(0)
     var ownedTotal = 0
-    /// Identifiers promised by floors and not owned yet.
+    /// Identifiers promised by floors and not owned yet. Never more than ``grantable``, unless hosts turned out to hold
+    /// what the book did not know.
     var floorDebt = 0
+    /// What is of the pool and stays in it, in blocks of at least four, free or owned.
+    var grantableTotal = 0
+    /// Owned identifiers that leave the pool when they are freed.
+    var leavingTotal = 0
     var byState = StateCounts()
     public internal(set) var leaseCount = 0
     var answers = AnswerLog()
@@ -87,7 +99,10 @@ public struct Book: Sendable {
         pages = PageTable(chunks: Int(chunks.last ?? 0) + 1, depth: plan.chunkOrder - 2)
         claims = Registry(blank: Claim.none)
         planned = plan.capacity
-        for chunk in chunks { shelve(chunk, before: 0) }
+        for chunk in chunks {
+            shelve(chunk, before: 0)
+            grantableTotal += grantable(in: chunk).reduce(0) { $0 + $1.size }
+        }
     }
 }
 

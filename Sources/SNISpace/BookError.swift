@@ -30,4 +30,6 @@ public enum BookError: Error, Hashable, Sendable {
     /// The range is not being excluded.
     case notExcluded(SNIRange)
     case invalid(field: String, why: String)
+    /// A snapshot says of one part what cannot be together.
+    case contradictory(part: String, why: String)
 }

@@ -6,6 +6,8 @@ public enum CodecError: Error, Hashable, Sendable {
     case foreign
     /// Written by a newer program.
     case newerVersion(found: UInt32, supported: UInt32)
+    /// Written by a program from before the first release.
+    case olderVersion(found: UInt32, supported: UInt32)
     /// The bytes end inside something; the place in bytes.
     case truncated(at: Int)
     /// A section or record is not what was written.
@@ -16,6 +18,37 @@ public enum CodecError: Error, Hashable, Sendable {
     case gap(after: UInt64, found: UInt64)
     /// Bytes follow the end.
     case trailing(count: Int)
+}
+
+extension CodecError {
+    /// The same about a section that is known better by another name.
+    func naming(_ section: String) -> CodecError {
+        switch self {
+        case .damaged(_, let expected, let found): .damaged(section: section, expected: expected, found: found)
+        case .malformed(_, let why): .malformed(section: section, why: why)
+        case .foreign, .newerVersion, .olderVersion, .truncated, .gap, .trailing: self
+        }
+    }
+}
+
+extension CodecError: CustomStringConvertible {
+    /// What is wrong, and what to do.
+    public var description: String {
+        switch self {
+        case .foreign: "these bytes are of another program; name the right file"
+        case .newerVersion(let found, let supported):
+            "written in version \(found), this program reads version \(supported); run the newer program that wrote it"
+        case .olderVersion(let found, let supported):
+            "written in version \(found) by an unreleased program, this program reads version \(supported); run the"
+                + " program that wrote it"
+        case .truncated(let place): "the bytes end at \(place), inside something; restore a backup"
+        case .damaged(let section, let expected, let found):
+            "section '\(section)' has checksum \(found), not \(expected); restore a backup"
+        case .malformed(let section, let why): "section '\(section)' is impossible: \(why); restore a backup"
+        case .gap(let after, let found): "record \(found) follows record \(after); restore a backup"
+        case .trailing(let count): "\(count) bytes follow the end; restore a backup"
+        }
+    }
 }
 
 /// Little-endian, lengths before texts and lists.
@@ -98,6 +131,7 @@ struct ByteReader: Sendable {
 
     mutating func text() throws(CodecError) -> String {
         let count: UInt32 = try get()
+        guard count > 0 else { return "" }
         let utf8 = try take(Int(count))
         guard let text = String(validating: utf8, as: UTF8.self) else { throw malformed("a text is not UTF-8") }
         return text

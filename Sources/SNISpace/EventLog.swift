@@ -1,8 +1,22 @@
 import NetworkTypes
 
-/// Events of the book as bytes: records of length, sequence number, event and checksum, one after the other. Pure: who
-/// writes them where, and when they are safe there, is the store's to know.
+/// Events of the book as bytes: a header that names the format, then records of length, sequence number, event and
+/// checksum, one after the other. Pure: who writes them where, and when they are safe there, is the store's to know.
 public enum EventLog {
+    private static let magic: [UInt8] = Array("OTREVNT\n".utf8)
+    /// Rises when a reader of today could not read what is written, or would read something else.
+    static let version: UInt32 = 1
+    /// The first version that is still read.
+    static let versionMin: UInt32 = 1
+
+    /// What a log begins with.
+    public static var header: [UInt8] {
+        var writer = ByteWriter()
+        writer.append(magic)
+        writer.put(version)
+        writer.put(xxHash64(writer.bytes[...]))
+        return writer.bytes
+    }
     /// Length, sequence number and checksum.
     private static let overhead = 20
 
@@ -18,40 +32,65 @@ public enum EventLog {
         return record.bytes
     }
 
+    /// Where the records of a log begin.
+    private static func start(of bytes: [UInt8]) throws(CodecError) -> Int {
+        var reader = ByteReader(bytes[...], section: "header")
+        guard try reader.take(magic.count).elementsEqual(magic) else { throw .foreign }
+        let version: UInt32 = try reader.get()
+        let found = xxHash64(bytes[..<reader.cursor])
+        let expected: UInt64 = try reader.get()
+        guard found == expected else { throw .damaged(section: "header", expected: expected, found: found) }
+        guard version <= Self.version else { throw .newerVersion(found: version, supported: Self.version) }
+        guard version >= versionMin else { throw .olderVersion(found: version, supported: Self.version) }
+        return reader.cursor
+    }
+
     /// Calls `body` with every event of a log, in order.
     ///
     /// - Parameter after: sequence number of the last event that is known already.
     /// - Returns: sequence number of the last event.
-    /// - Throws: `truncated` when the log ends inside a record, `damaged` where a record is not what was written, `gap`
+    /// - Throws: `foreign`, `newerVersion` or `olderVersion` for another format, `truncated` when the log ends inside a record, `damaged` where a record is not what was written, `gap`
     ///   where sequence numbers do not follow each other, `malformed` for what no book says.
     @discardableResult
     public static func replay(
         _ bytes: [UInt8], after: UInt64, _ body: (BookEvent) -> Void
     ) throws(CodecError) -> UInt64 {
         var last = after
-        var cursor = 0
+        var cursor = try start(of: bytes)
         while cursor < bytes.count {
-            guard bytes.count - cursor >= overhead else { throw .truncated(at: cursor) }
-            var head = ByteReader(bytes[cursor..<cursor + 12], section: "record after \(last)")
-            let count = Int(try head.get(UInt32.self))
-            let sequence: UInt64 = try head.get()
-            guard bytes.count - cursor - overhead >= count else { throw .truncated(at: cursor) }
-            let end = cursor + 12 + count
-            var tail = ByteReader(bytes[end..<end + 8], section: head.section)
-            let expected: UInt64 = try tail.get()
-            let found = xxHash64(bytes[cursor..<end])
-            guard found == expected else {
-                throw .damaged(section: head.section, expected: expected, found: found)
+            do throws(CodecError) {
+                let record = try record(of: bytes, at: cursor, after: last)
+                body(record.event)
+                last = record.sequence
+                cursor = record.end
+            } catch {
+                // Named here, so that no text is made for the records that are in order.
+                throw error.naming("record after \(last)")
             }
-            guard sequence == last &+ 1 else { throw .gap(after: last, found: sequence) }
-            var reader = ByteReader(bytes[cursor + 12..<end], section: head.section)
-            let event = try reader.event()
-            try reader.finish()
-            body(event)
-            last = sequence
-            cursor = end + 8
         }
         return last
+    }
+
+    private static func record(
+        of bytes: [UInt8], at cursor: Int, after last: UInt64
+    ) throws(CodecError) -> (event: BookEvent, sequence: UInt64, end: Int) {
+        guard bytes.count - cursor >= overhead else { throw .truncated(at: cursor) }
+        var head = ByteReader(bytes[cursor..<cursor + 12], section: "record")
+        let count = Int(try head.get(UInt32.self))
+        let sequence: UInt64 = try head.get()
+        guard bytes.count - cursor - overhead >= count else { throw .truncated(at: cursor) }
+        let end = cursor + 12 + count
+        var tail = ByteReader(bytes[end..<end + 8], section: head.section)
+        let expected: UInt64 = try tail.get()
+        let found = xxHash64(bytes[cursor..<end])
+        guard found == expected else {
+            throw .damaged(section: head.section, expected: expected, found: found)
+        }
+        guard sequence == last &+ 1 else { throw .gap(after: last, found: sequence) }
+        var reader = ByteReader(bytes[cursor + 12..<end], section: head.section)
+        let event = try reader.event()
+        try reader.finish()
+        return (event, sequence, end + 8)
     }
 }
 

@@ -17,6 +17,8 @@ struct Page: Sendable {
     struct Tenant: Sendable {
         var application: UInt32
         var granules = 0
+        /// Those of them that a claim covers.
+        var claimed = 0
         var idle = LevelCounts()
         var ranges = LevelCounts()
     }
@@ -117,6 +119,9 @@ struct Page: Sendable {
 
     private func descend(_ node: Node, to level: Int) -> Node { Node(node.raw << UInt32(node.level(depth) - level)) }
 
+    /// True when all of a block is free.
+    func isFree(_ node: Node) -> Bool { free.enclosing(node) != nil }
+
     // MARK: Changes
 
     /// Adds what may be granted and is neither free nor owned.
@@ -204,15 +209,27 @@ struct Page: Sendable {
 
     // MARK: Claims
 
-    mutating func claim(_ node: Node, for claim: UInt32) {
+    /// True when an application leases something here that no claim covers: what is idle is claimed.
+    func hasUnclaimed(_ application: UInt32) -> Bool {
+        tenants.contains { $0.application == application && $0.granules > $0.claimed }
+    }
+
+    private mutating func count(claimed granules: Int, of application: UInt32) {
+        guard let place = tenants.firstIndex(where: { $0.application == application }) else { return }
+        tenants[place].claimed += granules
+    }
+
+    mutating func claim(_ node: Node, for claim: UInt32, of application: UInt32) {
+        count(claimed: 1 << node.level(depth), of: application)
         // Pieces of a claim only shrink: they never become each other's missing half.
         claimed.set(node)
         claims[Int(node.granule(depth))] = claim
     }
 
     /// Cuts a block out of a piece that covers it whole.
-    mutating func unclaim(_ node: Node, of claim: UInt32) {
+    mutating func unclaim(_ node: Node, of claim: UInt32, _ application: UInt32) {
         guard let whole = claimed.remove(node) else { return }
+        count(claimed: -(1 << node.level(depth)), of: application)
         Self.write(claim, into: &claims, beside: node, up: whole, depth)
     }
 

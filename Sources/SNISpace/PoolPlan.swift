@@ -33,6 +33,18 @@ public struct PoolPlan: Hashable, Sendable, Codable {
         }
     }
 
+    private enum CodingKeys: String, CodingKey { case chunkOrder, pool, excluded, key }
+
+    /// A stored plan is checked like any other.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        try self.init(
+            chunkOrder: container.decode(Int.self, forKey: .chunkOrder),
+            pool: container.decode([SNIRange].self, forKey: .pool),
+            excluded: container.decode([SNIRange].self, forKey: .excluded),
+            key: container.decode(ShuffleKey.self, forKey: .key))
+    }
+
     /// The order of the chunks.
     public var order: ChunkOrder { ChunkOrder(bits: 24 - chunkOrder, key: key) }
 
@@ -41,20 +53,20 @@ public struct PoolPlan: Hashable, Sendable, Codable {
 
     /// True when every identifier of the range may be used.
     public func contains(_ range: SNIRange) -> Bool {
-        range.first.rawValue >= 1 << UInt32(chunkOrder) && pool.contains { $0.contains(range) }
-            && !excluded.contains { $0.overlaps(range) }
+        range.first.rawValue >= 1 << UInt32(chunkOrder) && pool.touching(range).first?.contains(range) ?? false
+            && excluded.touching(range).isEmpty
     }
 
     /// The usable identifiers of a chunk, ascending.
     func usable(in chunk: UInt32) -> [SNIRange] {
         guard chunk != 0 else { return [] }
         let low = chunk << UInt32(chunkOrder)
-        let high = low + 1 << UInt32(chunkOrder)
+        let whole = SNIRange(unchecked: low, count: 1 << chunkOrder)
         var usable: [SNIRange] = []
-        for range in pool where range.first.rawValue < high && low < range.end {
+        for range in pool.touching(whole) {
             var cursor = max(low, range.first.rawValue)
-            let end = min(high, range.end)
-            for hole in excluded where hole.end > cursor && hole.first.rawValue < end {
+            let end = min(whole.end, range.end)
+            for hole in excluded.touching(SNIRange(unchecked: cursor, count: Int(end - cursor))) {
                 if hole.first.rawValue > cursor {
                     usable.append(SNIRange(unchecked: cursor, count: Int(hole.first.rawValue - cursor)))
                 }

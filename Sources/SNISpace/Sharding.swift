@@ -7,6 +7,10 @@ public struct ShardingConfiguration: Hashable, Sendable, Codable {
         public var application: ApplicationID
         /// Maximal aligned blocks, ascending.
         public var ranges: [SNIBlock]
+        public init(application: ApplicationID, ranges: [SNIBlock]) {
+            self.application = application
+            self.ranges = ranges
+        }
     }
     /// The highest document format that this program knows.
     public static let formatMax = 1
@@ -23,6 +27,28 @@ public struct ShardingConfiguration: Hashable, Sendable, Codable {
     public var excluding: [SNIRange]
     /// By application.
     public var shards: [Shard]
+
+    public init(
+        format: Int, version: UInt64, chunkOrder: Int, keyFingerprint: UInt64, blockSizes: ClosedRange<Int>,
+        thresholds: TemperatureThresholds, excluded: [SNIRange], excluding: [SNIRange], shards: [Shard]
+    ) {
+        self.format = format
+        self.version = version
+        self.chunkOrder = chunkOrder
+        self.keyFingerprint = keyFingerprint
+        self.blockSizes = blockSizes
+        self.thresholds = thresholds
+        self.excluded = excluded
+        self.excluding = excluding
+        self.shards = shards
+    }
+
+    /// - Throws: `newerFormat` for a document that this program does not understand, `refused` for a format that never
+    ///   was.
+    public func checkFormat() throws(ShardingError) {
+        guard format <= Self.formatMax else { throw .newerFormat(found: format, supported: Self.formatMax) }
+        guard format > 0 else { throw .refused(.invalid(field: "format", why: "must be from 1 to \(Self.formatMax)")) }
+    }
 }
 
 /// What differs between two sharding documents.
@@ -34,6 +60,18 @@ public struct ShardingDifference: Hashable, Sendable {
     public var excluded: [SNIRange]
     public var included: [SNIRange]
     public var thresholds: TemperatureThresholds?
+    public init(
+        from: UInt64, to: UInt64, shards: [ShardingConfiguration.Shard], excluded: [SNIRange], included: [SNIRange],
+        thresholds: TemperatureThresholds?
+    ) {
+        self.from = from
+        self.to = to
+        self.shards = shards
+        self.excluded = excluded
+        self.included = included
+        self.thresholds = thresholds
+    }
+
     public var isEmpty: Bool { shards.isEmpty && excluded.isEmpty && included.isEmpty && thresholds == nil }
 }
 
@@ -41,7 +79,7 @@ public struct ShardingDifference: Hashable, Sendable {
 public enum ShardingError: Error, Hashable, Sendable {
     case newerFormat(found: Int, supported: Int)
     case stale(version: UInt64, inForce: UInt64)
-    /// Chunk size and key are fixed for the life of a pool.
+    /// Chunk size, key, exclusions for good and block sizes are fixed for the life of a pool.
     case anotherPool(field: String)
     case refused(BookError)
 }
@@ -64,17 +102,23 @@ extension Book {
     public func apply(
         _ document: ShardingConfiguration, over inForce: ShardingConfiguration
     ) throws(ShardingError) -> [BookEvent] {
-        guard document.format <= ShardingConfiguration.formatMax else {
-            throw .newerFormat(found: document.format, supported: ShardingConfiguration.formatMax)
-        }
+        try document.checkFormat()
         guard document.version > inForce.version else {
             throw .stale(version: document.version, inForce: inForce.version)
         }
         guard document.chunkOrder == plan.chunkOrder else { throw .anotherPool(field: "chunk-size") }
         guard document.keyFingerprint == plan.key.fingerprint else { throw .anotherPool(field: "key") }
         guard document.excluded == plan.excluded else { throw .anotherPool(field: "excluded") }
+        guard document.blockSizes == inForce.blockSizes else { throw .anotherPool(field: "block-sizes") }
         do throws(BookError) {
+            guard document.version <= Self.counterMax else {
+                throw .invalid(field: "version", why: "\(document.version) is beyond \(Self.counterMax)")
+            }
             try document.thresholds.check()
+            let sorted = document.excluding.sorted()
+            for (range, next) in zip(sorted, sorted.dropFirst()) where range.overlaps(next) {
+                throw .overlapping(range, next)
+            }
             let wanted = PoolPlan.joined(document.excluding)
             let included = try include(Self.difference(excluding, wanted))
             return try included + exclude(Self.difference(wanted, excluding))

@@ -4,8 +4,10 @@ import NetworkTypes
 /// is found before anything is believed.
 extension BookSnapshot {
     private static let magic: [UInt8] = Array("OTRBOOK\n".utf8)
-    /// Rises when a reader of today could not read what is written.
+    /// Rises when a reader of today could not read what is written, or would read something else.
     static let version: UInt32 = 1
+    /// The first version that is still read.
+    static let versionMin: UInt32 = 1
     private static let sections = ["pool", "applications", "claims", "leases", "sub-leases", "history"]
 
     public func encoded() -> [UInt8] {
@@ -96,7 +98,7 @@ extension BookSnapshot {
 
     // MARK: Reading
 
-    /// - Throws: `foreign`, `newerVersion`, `truncated`, `damaged`, `malformed` or `trailing`; see ``CodecError``.
+    /// - Throws: `foreign`, `newerVersion`, `olderVersion`, `truncated`, `damaged`, `malformed` or `trailing`; see ``CodecError``.
     public init(decoding bytes: [UInt8]) throws(CodecError) {
         let payloads = try Self.payloads(of: bytes)
         var pool = ByteReader(payloads[0], section: Self.sections[0])
@@ -150,6 +152,7 @@ extension BookSnapshot {
         let expected: UInt64 = try reader.get()
         guard found == expected else { throw .damaged(section: "header", expected: expected, found: found) }
         guard version <= Self.version else { throw .newerVersion(found: version, supported: Self.version) }
+        guard version >= Self.versionMin else { throw .olderVersion(found: version, supported: Self.version) }
         guard count == sections.count else { throw reader.malformed("\(count) sections") }
         var payloads: [ArraySlice<UInt8>] = []
         for section in sections {

@@ -123,7 +123,8 @@ extension Book {
     }
 
     /// Blocks to mark so that half-empty ranges drain and return: unused ones in ranges of which less than half is in
-    /// use, coldest chunk first, then coldest range. A plan: nothing has happened yet.
+    /// use, coldest chunk first (of equally cold ones the lowest), then coldest range. A plan: nothing has happened yet.
+    /// It looks into chunks one by one and stops where it has enough.
     ///
     /// - Parameters:
     ///   - limit: blocks at most.
@@ -132,18 +133,28 @@ extension Book {
         of application: ApplicationID, temperatures: Temperatures, at now: Instant, limit: Int,
         used: (SNIBlock) -> Int
     ) -> [BlockLease] {
-        var ranked: [(chunk: Double, range: Double, lease: BlockLease)] = []
-        for range in ranges(of: application) {
-            let leases = leases(of: application, touching: range.range)
-            guard leases.reduce(0, { $0 + used($1.block) }) * 2 < range.size else { continue }
-            let heat = temperatures.rate(of: leases.map(\.block), at: now)
-            let around = temperatures.rate(ofChunk: plan.chunk(of: range.first), at: now)
-            for lease in leases where lease.state == .leased || lease.state == .staged {
-                guard used(lease.block) == 0, subleases(of: lease.block).isEmpty else { continue }
-                ranked.append((around, heat, lease))
+        guard let number = accounts.number(of: application) else { return [] }
+        var found: [BlockLease] = []
+        let chunks = accounts[number].chunks.map { (heat: temperatures.rate(ofChunk: $0, at: now), number: $0) }
+        for chunk in chunks.sorted(by: { $0 < $1 }) where found.count < limit {
+            var ranked: [(heat: Double, lease: BlockLease)] = []
+            for range in ranges(of: number, in: chunk.number) {
+                let leases = leases(of: application, touching: range.range)
+                guard leases.reduce(0, { $0 + used($1.block) }) * 2 < range.size else { continue }
+                let heat = temperatures.rate(of: leases.map(\.block), at: now)
+                for lease in leases where lease.state == .leased || lease.state == .staged {
+                    guard used(lease.block) == 0, subleases(of: lease.block).isEmpty else { continue }
+                    ranked.append((heat, lease))
+                }
             }
+            ranked.sort { ($0.heat, $0.lease.block) < ($1.heat, $1.lease.block) }
+            found += ranked.prefix(limit - found.count).map(\.lease)
         }
-        ranked.sort { ($0.chunk, $0.range, $0.lease.block) < ($1.chunk, $1.range, $1.lease.block) }
-        return ranked.prefix(max(0, limit)).map(\.lease)
+        return found
+    }
+
+    private func ranges(of application: UInt32, in chunk: UInt32) -> [SNIBlock] {
+        guard let page = pages[chunk: chunk] else { return [] }
+        return page.ranges.nodes.filter { page.owner(of: $0) == application }.map(page.block)
     }
 }

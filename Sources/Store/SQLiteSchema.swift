@@ -3,8 +3,11 @@ import GRDB
 
 /// Opening, checking and making the database file.
 extension SQLiteStore {
-    /// Version of the tables that this program writes; older ones are brought up to it, newer ones refused.
-    static let schemaVersion = 1
+    /// Version of the tables, and of the events and images in them, that this program reads and writes. Rises with
+    /// every change that an earlier program could not read, or that reads what an earlier one wrote as something else.
+    static let schemaVersion = 2
+    /// The first version that is brought up to the present one. What was written before any release is not.
+    static let schemaVersionMin = 2
     /// `PRAGMA application_id`: "OTRC".
     private static let applicationID = 0x4f54_5243
 
@@ -28,7 +31,7 @@ extension SQLiteStore {
             configuration.busyMode = .immediateError
             let queue = try DatabaseQueue(path: path, configuration: configuration)
             try queue.writeWithoutTransaction { db in
-                try refuseForeignOrNewer(db, path: path)
+                try refuseForeignOrOther(db, path: path)
                 try checkPages(db, path: path)
                 try makeDurable(db, path: path)
                 try db.inTransaction(.immediate) {
@@ -42,19 +45,23 @@ extension SQLiteStore {
         }
     }
 
-    private static func refuseForeignOrNewer(_ db: Database, path: String) throws {
+    private static func refuseForeignOrOther(_ db: Database, path: String) throws {
         let application = try Int.fetchOne(db, sql: "PRAGMA application_id") ?? 0
         let tables = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") ?? 0
         guard application == applicationID || (application == 0 && tables == 0) else {
             throw StoreError.foreign(path: path)
         }
         guard tables > 0 else { return }
-        let text = try String.fetchOne(db, sql: "SELECT value FROM meta WHERE key = 'schema-version'")
+        let isNamed = try Bool.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master WHERE name = 'meta'") ?? false
+        let text = try isNamed ? String.fetchOne(db, sql: "SELECT value FROM meta WHERE key = 'schema-version'") : nil
         guard let text, let version = Int(text) else {
             throw StoreError.corrupt(path: path, detail: "it has no schema version")
         }
         guard version <= schemaVersion else {
             throw StoreError.newerVersion(path: path, found: version, supported: schemaVersion)
+        }
+        guard version >= schemaVersionMin else {
+            throw StoreError.olderVersion(path: path, found: version, supported: schemaVersion)
         }
     }
 

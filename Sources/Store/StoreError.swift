@@ -4,6 +4,8 @@ public enum StoreError: Error, Hashable, Sendable {
     case locked(path: String)
     /// Written by a newer version of the program.
     case newerVersion(path: String, found: Int, supported: Int)
+    /// Written by a version of the program from before the first release.
+    case olderVersion(path: String, found: Int, supported: Int)
     /// A database of something else.
     case foreign(path: String)
     /// Its content is damaged.
@@ -30,6 +32,9 @@ extension StoreError: CustomStringConvertible {
         case .newerVersion(let path, let found, let supported):
             "database \(path) has schema version \(found), this program knows versions up to \(supported); run the"
                 + " newer program that wrote it, or restore a backup of this version"
+        case .olderVersion(let path, let found, let supported):
+            "database \(path) has schema version \(found), written by an unreleased program, and this program reads"
+                + " version \(supported); run the program that wrote it, or give this one an empty state-directory"
         case .foreign(let path):
             "\(path) is a database of another program; choose another state-directory"
         case .corrupt(let path, let detail):

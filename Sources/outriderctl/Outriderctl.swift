@@ -18,7 +18,7 @@ struct Outriderctl: AsyncParsableCommand {
             StatusCommand.self, CheckCommand.self, PoolCommand.self, ApplicationCommand.self, SessionCommand.self,
             HostCommand.self, RangeCommand.self, ReservationCommand.self, LeaseCommand.self, ForecastCommand.self,
             ReclaimCommand.self, ReclaimedCommand.self, VirtualMachineCommand.self, MigrationCommand.self,
-            RestoreCommand.self, AgentCommand.self,
+            ShardingCommand.self, RestoreCommand.self, AgentCommand.self,
         ])
 
     static func main() async {

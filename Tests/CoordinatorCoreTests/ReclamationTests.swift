@@ -13,8 +13,8 @@ import Testing
         let b: HostID
         let block: SNIBlock
 
-        init() throws {
-            fleet = try Fleet()
+        init(_ configuration: CoordinatorConfiguration = Fleet.seconds) throws {
+            fleet = try Fleet(configuration)
             fleet.start()
             app = try fleet.application("web")
             (a, b) = (fleet.names[0], fleet.names[1])

@@ -97,6 +97,23 @@ import Testing
         #expect(fleet.agents[b]?.isGranted == true)
     }
 
+    /// A host that falls silent meanwhile must not let handshakes end that nobody was told of.
+    @Test func noHandshakeEndsWhileABookIsRestored() throws {
+        let scene = try Scene()
+        let (fleet, a, b) = (scene.fleet, scene.a, scene.b)
+        try fleet.restore(backup: scene.backup)
+        fleet.connect(a)
+        #expect(fleet.lease(of: scene.late)?.state == .leased)
+        fleet.pass(.seconds(21))
+        #expect(fleet.lease(of: scene.late)?.state == .leased && fleet.lease(of: scene.early)?.state == .draining)
+        fleet.connect(a)
+        _ = try fleet.command(.endRestoration(reason: "b is scrap")).get()
+        fleet.acknowledge(a)
+        #expect(fleet.lease(of: scene.late)?.state == .staged && fleet.lease(of: scene.early)?.state == .quarantined)
+        fleet.connect(b)
+        #expect(fleet.agents[b]?.remotes[scene.late] != nil)
+    }
+
     @Test func anOperatorGoesOnWithoutADeadHost() throws {
         let scene = try Scene()
         let (fleet, a, b) = (scene.fleet, scene.a, scene.b)

@@ -24,6 +24,12 @@ import Testing
             (.invalid(field: "name", why: "too long"), .invalidArgument, "invalid", "field name: too long"),
             (.deleting("web"), .failedPrecondition, "deleting", "'web'"),
             (.restoring(awaited: HostID("h7").map { [$0] } ?? []), .unavailable, "restoring", "h7"),
+            (
+                .staleSharding(version: 4, inForce: 5), .aborted, "stale-sharding",
+                "version 4 of the document is stale, 5"
+            ),
+            (.newerSharding(found: 2, supported: 1), .failedPrecondition, "newer-sharding", "format 2"),
+            (.anotherPool(field: "key"), .invalidArgument, "another-pool", "key of the document"),
             (.notReady, .unavailable, "not-ready", "try again"),
         ])
     func row(error: CoordinatorError, status: RPCError.Code, code: String, text: String) {

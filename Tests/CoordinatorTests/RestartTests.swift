@@ -108,6 +108,57 @@ import Testing
         }
     }
 
+    /// Neither a decoding failure nor another state: both versions, and what to do.
+    @Test(
+        arguments: [
+            ("outrider-image 3\n{}", ExitCode.configuration, "version 3, this program reads version 2"),
+            ("outrider-image 1\n{}", .configuration, "version 1, written by an unreleased program"),
+            ("{\"revision\":1}", .configuration, "no version, written by an unreleased program"),
+            ("outrider-image 2\n{}", .failure, "contradicts itself"),
+        ])
+    func snapshotOfAnotherVersionIsNamed(image: String, code: ExitCode, words: String) async throws {
+        let directory = try TemporaryDirectory()
+        let settings = try testSettings(directory.path)
+        _ = try await withCoordinator(settings, Self.fill)
+        do {
+            let store = try SQLiteStore(directory: directory.path)
+            let sequence = try await store.load().lastSequence
+            try await store.save(StoredSnapshot(sequence: sequence, image: Array(image.utf8)))
+            try await store.close()
+        }
+        do {
+            _ = try await CoordinatorDaemon(settings, logger: quietLogger)
+            Issue.record("it starts from \(image)")
+        } catch {
+            #expect(CoordinatorDaemon.exitCode(for: error) == code)
+            #expect("\(error)".contains(words), "\(error)")
+        }
+    }
+
+    /// Whole bytes of a book that cannot be.
+    @Test func snapshotThatContradictsItselfIsRefused() async throws {
+        let directory = try TemporaryDirectory()
+        let settings = try testSettings(directory.path)
+        _ = try await withCoordinator(settings, Self.fill)
+        do {
+            let store = try SQLiteStore(directory: directory.path)
+            let stored = try #require(try await store.load().snapshot)
+            let text = String(decoding: stored.image, as: UTF8.self)
+            // The chunk that the range lies in is closed.
+            let edited = text.replacing(#/"chunks":\[[^\]]*\]/#, with: "\"chunks\":[]")
+            #expect(edited != text)
+            try await store.save(StoredSnapshot(sequence: stored.sequence, image: Array(edited.utf8)))
+            try await store.close()
+        }
+        do {
+            _ = try await CoordinatorDaemon(settings, logger: quietLogger)
+            Issue.record("a book that cannot be was believed")
+        } catch {
+            #expect(CoordinatorDaemon.exitCode(for: error) == .failure)
+            #expect("\(error)".contains("lies in no open chunk") && "\(error)".contains("restore a backup"))
+        }
+    }
+
     @Test func addressInUseIsNamed() async throws {
         let directory = try TemporaryDirectory()
         let other = try TemporaryDirectory()

@@ -116,6 +116,48 @@ import Testing
         #expect(try run("app list").code == 69)
     }
 
+    /// Export, change, compare, apply; then a stale document, one of a newer format, and one with a key of nobody's.
+    @Test func shardingDocumentsFromExportToRefusal() throws {
+        let installation = try Installation()
+        func run(_ line: String) throws -> Outcome { try control(line, coordinator: installation.address) }
+        try waitForCoordinator { try run("status").code == 0 }
+        let exported = try run("sharding export --output json")
+        #expect(exported.code == 0)
+        let file = installation.folder.appending(path: "sharding.json")
+        func write(_ change: (inout [String: Any]) -> Void) throws {
+            let json = try JSONSerialization.jsonObject(with: Data(exported.output.utf8))
+            var document = try #require(json as? [String: Any])
+            change(&document)
+            try JSONSerialization.data(withJSONObject: document).write(to: file)
+        }
+        try write { _ in }
+        let same = try run("sharding diff \(file.path)")
+        #expect(same.code == 0 && same.output.isEmpty)
+        try write {
+            $0["version"] = "2"
+            $0["excluding"] = [["first": 8192, "count": 4096]]
+        }
+        #expect(
+            try run("sharding diff \(file.path)").output == "version          1 to 2\nleaves the pool  8192-12287\n")
+        let applied = try run("sharding apply \(file.path)")
+        #expect(applied.code == 0)
+        #expect(applied.output.contains("leaves the pool  8192-12287\nleft to exclude  0"))
+        #expect(try run("sharding export").output.contains("excluding        8192-12287"))
+        let stale = try run("sharding apply \(file.path)")
+        #expect(stale.code == 75 && stale.errors.contains("version 2 of the document is stale, 2 is in force"))
+        try write {
+            $0["format"] = 2
+            $0["slices"] = [1]
+        }
+        let newer = try run("sharding apply \(file.path)")
+        #expect(newer.code == 1 && newer.errors.contains("format 2, this coordinator knows formats up to 1"))
+        try write { $0["slices"] = [1] }
+        let unknown = try run("sharding diff \(file.path)")
+        #expect(unknown.code == 64 && unknown.errors.contains("slices"))
+        #expect(try run("sharding diff /nowhere").code == 64)
+        try installation.stop()
+    }
+
     /// Start-up takes as long as it takes; a coordinator that never answers fails here after a minute.
     private func waitForCoordinator(_ answers: () throws -> Bool) throws {
         let end = ContinuousClock.now + .seconds(60)

@@ -21,9 +21,63 @@ func audit(_ book: Book) throws {
     try hold(owned == book.ownedTotal, "owned in all")
     let debt = book.accounts.all.reduce(0) { $0 + book.accounts[$1.number].floorDebt }
     try hold(debt == book.floorDebt, "floors in all")
-    for (id, claim) in book.claims.all {
-        let pieces = book.pieces(of: id).reduce(0) { $0 + $1.size }
-        try hold(pieces == book.claims[claim].identifiers && pieces > 0, "identifiers of \(id)")
+    let leaving = book.accounts.all.reduce(0) { $0 + book.accounts[$1.number].leaving }
+    try hold(leaving == book.leavingTotal, "leaving in all")
+    let grantable = book.plan.chunks.flatMap { book.grantable(in: $0) }.reduce(0) { $0 + $1.size }
+    try hold(grantable == book.grantableTotal, "\(book.grantableTotal) may be granted, not \(grantable)")
+    let free = pages.flatMap { page in page.free.nodes.map(page.block) }.reduce(0) { $0 + $1.size }
+    let closed = book.plan.chunks.filter { book.pages.place(of: $0) == nil }
+    let waiting = closed.flatMap { book.grantable(in: $0) }.reduce(0) { $0 + $1.size }
+    try hold(free + waiting == book.grantable, "\(book.grantable) are free to be granted, not \(free + waiting)")
+    try auditClaims(book, pages)
+}
+
+private func auditClaims(_ book: Book, _ pages: [Page]) throws {
+    func ids(_ list: SortedPieces<ClaimPlace>, isUnclaimed: Bool) throws -> Set<ReservationID> {
+        var found: [ClaimPlace] = []
+        list.forEach(after: nil) { place in
+            found.append(place)
+            return true
+        }
+        try hold(found == found.sorted(), "claims are out of order")
+        for place in found {
+            let chunk = book.plan.chunk(of: SessionNetworkID(unchecked: place.first))
+            let fresh = place.number.map { book.place(of: $0) } ?? book.unclaimedPlace(of: place.owner, in: chunk)
+            try hold(place == fresh, "a claim stands at another place")
+        }
+        return Set(found.filter { ($0.number == nil) == isUnclaimed }.map { ReservationID($0.id) })
+    }
+    var (spare, leased): (Set<ReservationID>, Set<ReservationID>) = ([], [])
+    for (id, number) in book.claims.all {
+        let claim = book.claims[number]
+        let pieces = book.pieces(of: id)
+        let size = pieces.reduce(0) { $0 + $1.size }
+        try hold(size == claim.identifiers && size > 0, "identifiers of \(id)")
+        let idle = pieces.flatMap { book.idleBlocks(touching: $0.range) }.reduce(0) { $0 + $1.block.size }
+        try hold(idle == claim.idle, "\(claim.idle) idle in \(id), there are \(idle)")
+        try hold(book.accounts.key(claim.owner) == claim.reservation.application, "owner of \(id)")
+        if idle > 0 { spare.insert(id) }
+        if idle < size { leased.insert(id) }
+    }
+    try hold(ids(book.spareClaims, isUnclaimed: false) == spare, "claims with something idle")
+    try hold(ids(book.leasedClaims, isUnclaimed: false) == leased, "claims with something leased")
+    var unclaimed: Set<ReservationID> = []
+    for (id, number) in book.accounts.all {
+        let chunks = pages.filter { page in
+            page.records.contains { record in
+                record.application == number && page.covered(page.node(record.block)) < record.size
+            }
+        }
+        try hold(Array(book.accounts[number].unclaimed) == chunks.map(\.number), "unclaimed chunks of \(id)")
+        if !chunks.isEmpty { unclaimed.insert(ReservationID(id.uuid)) }
+    }
+    try hold(ids(book.leasedClaims, isUnclaimed: true) == unclaimed, "leases without a claim")
+}
+
+extension Page {
+    /// Identifiers of a block that claims cover.
+    fileprivate func covered(_ area: Node) -> Int {
+        pieces(touching: area).reduce(0) { $0 + 4 << min($1.level(depth), area.level(depth)) }
     }
 }
 
@@ -60,6 +114,8 @@ private func audit(_ page: Page) throws {
     for tenant in page.tenants {
         let ranges = page.ranges.nodes.filter { page.owner(of: $0) == tenant.application }
         let idle = page.idle.nodes.filter { page.owner(of: $0.granule(depth)) == tenant.application }
+        let claimed = page.claimed.nodes.filter { page.owner(of: $0.granule(depth)) == tenant.application }
+        try hold(granules(claimed).count == tenant.claimed, "claimed granules of a tenant")
         try hold(granules(ranges).count == tenant.granules && tenant.granules > 0, "granules of a tenant")
         for level in 0...depth {
             try hold(tenant.ranges[level] == ranges.count { $0.level(depth) == level }, "ranges of a tenant")
@@ -100,6 +156,11 @@ private func audit(_ id: ApplicationID, _ number: UInt32, in book: Book, _ pages
     try hold(account.claims == book.reservations(of: id).count, "claims of \(id)")
     let granules = mine.flatMap(\.tenants).filter { $0.application == number }.reduce(0) { $0 + $1.granules }
     try hold(account.owned == 4 * granules, "\(id) owns \(account.owned), not \(4 * granules)")
+    let ranges = mine.flatMap { page in
+        page.ranges.nodes.filter { page.owner(of: $0) == number }.map(page.block)
+    }
+    let stays = ranges.flatMap { book.grantable(of: $0) }.reduce(0) { $0 + $1.size }
+    try hold(account.leaving == account.owned - stays, "\(account.leaving) of \(id) leave, not all but \(stays)")
     for level in 0...book.plan.chunkOrder - 2 {
         let bit: UInt16 = 1 << UInt16(level)
         func numbers(_ isWanted: (Page) -> Bool) -> [UInt32] { pages.filter(isWanted).map(\.number) }

@@ -37,35 +37,58 @@ import Testing
         #expect(throws: CodecError.foreign) { try BookSnapshot(decoding: Array("not a snapshot at all".utf8)) }
     }
 
-    @Test func newerSnapshotIsRefused() throws {
-        var bytes = try bench().book.snapshot.encoded()
-        bytes[8] = 2
+    /// The bytes with another version in their header, whose checksum is right.
+    private func reversioned(_ bytes: [UInt8], _ version: UInt32, headerEnd: Int) -> [UInt8] {
+        var bytes = bytes
+        bytes[8] = UInt8(version)
         var checksum = ByteWriter()
-        checksum.put(xxHash64(bytes[..<16]))
-        bytes.replaceSubrange(16..<24, with: checksum.bytes)
-        #expect(throws: CodecError.newerVersion(found: 2, supported: 1)) { try BookSnapshot(decoding: bytes) }
+        checksum.put(xxHash64(bytes[..<headerEnd]))
+        bytes.replaceSubrange(headerEnd..<headerEnd + 8, with: checksum.bytes)
+        return bytes
+    }
+
+    @Test func otherVersionsAreRefused() throws {
+        let snapshot = try bench().book.snapshot.encoded()
+        let log = EventLog.header + EventLog.record(.staged(SNIBlock(aligned: 256, order: 4)), sequence: 1)
+        for (version, error) in [
+            (2, CodecError.newerVersion(found: 2, supported: 1)), (0, .olderVersion(found: 0, supported: 1)),
+        ] as [(UInt32, CodecError)] {
+            #expect(throws: error) { try BookSnapshot(decoding: reversioned(snapshot, version, headerEnd: 16)) }
+            #expect(throws: error) { try EventLog.replay(reversioned(log, version, headerEnd: 12), after: 0) { _ in } }
+        }
+        #expect(throws: CodecError.foreign) { try EventLog.replay(snapshot, after: 0) { _ in } }
+        #expect(
+            "\(CodecError.newerVersion(found: 2, supported: 1))".contains("version 2, this program reads version 1"))
     }
 
     @Test func logNamesGapsDamageAndATornEnd() throws {
         let block = SNIBlock(aligned: 256, order: 4)
         func record(_ sequence: UInt64) -> [UInt8] { EventLog.record(.staged(block), sequence: sequence) }
+        func replay(_ bytes: [UInt8], _ body: (BookEvent) -> Void = { _ in }) throws -> UInt64 {
+            try EventLog.replay(EventLog.header + bytes, after: 3, body)
+        }
+        let start = EventLog.header.count
         var seen: [BookEvent] = []
-        #expect(try EventLog.replay(record(4) + record(5), after: 3) { seen.append($0) } == 5)
+        #expect(try replay(record(4) + record(5)) { seen.append($0) } == 5)
         #expect(seen == [.staged(block), .staged(block)])
         #expect(throws: CodecError.gap(after: 4, found: 6)) {
-            try EventLog.replay(record(4) + record(6), after: 3) { _ in }
+            try replay(record(4) + record(6))
         }
         #expect(throws: CodecError.gap(after: 4, found: 4)) {
-            try EventLog.replay(record(4) + record(4), after: 3) { _ in }
+            try replay(record(4) + record(4))
         }
         let one = record(4)
-        #expect(throws: CodecError.truncated(at: one.count)) {
-            try EventLog.replay(one + record(5).dropLast(), after: 3) { _ in }
+        #expect(throws: CodecError.truncated(at: start + one.count)) {
+            try replay(one + record(5).dropLast())
         }
+        var damaged = one
+        damaged[14] ^= 1
+        let error = #expect(throws: CodecError.self) { try replay(damaged) }
+        #expect("\(try #require(error))".contains("'record after 3'"))
         for place in one.indices {
             var bad = one
             bad[place] ^= 0x10
-            #expect(throws: CodecError.self, "byte \(place)") { try EventLog.replay(bad, after: 3) { _ in } }
+            #expect(throws: CodecError.self, "byte \(place)") { try replay(bad) }
         }
     }
 }
@@ -104,6 +127,16 @@ import Testing
         refuse(.newerFormat(found: 2, supported: 1)) { $0.format = 2 }
         refuse(.anotherPool(field: "chunk-size")) { $0.chunkOrder = 9 }
         refuse(.anotherPool(field: "key")) { $0.keyFingerprint ^= 1 }
+        refuse(.anotherPool(field: "block-sizes")) { $0.blockSizes = 4...512 }
+        refuse(.refused(.invalid(field: "format", why: "must be from 1 to 1"))) { $0.format = 0 }
+        refuse(.refused(.invalid(field: "version", why: "\(UInt64.max) is beyond \(UInt64.max >> 1)"))) {
+            $0.version = .max
+        }
+        let (first, second) = (SNIRange(unchecked: 300, count: 9), SNIRange(unchecked: 308, count: 1))
+        refuse(.refused(.overlapping(first, second))) { $0.excluding = [second, first] }
+        refuse(.refused(.invalid(field: "half-life", why: "must be longer than nothing"))) {
+            $0.thresholds.halfLife = .zero
+        }
         let outside = SNIRange(unchecked: 9000, count: 4)
         refuse(.refused(.outsidePool(outside))) { $0.excluding = [outside] }
     }
@@ -118,7 +151,12 @@ import Testing
         try bench.run { try $0.forget(Bench.one) }
         #expect(throws: BookError.retired(Bench.one)) { try bench.reserve(16, for: Bench.one) }
         #expect(throws: BookError.retired(Bench.one)) { try bench.book.setQuota(Bench.one, cap: 1, floor: 0) }
-        let restored = Book(restoring: try BookSnapshot(decoding: bench.book.snapshot.encoded()))
+        #expect(throws: BookError.retired(Bench.one)) {
+            try bench.book.adopt(
+                claim.block, application: Bench.one, host: Bench.a, epoch: Epoch(9), id: claim.id,
+                lifetime: .seconds(9), reason: "held")
+        }
+        let restored = try Book(restoring: BookSnapshot(decoding: bench.book.snapshot.encoded()))
         #expect(throws: BookError.retired(Bench.one)) { try restored.forget(Bench.one) }
     }
 

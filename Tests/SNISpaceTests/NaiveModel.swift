@@ -23,6 +23,8 @@ struct NaiveModel {
     /// Ranges on their way out of the pool, and identifiers that are out.
     var excluding: [SNIRange] = []
     var gone: Set<UInt32> = []
+    /// How often each identifier became free after it was leased.
+    var returned: [UInt32: Int] = [:]
     /// The highest epoch that each identifier ever had.
     var epochs: [UInt32: Epoch] = [:]
 
@@ -100,6 +102,7 @@ struct NaiveModel {
         let living = block.identifiers.filter { subleases[$0.rawValue] != nil }
         try hold(block.size == 1 || living.isEmpty, "\(block) is freed around a sub-lease")
         try change(block, from: [.quarantined]) { $0 = Cell() }
+        if block.size > 1 { for sni in block.identifiers { returned[sni.rawValue, default: 0] += 1 } }
         if block.size == 1 { subleases[block.first.rawValue] = nil }
         settle()
     }
@@ -177,6 +180,7 @@ struct NaiveModel {
             try hold(book.state(of: SessionNetworkID(unchecked: number)) == nil, "\(number) is out, and has a state")
         }
         try comparePool(with: book)
+        try compareReclaimed(with: book)
         try hold(free == book.free, "\(book.free) free, the model has \(free)")
         try hold(book.capacity == cells.count, "capacity \(book.capacity), the model has \(cells.count)")
         for application in book.applications {
@@ -189,6 +193,30 @@ struct NaiveModel {
             try hold(ranges.reduce(0) { $0 + $1.size } == mine.count, "ranges of \(application)")
             try hold(ranges.allSatisfy { $0.size <= chunkSize }, "a range spans chunks")
             try compareActive(of: application, with: book)
+        }
+    }
+
+    /// Each identifier once for each life as a leased one, in one order.
+    private func compareReclaimed(with book: Book) throws {
+        let entries = book.reclaimed(after: 0, limit: .max)
+        try hold(entries.map(\.cursor) == (0..<entries.count).map { UInt64($0 + 1) }, "cursors of the reclaimed list")
+        var listed: [UInt32: Int] = [:]
+        for sni in entries.flatMap(\.block.identifiers) { listed[sni.rawValue, default: 0] += 1 }
+        try hold(listed == returned, "what is listed as reclaimed")
+    }
+
+    /// Pages of any size, one after the other, hold every lease once.
+    static func comparePages(of book: Book, limit: Int) throws {
+        for application in book.applications.map(Optional.some) + [nil] {
+            var paged: [BlockLease] = []
+            while true {
+                let page = book.leases(after: paged.last?.block, of: application, limit: limit)
+                try hold(page.count <= limit, "\(page.count) leases on a page of \(limit)")
+                paged += page
+                if page.count < limit { break }
+            }
+            let whole = application.map { book.leases(of: $0) } ?? book.allLeases
+            try hold(paged == whole, "pages of \(limit) hold other leases")
         }
     }
 

@@ -26,13 +26,16 @@ struct Bench {
                 key: ShuffleKey(high: 5, low: 6)))
     }
 
+    /// Of the claim that ``reserve(_:for:)`` made as its `number`th.
+    static func id(_ number: UInt64) -> ReservationID { ReservationID(UUID128(high: 3, low: number)) }
+
     mutating func run(_ command: (Book) throws -> [BookEvent]) throws {
         for event in try command(book) { book.apply(event) }
     }
 
     mutating func reserve(_ count: Int, for application: ApplicationID) throws -> Reservation {
         claims += 1
-        let id = ReservationID(UUID128(high: 3, low: claims))
+        let id = Self.id(claims)
         try run {
             try $0.reserve(
                 id: id, application: application, count: count, blockOrder: 2, predicted: false,
@@ -121,6 +124,25 @@ struct Bench {
         #expect(bench.book.excluding == [SNIRange(unchecked: wider.last.rawValue - 7, count: 8)])
     }
 
+    /// What a floor stands on is not given to others in the time until it is freed.
+    @Test func floorsAreMetByWhatStays() throws {
+        var bench = try Bench()
+        try bench.run { try $0.setQuota(Bench.one, cap: 0, floor: 64) }
+        let mine = try bench.reserve(64, for: Bench.one)
+        _ = try bench.reserve(128, for: Bench.two)
+        let leaving = mine.block.range
+        try bench.run { try $0.exclude([leaving]) }
+        #expect(throws: BookError.exhausted(wanted: 4, free: 64)) { try bench.reserve(4, for: Bench.two) }
+        try bench.run { try $0.end(mine.id, reason: "test") }
+        let second = try bench.reserve(64, for: Bench.one)
+        #expect(second.block.size == 64)
+        // Nothing else is left to stand on.
+        let rest = SNIRange(unchecked: second.block.first.rawValue, count: 4)
+        #expect(throws: BookError.exhausted(wanted: 4, free: 0)) { try bench.book.exclude([rest]) }
+        try bench.run { try $0.setQuota(Bench.one, cap: 0, floor: 60) }
+        try bench.run { try $0.exclude([rest]) }
+    }
+
     @Test func wholeChunksAreNotOpened() throws {
         var bench = try Bench(chunks: 3)
         try bench.run { try $0.exclude([SNIRange(unchecked: 256, count: 256), SNIRange(unchecked: 512, count: 256)]) }
@@ -164,7 +186,7 @@ struct Bench {
         let better = try bench.lease(Bench.two)
         func plan(_ count: Int, rank: ClassRank) throws -> PreemptionPlan {
             try bench.book.preempt(
-                for: Bench.three, count: count, rank: rank, expiry: { _ in .seconds(60) }, isBound: { $0 == bound })
+                for: Bench.three, count: count, rank: rank, isBound: { $0 == bound })
         }
         let small = try plan(16, rank: high)
         #expect(small.reserved.map(\.application) == [Bench.one] && small.blocks.isEmpty && small.missing == 0)
@@ -187,10 +209,11 @@ struct Bench {
         let early = try bench.reserve(16, for: Bench.one)
         let late = try bench.reserve(16, for: Bench.one)
         try bench.run { try $0.setQuota(Bench.one, cap: 0, floor: 12) }
-        let life = [early.id: Duration.seconds(10), late.id: .seconds(90)]
+        bench.book.setExpiry(of: early.id, at: Instant(nanoseconds: 10_000_000_000))
+        bench.book.setExpiry(of: late.id, at: Instant(nanoseconds: 90_000_000_000))
         func plan(_ count: Int) throws -> PreemptionPlan {
             try bench.book.preempt(
-                for: Bench.two, count: count, rank: high, expiry: { life[$0] ?? .zero }, isBound: { _ in false })
+                for: Bench.two, count: count, rank: high, isBound: { _ in false })
         }
         #expect(try plan(4).reserved.map(\.block) == [SNIBlock(first: late.block.first, size: 4)])
         let all = try plan(1000)

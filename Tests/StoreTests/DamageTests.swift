@@ -29,13 +29,32 @@ import Testing
         try await store.close()
     }
 
-    @Test func newerSchemaIsRefusedAndNotTouched() async throws {
+    @Test func anotherSchemaIsRefusedAndNotTouched() async throws {
         let directory = try TemporaryDirectory()
         try await filled(directory, events: 1)
+        let path = directory.database
+        let cases: [(String, StoreError)] = [
+            ("3", .newerVersion(path: path, found: 3, supported: 2)),
+            ("1", .olderVersion(path: path, found: 1, supported: 2)),
+            ("0", .olderVersion(path: path, found: 0, supported: 2)),
+            ("two", .corrupt(path: path, detail: "it has no schema version")),
+        ]
+        for (version, error) in cases {
+            try edit(directory, sql: "UPDATE meta SET value = '\(version)' WHERE key = 'schema-version'")
+            #expect(open(directory.path) == error)
+        }
         try edit(directory, sql: "UPDATE meta SET value = '2' WHERE key = 'schema-version'")
-        #expect(open(directory.path) == .newerVersion(path: directory.database, found: 2, supported: 1))
-        try edit(directory, sql: "UPDATE meta SET value = '1' WHERE key = 'schema-version'")
         #expect(try await SQLiteStore(directory: directory.path).load().events.count == 1)
+        try edit(directory, sql: "DROP TABLE meta")
+        #expect(open(directory.path) == .corrupt(path: path, detail: "it has no schema version"))
+    }
+
+    /// Both versions, and a way out.
+    @Test func versionsAreNamed() {
+        let newer = "\(StoreError.newerVersion(path: "/x", found: 3, supported: 2))"
+        #expect(newer.contains("version 3") && newer.contains("up to 2") && newer.contains("run the newer program"))
+        let older = "\(StoreError.olderVersion(path: "/x", found: 1, supported: 2))"
+        #expect(older.contains("version 1") && older.contains("version 2") && older.contains("empty state-directory"))
     }
 
     @Test func databaseOfAnotherProgramIsRefused() throws {

@@ -16,6 +16,7 @@ enum SpaceBenchmark {
         // First, so that no memory of the mix is left to be used again.
         try million()
         try mix()
+        try SpaceScaling.run()
     }
 
     // MARK: Mix
@@ -47,7 +48,7 @@ enum SpaceBenchmark {
     private static func million() throws {
         let empty = try residentBytes()
         var fleet = try SpaceFleet(seed: 12)
-        var log: [UInt8] = []
+        var log = EventLog.header
         var sequence: UInt64 = 0
         fleet.onEvent = { event in
             sequence += 1
@@ -65,7 +66,7 @@ enum SpaceBenchmark {
         Results.note("space: snapshot size", Double(bytes.count) / 1e6, "MB")
         Results.note("space: snapshot written", seconds(writing), "s", bar: snapshotMaxSeconds)
         var restored: Book?
-        let reading = try clock.measure { restored = Book(restoring: try BookSnapshot(decoding: bytes)) }
+        let reading = try clock.measure { restored = try Book(restoring: BookSnapshot(decoding: bytes)) }
         Results.note("space: snapshot restored", seconds(reading), "s", bar: snapshotMaxSeconds)
         precondition(restored?.leaseCount == fleet.book.leaseCount, "the restored book is another one")
         var replica = Book(plan: fleet.book.plan)

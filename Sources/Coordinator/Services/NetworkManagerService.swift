@@ -59,8 +59,9 @@ struct NetworkManagerService: Outrider_V1_NetworkManager.SimpleServiceProtocol {
         request: Outrider_V1_ListLeasesRequest, context: ServerContext
     ) async throws -> Outrider_V1_ListLeasesResponse {
         let host = try filter { () throws(MappingError) in try request.hostFilter() }
+        let last = try filter { () throws(MappingError) in try request.lastBlock() }
         let leases = try await shell.read { (machine, _) throws(CoordinatorError) in
-            try machine.leases(of: request.application, on: host)
+            try machine.leases(of: request.application, on: host, after: last, limit: request.entryLimit)
         }
         return .with { $0.leases = leases.map(Outrider_V1_Lease.init) }
     }
@@ -86,6 +87,32 @@ struct NetworkManagerService: Outrider_V1_NetworkManager.SimpleServiceProtocol {
     func check(request: Outrider_V1_CheckRequest, context: ServerContext) async throws -> Outrider_V1_CheckResponse {
         Outrider_V1_CheckResponse(
             try await shell.read { (machine, now) throws(CoordinatorError) in machine.check(at: now) })
+    }
+
+    func getSharding(
+        request: Outrider_V1_GetShardingRequest, context: ServerContext
+    ) async throws -> Outrider_V1_ShardingConfiguration {
+        Outrider_V1_ShardingConfiguration(
+            try await shell.read { (machine, _) throws(CoordinatorError) in machine.sharding() })
+    }
+
+    func diffSharding(
+        request: Outrider_V1_DiffShardingRequest, context: ServerContext
+    ) async throws -> Outrider_V1_ShardingDifference {
+        let document = try filter { () throws(MappingError) in try request.value() }
+        return Outrider_V1_ShardingDifference(
+            try await shell.read { (machine, _) throws(CoordinatorError) in
+                try machine.shardingDifference(to: document)
+            })
+    }
+
+    func applySharding(
+        request: Outrider_V1_ApplyShardingRequest, context: ServerContext
+    ) async throws -> Outrider_V1_ApplyShardingResponse {
+        try await shell.answer({ () throws(MappingError) in try request.command() }) { reply in
+            guard case .sharding(let difference, let left) = reply else { return nil }
+            return Outrider_V1_ApplyShardingResponse(difference, excludingLeft: left)
+        }
     }
 
     func endRestoration(

@@ -15,7 +15,7 @@ struct RecoveredMachine {
     /// - Parameters:
     ///   - seed: randomness for keys and identities; a store that exists brings its own key.
     ///   - restoredFromBackup: the store is older than what it ruled: nothing moves before hosts say what they hold.
-    /// - Throws: `StoreError`, or ``ConfigurationConflict``.
+    /// - Throws: `StoreError`, ``ImageError``, or ``ConfigurationConflict``.
     static func load(
         _ configuration: CoordinatorConfiguration, seed: UInt64, store: any Store, at now: Instant,
         restoredFromBackup: Bool = false
@@ -24,16 +24,19 @@ struct RecoveredMachine {
         let image = try stored.snapshot.map { try MachineImage.decode($0.image) }
         var machine: CoordinatorMachine
         do throws(CoordinatorError) {
-            if let image {
-                machine = try CoordinatorMachine(restoring: image, configuration: configuration, randomSeed: seed)
-            } else {
-                machine = try CoordinatorMachine(configuration: configuration, randomSeed: seed)
-            }
-            for event in stored.events { machine.replay(event.event) }
-            if let contradiction = machine.contradiction() { throw contradiction }
+            machine = try CoordinatorMachine(configuration: configuration, randomSeed: seed)
         } catch {
             throw ConfigurationConflict(cause: error)
         }
+        if let image {
+            do throws(CoordinatorError) {
+                machine = try CoordinatorMachine(restoring: image, configuration: configuration, randomSeed: seed)
+            } catch {
+                throw ImageError.contradictory("\(error)")
+            }
+        }
+        for event in stored.events { machine.replay(event.event) }
+        if let contradiction = machine.contradiction() { throw ConfigurationConflict(cause: contradiction) }
         let effects = machine.recovered(at: now, restoredFromBackup: restoredFromBackup)
         return RecoveredMachine(machine: machine, effects: effects, eventsSinceSnapshot: stored.events.count)
     }
@@ -48,12 +51,59 @@ public struct ConfigurationConflict: Error, CustomStringConvertible {
     }
 }
 
-/// The bytes of a snapshot in the store.
+/// The bytes of a snapshot in the store: a line that says what they are, then the snapshot.
 enum MachineImage {
+    /// Rises when a reader of today could not read what is written, or would read something else.
+    static let version = 2
+    private static let name = "outrider-image"
+
     static func encode(_ snapshot: CoordinatorSnapshot) throws -> [UInt8] {
-        Array(try JSONEncoder().encode(snapshot))
+        Array("\(name) \(version)\n".utf8) + Array(try JSONEncoder().encode(snapshot))
     }
+
     static func decode(_ image: [UInt8]) throws -> CoordinatorSnapshot {
-        try JSONDecoder().decode(CoordinatorSnapshot.self, from: Data(image))
+        guard let end = image.prefix(64).firstIndex(of: UInt8(ascii: "\n")),
+            let line = String(validating: image[..<end], as: UTF8.self), line.hasPrefix("\(name) "),
+            let found = Int(line.dropFirst(name.count + 1))
+        else { throw ImageError.olderVersion(found: nil, supported: version) }
+        guard found <= version else { throw ImageError.newerVersion(found: found, supported: version) }
+        guard found == version else { throw ImageError.olderVersion(found: found, supported: version) }
+        do {
+            return try JSONDecoder().decode(CoordinatorSnapshot.self, from: Data(image[(end + 1)...]))
+        } catch {
+            throw ImageError.contradictory("\(error)")
+        }
+    }
+}
+
+/// The snapshot in the store is whole and not to be used.
+public enum ImageError: Error, Hashable, Sendable, CustomStringConvertible {
+    case newerVersion(found: Int, supported: Int)
+    /// Nil: from before images had versions.
+    case olderVersion(found: Int?, supported: Int)
+    /// What it says cannot be.
+    case contradictory(String)
+
+    /// The program is the wrong one, and not the store.
+    var isOfAnotherVersion: Bool {
+        switch self {
+        case .newerVersion, .olderVersion: true
+        case .contradictory: false
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .newerVersion(let found, let supported):
+            "the store's snapshot has version \(found), this program reads version \(supported); run the newer program"
+                + " that wrote it, or restore a backup of this version"
+        case .olderVersion(let found, let supported):
+            "the store's snapshot has \(found.map { "version \($0)" } ?? "no version"), written by an unreleased program,"
+                + " and this program reads version \(supported); run the program that wrote it, or give this one an empty"
+                + " state-directory"
+        case .contradictory(let why):
+            "the store's snapshot contradicts itself (\(why)); keep a copy of the state-directory, restore a backup, and"
+                + " start once with --restored-from-backup"
+        }
     }
 }

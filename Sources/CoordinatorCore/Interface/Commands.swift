@@ -1,6 +1,7 @@
 public import Allocation
 public import FleetProtocol
 public import NetworkTypes
+public import SNISpace
 
 /// How far prediction may act for an application.
 public typealias PredictionMode = Allocation.PredictionMode
@@ -60,6 +61,8 @@ public enum Command: Hashable, Sendable {
     case extendReservation(ReservationID, lifetime: Duration)
     case releaseReservation(ReservationID, reason: String)
     case reclaim(ReclaimTarget, dryRun: Bool, reason: String, force: Bool)
+    /// Brings the ranges on their way out of the pool and the thresholds in line with a document of a higher version.
+    case applySharding(ShardingConfiguration)
     // Fleet
     /// Ends a freeze; of two rivals, `keep` names the boot or fingerprint of the one that is right.
     case thawHost(HostID, keep: String?)
@@ -97,6 +100,8 @@ public enum Reply: Hashable, Sendable {
     case host(HostInfo)
     case check(CheckReport)
     case migration(MigrationInfo)
+    /// What changed, and how many identifiers are still owned in ranges that leave the pool.
+    case sharding(ShardingDifference, excludingLeft: Int)
 }
 
 /// Refusals of commands and queries. Every refused command leaves the state as it was.
@@ -123,6 +128,12 @@ public enum CoordinatorError: Error, Hashable, Sendable {
     case deleting(ApplicationReference)
     /// The store was restored from a backup, and these hosts have not said yet what they hold.
     case restoring(awaited: [HostID])
+    /// The sharding document's version is not above the one in force.
+    case staleSharding(version: UInt64, inForce: UInt64)
+    /// The sharding document has a format that this program does not know.
+    case newerSharding(found: Int, supported: Int)
+    /// A field of the sharding document is of another pool; it never changes.
+    case anotherPool(field: String)
     /// The coordinator has not recovered yet.
     case notReady
 }

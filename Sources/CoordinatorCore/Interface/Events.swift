@@ -10,6 +10,8 @@ public enum CoordinatorEvent: Hashable, Sendable, Codable {
     /// A coordinator took over.
     case termStarted(UInt64)
     case book(BookEvent)
+    /// The document whose changes of the book stand before this event.
+    case shardingApplied(version: UInt64, thresholds: TemperatureThresholds)
     case applicationCreated(ApplicationID, name: String, policy: ApplicationPolicy, revision: UInt64)
     case applicationUpdated(ApplicationID, policy: ApplicationPolicy, revision: UInt64)
     case applicationDeleting(ApplicationID, revision: UInt64)

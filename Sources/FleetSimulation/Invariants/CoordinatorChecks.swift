@@ -136,8 +136,8 @@ extension World {
         for sni in lease.block.first.rawValue..<lease.block.range.end {
             guard let holder = checks.holders[sni]?.first,
                 checks.ledger.fences[hosts[holder].name]?.isComplete != true,
-                // After a restore the book learns what this host has held all the time.
-                !(wasRestored && hosts[holder].name == lease.host)
+                // After a restore the book learns what this host has held all the time, and what left it since.
+                !(wasRestored && (hosts[holder].name == lease.host || checks.views[holder].hasSublease(of: sni)))
             else { continue }
             violate(4, "\(lease.block) is leased to \(lease.host) while host \(holder) carries a port of \(sni)")
         }

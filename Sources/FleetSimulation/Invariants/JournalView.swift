@@ -64,6 +64,10 @@ struct JournalView {
         return nil
     }
 
+    func hasSublease(of sni: UInt32) -> Bool {
+        SNIBlock(first: SessionNetworkID(unchecked: sni), size: 1).map { leases[$0] != nil } ?? false
+    }
+
     private func isOccupied(_ block: SNIBlock) -> Bool {
         guard !bindings.isEmpty else { return false }
         for sni in block.first.rawValue..<block.range.end where bindings[sni] != nil { return true }

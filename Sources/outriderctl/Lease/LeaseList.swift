@@ -3,6 +3,7 @@ import ControlAPI
 
 struct LeaseList: CoordinatorCommand {
     static let configuration = CommandConfiguration(commandName: "list", abstract: "Leased blocks and their state.")
+    private static let pageSize: UInt32 = 4096
     @OptionGroup var options: GlobalOptions
     @Option(help: ArgumentHelp("Only those of this application.", valueName: "application")) var app: String = ""
     @Option(help: "Only those of this host.") var host: String = ""
@@ -11,7 +12,15 @@ struct LeaseList: CoordinatorCommand {
         var request = Outrider_V1_ListLeasesRequest()
         request.application = app
         request.host = host
-        let answer = try await coordinator.network.listLeases(request, options: coordinator.call)
+        request.limit = Self.pageSize
+        var answer = Outrider_V1_ListLeasesResponse()
+        // A message has a largest size, and a fleet has no largest number of leases.
+        while true {
+            let page = try await coordinator.network.listLeases(request, options: coordinator.call).leases
+            answer.leases += page
+            guard page.count == Self.pageSize, let last = page.last else { break }
+            request.after = last.block
+        }
         let names = try await coordinator.applicationNames(for: output)
         try output.show(answer) {
             var table = Table([
