@@ -175,6 +175,7 @@ public struct AgentMachine: Sendable {
             holdUntil = nil
             serveWaiting(at: now, into: &effects)
         }
+        endResting(into: &effects)
         closeWindow(at: now, into: &effects)
     }
 }
@@ -205,6 +206,7 @@ extension AgentMachine {
         case release(SessionNetworkID)
         case drained(SNIBlock, Epoch)
         case adopted([SessionNetworkID])
+        case removal(AdoptedPort)
         /// Calls that nothing but the record has to be done for.
         case detached([RequestID])
     }
@@ -275,6 +277,7 @@ extension AgentMachine {
         case .adopted(let identifiers):
             let changes = identifiers.compactMap { port(of: $0) }.map(DataplaneChange.setPort)
             effects.append(.dataplane(changes, expect(.background)))
+        case .removal(let port): remove(port, into: &effects)
         case .detached(let requests):
             for request in requests { effects.append(.reply(request, .success(.detached))) }
         }

@@ -29,6 +29,7 @@ extension DurableState {
         result.dropped = dropped.sorted()
         result.departures = departures.values.sorted { $0.sni < $1.sni }
         result.arrived = arrived.sorted()
+        result.resting = resting
         return result
     }
 
@@ -64,6 +65,7 @@ extension DurableState {
         dropped = Set(checkpoint.dropped)
         for departure in checkpoint.departures { departures[departure.sni] = departure }
         arrived = Set(checkpoint.arrived)
+        resting = checkpoint.resting
     }
 
     /// The whole desired state of the kernel apart from ports.

@@ -33,6 +33,8 @@ struct DurableState: Sendable {
     var refusal: Refusal?
     var contact: Contact?
     var recovering = false
+    /// Identifiers without a record were in use, and may not have rested yet.
+    var resting = false
     var scopes: [ApplicationID: ScopeState] = [:]
     var leases: [SNIBlock: Lease] = [:]
     var blocksByApplication: [ApplicationID: Set<SNIBlock>] = [:]
@@ -85,7 +87,11 @@ struct DurableState: Sendable {
         case .reported(let upTo):
             reported = max(reported, upTo)
             unreported.removeAll { $0.sequence <= reported }
-        case .recovering(let flag): recovering = flag
+        case .recovering(let flag):
+            // What rested when the journal was lost is not known.
+            resting = resting || recovering && !flag
+            recovering = flag
+        case .resting(let flag): resting = flag
         case .checkpoint(let checkpoint): restore(checkpoint)
         }
         return result

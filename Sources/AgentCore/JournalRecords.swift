@@ -31,6 +31,8 @@ public enum JournalRecord: Hashable, Sendable {
     case reported(journalSequence: UInt64)
     /// The journal before this was lost; `false` ends the recovery.
     case recovering(Bool)
+    /// Identifiers without a record were in use: after a restart everything rests once, until `false`.
+    case resting(Bool)
     /// Everything before, in one record.
     case checkpoint(Checkpoint)
 }
@@ -87,6 +89,8 @@ public struct Checkpoint: Hashable, Sendable {
     public var departures: [Departure] = []
     /// Identifiers whose VM migrated here and spoke, while the coordinator may not know it yet.
     public var arrived: [SessionNetworkID] = []
+    /// Identifiers without a record were in use, and may not have rested yet.
+    public var resting = false
     public init() {}
 }
 

@@ -37,15 +37,16 @@ extension JournalRecord {
             writer.block(block)
             writer.number(epoch.rawValue)
         case .reported(let sequence): writer.number(sequence)
-        case .recovering(let flag): writer.flag(flag)
+        case .recovering(let flag), .resting(let flag): writer.flag(flag)
         case .checkpoint(let checkpoint):
             writer.checkpoint(checkpoint)
             writer.extensions(of: checkpoint)
+            writer.flag(checkpoint.resting)
         }
         return writer.bytes
     }
 
-    /// Second byte. 12 is a checkpoint without the fields that came later; it is read and not written any more.
+    /// Second byte. 12 and 14 are checkpoints without fields that came later; they are read and not written any more.
     private var kind: UInt8 {
         switch self {
         case .grant: 1
@@ -60,9 +61,10 @@ extension JournalRecord {
         case .reported: 10
         case .recovering: 11
         case .stopped: 13
-        case .checkpoint: 14
+        case .checkpoint: 19
         case .held: 16
         case .arrived: 17
+        case .resting: 18
         }
     }
 
@@ -103,12 +105,14 @@ extension JournalRecord {
             self = .stopped(
                 position, grant, contact: Instant(nanoseconds: try reader.signed()), code: try reader.text(),
                 reason: try reader.text())
-        case 14:
+        case 14, 19:
             var checkpoint = try reader.checkpoint()
             try reader.extensions(of: &checkpoint)
+            if kind == 19 { checkpoint.resting = try reader.flag() }
             self = .checkpoint(checkpoint)
         case 16: self = .held(try reader.sni(), .nanoseconds(try reader.signed()))
         case 17: self = .arrived(try reader.sni())
+        case 18: self = .resting(try reader.flag())
         default: throw .unknownKind(kind)
         }
         guard reader.isAtEnd else { throw reader.fail("the end of the record") }

@@ -20,6 +20,7 @@ extension AgentMachine {
         applied = .zero
         lastContact = durable.contact.flatMap { $0.boot == identity.boot && $0.at <= now ? $0.at : nil }
         for port in kernelPorts { unknownPorts[port.sni] = port }
+        if durable.resting { holdUntil = now + cooldown }
         if journalLost, !durable.recovering { journal([.recovering(true)], into: &effects) }
         claimPorts()
         for bound in durable.bindings.values where bound.binding.state == .bound { arrive(bound.binding.application) }
@@ -179,7 +180,7 @@ extension AgentMachine {
             effects.append(.reply(request, .failure(.invalid(parameter: "ports", reason: reason))))
             return
         }
-        // What rested when the journal was lost is not known, so everything rests once.
+        // Everything rests once.
         holdUntil = now + grant.cooldown
         journal([.recovering(false)], into: &effects)
         effects.append(.ensureOverlay(grant, deletes: .everything))

@@ -163,7 +163,7 @@ extension AgentMachine {
         for (request, wish) in release.followers { attach(wish, for: request, at: now, into: &effects) }
     }
 
-    private var cooldown: Duration { durable.grant?.cooldown ?? .seconds(60) }
+    var cooldown: Duration { durable.grant?.cooldown ?? .seconds(60) }
 
     mutating func retryReleases(at now: Instant, into effects: inout [AgentEffect]) {
         guard journalFailure == nil, desireSent else { return }
@@ -182,8 +182,25 @@ extension AgentMachine {
     /// A port without a record that is to go; `nil` while an attempt is under way.
     mutating func deleteUnknown(_ port: AdoptedPort, into effects: inout [AgentEffect]) {
         doomed[port.sni] = .some(nil)
+        // Its rest has no record of its own. While recovering, all that was in use is such.
+        guard durable.recovering || durable.resting else {
+            journal([.resting(true)], into: &effects) { _ in .removal(port) }
+            return
+        }
+        remove(port, into: &effects)
+    }
+
+    mutating func remove(_ port: AdoptedPort, into effects: inout [AgentEffect]) {
         let removal = PortRemoval(sni: port.sni, interface: port.interface)
         effects.append(.deletePort(removal, expect(.unknownPort(port.sni))))
+    }
+
+    /// Everything that was in use without a record has rested.
+    mutating func endResting(into effects: inout [AgentEffect]) {
+        guard durable.resting, !durable.recovering, journalFailure == nil, holdUntil == nil, doomed.isEmpty,
+            !cooling.keys.contains(where: { durable.bindings[$0] == nil })
+        else { return }
+        journal([.resting(false)], into: &effects)
     }
 
     mutating func retryUnknown(at now: Instant, into effects: inout [AgentEffect]) {

@@ -72,6 +72,7 @@ extension JournalRecord {
         case .stopped(_, _, _, let code, _): "stopped: \(code)"
         case .held(let sni, let hold): "held \(sni) for \(hold)"
         case .arrived(let sni): "arrived \(sni)"
+        case .resting(let flag): "resting \(flag)"
         case .refused(let code, _): "refused \(code)"
         case .contact: "contact"
         case .update(let position, let update): "update \(position), \(update.operations.count) operations"

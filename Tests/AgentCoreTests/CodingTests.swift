@@ -51,6 +51,7 @@ import Testing
         checkpoint.dropped = [IPv4Address(0), IPv4Address(.max)]
         checkpoint.departures = [departure]
         checkpoint.arrived = [SessionNetworkID(unchecked: 0x2001)]
+        checkpoint.resting = true
         return [
             .grant(Rig.position(3), Rig.grant(), contact: Instant(nanoseconds: .min)),
             .refused(code: "duplicate", reason: ""), .contact(Rig.identity.boot, Instant(nanoseconds: .max)),
@@ -66,7 +67,7 @@ import Testing
             .recovering(true), .checkpoint(checkpoint), .checkpoint(Checkpoint()),
             .stopped(
                 Rig.position(3), Rig.grant(), contact: Instant(nanoseconds: 5), code: "frozen", reason: "cloned"),
-            .held(bound.binding.sni, .seconds(3600)), .arrived(bound.binding.sni),
+            .held(bound.binding.sni, .seconds(3600)), .arrived(bound.binding.sni), .resting(true),
             .update(
                 Rig.position(10),
                 StateUpdate(
@@ -102,7 +103,10 @@ import Testing
         old.reported = 3
         var bytes = JournalRecord.checkpoint(old).encoded()
         bytes[1] = 12
-        #expect(try JournalRecord(decoding: bytes.dropLast(6)) == .checkpoint(old))
+        #expect(try JournalRecord(decoding: bytes.dropLast(7)) == .checkpoint(old))
+        // And of one that knew no rest of what had no record.
+        bytes[1] = 14
+        #expect(try JournalRecord(decoding: bytes.dropLast(1)) == .checkpoint(old))
         #expect(throws: JournalRecordError.unknownVersion(2)) { try JournalRecord(decoding: [2, 9]) }
         #expect(throws: JournalRecordError.unknownKind(99)) { try JournalRecord(decoding: [1, 99]) }
     }

@@ -70,6 +70,58 @@ import Testing
         #expect(rig.ports.count == 3 && rig.problems.isEmpty)
     }
 
+    /// What was in use without a record has no cooldown of its own, so that everything rests, whatever becomes of the
+    /// process meanwhile.
+    @Test(arguments: [false, true]) func theRestAfterARecoveryOutlivesTheProcess(throughCheckpoint: Bool) throws {
+        var rig = Rig(recordsPerCheckpoint: throughCheckpoint ? 1 : 8192)
+        rig.start()
+        rig.connect()
+        rig.snapshot(1, [Rig.lease(0x1000)])
+        _ = rig.attach(Rig.vm(1))
+        rig.crash(journalLost: true)
+        rig.connect()
+        _ = rig.detach(Rig.vm(1))
+        rig.snapshot(2, [Rig.lease(0x1000)])
+        let resolve = rig.request()
+        rig.feed(.resolveRecovery(resolve))
+        rig.settle()
+        #expect(rig.replies[resolve]?.error == nil && rig.ports.isEmpty)
+        rig.advance(.seconds(59))
+        rig.crash()
+        rig.settle()
+        let waiting = rig.submitAttach(Rig.vm(2), timeout: .seconds(100))
+        rig.advance(.seconds(59))
+        rig.settle()
+        #expect(rig.replies[waiting] == nil, "a cooldown starts anew in full")
+        rig.advance(.seconds(1))
+        rig.settle()
+        #expect(rig.replies[waiting]?.attachment != nil)
+        // Once.
+        rig.crash()
+        rig.settle()
+        #expect(rig.attach(Rig.vm(3))?.attachment != nil && rig.problems.isEmpty)
+    }
+
+    /// A superfluous port has no record; what it spoke from rests all the same.
+    @Test func theRestOfAPortWithoutARecordOutlivesTheProcess() {
+        var rig = Rig.ready([Rig.lease(0x1000)])
+        let stranger = SessionNetworkID(unchecked: 0x1000)
+        rig.ports[stranger] = AdoptedPort(
+            sni: stranger, index: 99, interface: Rig.vm(77), application: nil, mac: nil)
+        rig.crash()
+        rig.settle()
+        rig.connect()
+        #expect(rig.ports.isEmpty)
+        rig.crash()
+        rig.settle()
+        let waiting = rig.submitAttach(Rig.vm(1), timeout: .seconds(100))
+        rig.settle()
+        #expect(rig.replies[waiting] == nil)
+        rig.advance(.seconds(60))
+        rig.settle()
+        #expect(rig.replies[waiting]?.attachment != nil && rig.problems.isEmpty)
+    }
+
     /// Where remote blocks are is the coordinator's knowledge: without a journal, too, nothing beyond it may be routed
     /// once the host has said that its kernel is at that position.
     @Test func aRecoveringHostDropsStrayRoutesBeforeItAcknowledges() throws {

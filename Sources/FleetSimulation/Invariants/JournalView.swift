@@ -94,6 +94,7 @@ struct JournalView {
             stopCode = code
         case .contact, .plugged: break
         case .arrived(let sni): arrived.insert(sni.rawValue)
+        case .resting: break
         case .reported(let sequence): reported = max(reported, sequence)
         case .update(let at, let update):
             // Numbers start over with a new generation; promises stay.
