@@ -1,3 +1,5 @@
+import NetworkTypes
+
 /// What a churn run prints and draws.
 public struct ChurnReport: Sendable {
     private let summary: ChurnSummary
@@ -26,7 +28,9 @@ public struct ChurnReport: Sendable {
             ("launches", "\(summary.launches)"), ("launches without a reachable host", "\(summary.refused)"),
             ("VMs, mean", fixed(summary.vmsMean, 0)),
             ("leases per 1000 launches", fixed(summary.leasesPerThousand, 1)),
-            ("launches that waited for a lease, per 1000", fixed(summary.waitsPerThousand, 1)),
+            ("launches that waited for staging, per 1000", fixed(summary.waitsPerThousand, 1)),
+            ("their wait, mean, ms", fixed(summary.waitMean.inSeconds * 1000, 1)),
+            ("their wait, most, ms", fixed(summary.waitMax.inSeconds * 1000, 0)),
             ("blocks reclaimed", "\(summary.freedBlocks)"),
             ("removals owed by unreachable peers", "\(summary.debts)"),
             ("peak bind rate, 1/s", fixed(summary.bindPeak, 1)),
