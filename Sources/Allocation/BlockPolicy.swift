@@ -52,7 +52,6 @@ public struct BlockPolicy: Hashable, Sendable {
             self.isOpen = isOpen
             self.isStaged = isStaged
         }
-        var size: Int { 1 << order }
     }
 
     /// The demand of one (application, host) as far as it can be told, in identifiers: bound, cooling and waiting.
