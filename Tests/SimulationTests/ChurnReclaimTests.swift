@@ -10,7 +10,7 @@ struct ChurnReclaimTests {
 
     @Test func restsLastAndTheLongestUnusedComesFirst() throws {
         let block = try #require(SNIBlock(first: SessionNetworkID(unchecked: 4096), size: 4))
-        var held = HeldBlock(block: block, epoch: Epoch(1), at: zero)
+        var held = HeldBlock(block: block, epoch: Epoch(1), stagedAt: zero, at: zero)
         let bound = held.bind(at: zero)
         let first = try #require(bound)
         held.unbind(first, cooldown: .seconds(60), at: zero + .seconds(1))
@@ -68,6 +68,36 @@ struct ChurnReclaimTests {
         let removed = try #require(step)
         #expect(removed.at >= zero + timing.detection)
         #expect(reclaimer.debtTotal == 3 && reclaimer.debtPeak == 1)
+    }
+
+    @Test func aBlockIsStagedWhenEveryPeerCarriesIt() throws {
+        var timing = ReclaimTiming()
+        timing.unreachableShare = 0
+        let outages = Outages(hosts: 4, until: zero, timing: timing, generator: SeededGenerator(seed: 1))
+        var reclaimer = Reclaimer(timing: timing, outages: outages, hosts: 4, generator: SeededGenerator(seed: 1))
+        let block = try #require(SNIBlock(first: SessionNetworkID(unchecked: 4096), size: 16))
+        let staged = reclaimer.stage(block, epoch: Epoch(1), seat: 0, peers: [0, 1, 2, 3], at: zero)
+        #expect(staged > zero + timing.hostWork && staged < zero + .milliseconds(100))
+        #expect(reclaimer.next(until: staged + .nanoseconds(-1)) == nil)
+        let next = reclaimer.next(until: staged)
+        let step = try #require(next)
+        #expect(step.step == .staged && step.at == staged && step.block == block)
+        #expect(reclaimer.debtTotal == 0)
+    }
+
+    /// A peer that fell silent is waited for until that is noticed, and no longer.
+    @Test func stagingWaitsForASilentPeerUntilItIsNoticed() throws {
+        var timing = ReclaimTiming()
+        timing.unreachableShare = 1 - 1e-9
+        timing.outageMean = .seconds(1_000_000)
+        let outages = Outages(hosts: 2, until: zero + .seconds(1), timing: timing, generator: SeededGenerator(seed: 1))
+        var reclaimer = Reclaimer(timing: timing, outages: outages, hosts: 2, generator: SeededGenerator(seed: 1))
+        let block = try #require(SNIBlock(first: SessionNetworkID(unchecked: 4096), size: 16))
+        let first = reclaimer.stage(block, epoch: Epoch(1), seat: 0, peers: [1], at: zero)
+        #expect(first >= zero + timing.detection)
+        let noticed = zero + timing.detection + .seconds(1)
+        let second = reclaimer.stage(block, epoch: Epoch(1), seat: 0, peers: [1], at: noticed)
+        #expect(second < noticed + .milliseconds(100))
     }
 
     @Test func theSlopeOfALine() {

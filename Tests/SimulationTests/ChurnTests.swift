@@ -49,6 +49,34 @@ struct ChurnTests {
         }
     }
 
+    /// A block is staged in the book exactly from when its host was told; only launches before that are said to wait.
+    @Test func blocksAreStagedInTime() throws {
+        var simulation = try ChurnSimulation(Self.plan(seed: 11, days: 1))
+        for _ in 0..<24 {
+            for _ in 0..<60 { try simulation.step() }
+            for held in simulation.locality.states.flatMap(\.blocks) where held.standing != .marked {
+                let lease = try #require(simulation.locality.book.lease(of: held.block))
+                #expect(lease.state == (held.stagedAt <= simulation.now ? .staged : .leased))
+            }
+        }
+        let counts = simulation.locality.counts
+        #expect(counts.waits > 0 && counts.waits < counts.launches / 20)
+        #expect(counts.waited > .zero && counts.waitMax < simulation.plan.timing.detection + .seconds(1))
+    }
+
+    /// Mean load where a VM counts, not a host, from the VMs themselves.
+    @Test func theTypicalLoadIsThatAroundAVM() throws {
+        var simulation = try ChurnSimulation(Self.plan(seed: 12, days: 1))
+        for _ in 0..<900 { try simulation.step() }
+        for application in 0..<simulation.plan.applications {
+            let loads = simulation.workload.seats.indices
+                .filter { simulation.workload.seats[$0].application == application }
+                .map { simulation.workload.loads[$0] }
+            let mean = Double(loads.reduce(0) { $0 + $1 * $1 }) / Double(max(1, loads.reduce(0, +)))
+            #expect(abs(simulation.locality.typical(application) - mean) < 1e-9)
+        }
+    }
+
     /// Every launch that does not outlive the run stops exactly once, at its place, in order of time.
     @Test func everyLifeEndsOnce() {
         var plan = Self.plan(seed: 8, days: 1)

@@ -3,8 +3,8 @@ import FleetSimulation
 /// Thirty days of a synthetic fleet: what locality saves in tables, and whether it lasts. Not a matter of the machine:
 /// the same seed gives the same figures everywhere.
 ///
-/// Every placement is held to the same bars. The policy was tuned on one of them (docs/benchmarks.md), and a figure that
-/// holds only there must not look as if it held at large.
+/// Every placement is held to the same bars: a figure that holds in one of them must not look as if it held at large.
+/// What was tuned on what is said in docs/benchmarks.md.
 enum ChurnBenchmark {
     @Sendable static func run() throws {
         for placement in ChurnMix.Placement.allCases { try run(placement) }
@@ -30,6 +30,7 @@ enum ChurnBenchmark {
         Results.note("\(name): internal waste", locality.waste * 100, "%", bar: 35)
         Results.note("\(name): reclaim rate / peak bind rate", summary.reclaimRatio, "times", floor: 2)
         Results.note("\(name): launches that waited, per 1000", summary.waitsPerThousand, "launches")
+        Results.note("\(name): what they waited, mean", summary.waitMean / .milliseconds(1), "ms")
         let (seconds, _) = start.duration(to: clock.now).components
         Results.note("\(name): the run itself", Double(seconds), "s")
     }

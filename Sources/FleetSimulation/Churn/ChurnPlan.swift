@@ -1,3 +1,4 @@
+public import Allocation
 import NetworkTypes
 
 /// One churn run: everything follows from these values, nothing from the machine.

@@ -1,3 +1,5 @@
+import NetworkTypes
+
 /// What a churn run prints and draws.
 public struct ChurnReport: Sendable {
     private let summary: ChurnSummary
@@ -14,7 +16,8 @@ public struct ChurnReport: Sendable {
         ("nft elements per host, mean", { fixed($0.elements, 0) }),
         ("nft elements per host, most", { "\($0.elementsMax)" }), ("VNIs per host, mean", { fixed($0.vnis, 1) }),
         ("extents per application, mean", { fixed($0.extents, 1) }),
-        ("routes per (application, remote host)", { fixed($0.routesPerRemote, 2) }),
+        ("routes per (application, remote host)", { fixed($0.routesPerRemote, 3) }),
+        ("their slope per day", { fixed($0.routesSlope, 4) + " ± " + fixed($0.routesSlopeError, 4) }),
         ("prefixes per (application, host)", { fixed($0.prefixesPerSeat, 2) }),
         ("its slope per day", { fixed($0.slope, 4) + " ± " + fixed($0.slopeError, 4) }),
         ("internal waste", { fixed($0.waste * 100, 1) + " %" }),
@@ -26,7 +29,9 @@ public struct ChurnReport: Sendable {
             ("launches", "\(summary.launches)"), ("launches without a reachable host", "\(summary.refused)"),
             ("VMs, mean", fixed(summary.vmsMean, 0)),
             ("leases per 1000 launches", fixed(summary.leasesPerThousand, 1)),
-            ("launches that waited for a lease, per 1000", fixed(summary.waitsPerThousand, 1)),
+            ("launches that waited for staging, per 1000", fixed(summary.waitsPerThousand, 1)),
+            ("their wait, mean, ms", fixed(summary.waitMean.inSeconds * 1000, 1)),
+            ("their wait, most, ms", fixed(summary.waitMax.inSeconds * 1000, 0)),
             ("blocks reclaimed", "\(summary.freedBlocks)"),
             ("removals owed by unreachable peers", "\(summary.debts)"),
             ("peak bind rate, 1/s", fixed(summary.bindPeak, 1)),

@@ -1,3 +1,4 @@
+import Allocation
 import NetworkTypes
 public import SNISpace
 

@@ -36,8 +36,11 @@ public struct ChurnSummary: Hashable, Sendable {
     public var bindPeak: Double
     /// Leases per thousand launches: what the coordinator and the peers hear of.
     public var leasesPerThousand: Double
-    /// Launches that waited for a lease, per thousand.
+    /// Launches that waited for a block to be leased and staged, per thousand.
     public var waitsPerThousand: Double
+    /// What one of them waited.
+    public var waitMean: Duration
+    public var waitMax: Duration
     public var freedBlocks: Int
     public var debts: Int
     public var scaleIn: MassScaleIn
@@ -64,6 +67,8 @@ public struct ChurnSummary: Hashable, Sendable {
         bindPeak = Double(simulation.launchesPeak) / 60
         leasesPerThousand = 1000 * Double(counts.leases) / Double(max(1, counts.launches))
         waitsPerThousand = 1000 * Double(counts.waits) / Double(max(1, counts.launches))
+        waitMean = counts.waited / max(1, counts.waits)
+        waitMax = counts.waitMax
         freedBlocks = counts.freedBlocks
         debts = simulation.locality.reclaimer.debtTotal
         self.scaleIn = scaleIn

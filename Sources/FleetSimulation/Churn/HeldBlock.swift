@@ -1,3 +1,4 @@
+import Allocation
 import DequeModule
 import NetworkTypes
 
@@ -20,6 +21,8 @@ struct HeldBlock: Hashable, Sendable {
 
     let block: SNIBlock
     var epoch: Epoch
+    /// When its host learns that every peer that can be reached carries it.
+    var stagedAt: Instant
     var standing = Standing.open
     private(set) var bound = 0
     /// Since when no VM is in it; nil while one is.
@@ -29,9 +32,10 @@ struct HeldBlock: Hashable, Sendable {
     /// How many of the first are known to have cooled.
     private var cooled: Int
 
-    init(block: SNIBlock, epoch: Epoch, at now: Instant) {
+    init(block: SNIBlock, epoch: Epoch, stagedAt: Instant, at now: Instant) {
         self.block = block
         self.epoch = epoch
+        self.stagedAt = stagedAt
         emptySince = now
         unused = Deque((0..<block.size).map { Rest(offset: UInt8($0), ready: now) })
         cooled = block.size
@@ -63,6 +67,8 @@ struct HeldBlock: Hashable, Sendable {
     }
 
     mutating func view(at now: Instant) -> BlockPolicy.View {
-        BlockPolicy.View(order: block.order, bound: bound, ready: ready(at: now), isOpen: standing == .open)
+        BlockPolicy.View(
+            order: block.order, bound: bound, ready: ready(at: now), isOpen: standing == .open,
+            isStaged: stagedAt <= now)
     }
 }

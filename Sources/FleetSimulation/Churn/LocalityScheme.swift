@@ -1,3 +1,4 @@
+import Allocation
 import NetworkTypes
 import SNISpace
 import SimulationKit
@@ -8,13 +9,20 @@ struct LocalityScheme: Sendable {
     struct SeatState: Hashable, Sendable {
         var blocks: [HeldBlock] = []
         var past = SeatPast()
+        /// When the policy looked last without need.
+        var weighed = Instant(nanoseconds: 0)
+        /// VMs.
+        var bound: Int { blocks.reduce(0) { $0 + $1.bound } }
     }
 
     /// What happened so far.
     struct Counts: Hashable, Sendable {
         var launches = 0
-        /// Launches that had to wait for a lease.
+        /// Launches that found no staged identifier, and waited for one.
         var waits = 0
+        /// What all of them waited together, and the longest.
+        var waited = Duration.zero
+        var waitMax = Duration.zero
         var leases = 0
         var aborts = 0
         /// Chunks that became hot or cold.
@@ -34,10 +42,11 @@ struct LocalityScheme: Sendable {
     /// Hosts that hold a block of an application: the peers that a removal waits for.
     private var carriers: [[Int]]
     private var vms: [Int]
+    /// By application: sum over its hosts of the squares of VMs there.
+    private var squares: [Int]
     private var temperatures = Temperatures()
     private let applications: [ApplicationID]
     private let hosts: [HostID]
-    private let forgetting: Double
     private let policyInterval: Duration
 
     init(_ plan: ChurnPlan, outages: Outages) throws(BookError) {
@@ -46,6 +55,7 @@ struct LocalityScheme: Sendable {
         applications = (0..<plan.applications).map { _ in ApplicationID(.random(using: &naming)) }
         hosts = (0..<plan.hosts).compactMap { HostID("host-\($0)") }
         vms = Array(repeating: 0, count: plan.applications)
+        squares = vms
         carriers = Array(repeating: [], count: plan.applications)
         let space = SNIRange(unchecked: 0, count: SessionNetworkID.spaceSize)
         let key = ShuffleKey(high: naming.next(), low: naming.next())
@@ -54,11 +64,6 @@ struct LocalityScheme: Sendable {
             timing: plan.timing, outages: outages, hosts: plan.hosts,
             generator: SeededGenerator(seed: plan.seed).fork(6))
         policyInterval = plan.policyInterval
-        var keep = 1.0
-        let halves = plan.policyInterval / policy.memory
-        // 2^-halves by squaring sixteenths: good to four digits, and no mathematics library in a core.
-        for _ in 0..<16 { keep *= 1 - halves * 0.693_147_18 / 16 }
-        forgetting = max(0, keep)
     }
 
     // MARK: Events
@@ -68,32 +73,45 @@ struct LocalityScheme: Sendable {
         advance(seat, place)
         if !event.isStray { states[seat].past.isHome = true }
         counts.launches += 1
+        states[seat].past.launch(demand: demand(seat, at: now) + 1, at: now)
         var views = self.views(seat, at: now)
         if policy.serving(views) == nil {
-            counts.waits += 1
-            try grow(seat, at: now)
+            try grow(seat, waiting: 1, at: now)
             views = self.views(seat, at: now)
         }
-        guard let chosen = policy.serving(views), let sni = states[seat].blocks[chosen].bind(at: now) else {
+        guard let chosen = policy.serving(views) else {
             preconditionFailure("seat \(seat) grew and has no room: \(views)")
+        }
+        if !views[chosen].isStaged { wait(until: states[seat].blocks[chosen].stagedAt, from: now) }
+        let load = states[seat].bound
+        guard let sni = states[seat].blocks[chosen].bind(at: now) else {
+            preconditionFailure("seat \(seat) serves from a block without room: \(views[chosen])")
         }
         while identifiers.count <= vm { identifiers.append(nil) }
         precondition(identifiers[vm] == nil, "VM \(vm) is bound already")
         identifiers[vm] = sni
         vms[place.application] += 1
+        squares[place.application] += 2 * load + 1
         let block = states[seat].blocks[chosen].block
         temperatures.launched(in: block, chunk: book.plan.chunk(of: block.first), at: now)
         let ready = views.reduce(0) { $0 + ($1.isOpen ? $1.ready : 0) } - 1
-        if ready < policy.lowWatermark { try grow(seat, at: now) }
+        if ready < policy.lowWatermark { try grow(seat, waiting: 0, at: now) }
+    }
+
+    private mutating func wait(until staged: Instant, from now: Instant) {
+        counts.waits += 1
+        counts.waited += staged - now
+        counts.waitMax = max(counts.waitMax, staged - now)
     }
 
     mutating func stop(vm: Int, seat: Int, at now: Instant) {
         guard let sni = identifiers[vm], let index = states[seat].blocks.firstIndex(where: { $0.block.contains(sni) })
         else { preconditionFailure("VM \(vm) stops and seat \(seat) does not have it") }
+        squares[seats[seat].application] -= 2 * states[seat].bound - 1
         states[seat].blocks[index].unbind(sni, cooldown: reclaimer.timing.cooldown, at: now)
         identifiers[vm] = nil
         vms[seats[seat].application] -= 1
-        states[seat].past.stops += 1
+        states[seat].past.stop()
     }
 
     private mutating func advance(_ seat: Int, _ place: Seat) {
@@ -116,23 +134,25 @@ struct LocalityScheme: Sendable {
     /// Closes, leases and gives back where the policy says so.
     mutating func review(_ seat: Int, hold: Duration, at now: Instant) throws(BookError) {
         guard !states[seat].blocks.isEmpty else { return }
-        let demand = demand(seat, at: now)
-        states[seat].past.review(demand, forgetting: forgetting, at: now)
-        let isReachable = reclaimer.isReachable(seats[seat].host, at: now)
-        if isReachable {
-            try follow(seat, isFinal: hold == .zero, mustGrow: false, at: now)
+        states[seat].past.review(demand(seat, at: now), interval: policyInterval, at: now)
+        guard reclaimer.isReachable(seats[seat].host, at: now) else { return }
+        let isFinal = hold == .zero
+        if isFinal || states[seat].weighed + policy.weighInterval <= now
+            || states[seat].blocks.contains(where: { $0.bound == 0 })
+        {
+            states[seat].weighed = now
+            try follow(seat, waiting: 0, isFinal: isFinal, at: now)
         }
-        guard isReachable else { return }
         for index in states[seat].blocks.indices {
             let block = states[seat].blocks[index]
-            guard block.standing == .closing, let since = block.emptySince,
+            guard block.standing == .closing, block.stagedAt <= now, let since = block.emptySince,
                 since + max(hold, reclaimer.timing.cooldown) <= now
             else { continue }
             try mark(seat, index, at: now)
         }
     }
 
-    private mutating func grow(_ seat: Int, at now: Instant) throws(BookError) {
+    private mutating func grow(_ seat: Int, waiting: Int, at now: Instant) throws(BookError) {
         // A launch before the point of no return wins over the mark.
         for index in states[seat].blocks.indices where states[seat].blocks[index].standing == .marked {
             let block = states[seat].blocks[index]
@@ -142,26 +162,29 @@ struct LocalityScheme: Sendable {
             counts.aborts += 1
             return
         }
-        try follow(seat, isFinal: false, mustGrow: true, at: now)
+        try follow(seat, waiting: waiting, isFinal: false, at: now)
     }
 
-    private mutating func follow(_ seat: Int, isFinal: Bool, mustGrow: Bool, at now: Instant) throws(BookError) {
+    /// - Parameter waiting: launches that found no room.
+    private mutating func follow(
+        _ seat: Int, waiting: Int, isFinal: Bool, at now: Instant
+    ) throws(BookError) {
         let usable = states[seat].blocks.indices.filter { states[seat].blocks[$0].standing != .marked }
         let views = self.views(seat, at: now)
-        let demand = demand(seat, at: now)
-        let expected = states[seat].past.view(
-            demand, isFinal: isFinal, typical: typical(seats[seat].application), interval: policyInterval)
-        let wish = policy.wish(usable.map { views[$0] }, demand: expected, mustGrow: mustGrow)
+        let application = seats[seat].application
+        let outlook = states[seat].past.outlook(
+            demand(seat, at: now) + waiting, typical: typical(application), carriers: carriers[application].count,
+            isFinal: isFinal, at: now)
+        let wish = policy.wish(usable.map { views[$0] }, outlook: outlook)
         for (place, index) in usable.enumerated() {
             states[seat].blocks[index].standing = wish.open[place] ? .open : .closing
         }
         if let order = wish.lease { try lease(seat, order: order, at: now) }
     }
 
-    /// VMs that a host of an application carries.
-    private func typical(_ application: Int) -> Int {
-        let hosts = carriers[application].count
-        return hosts > 0 ? vms[application] / hosts : 0
+    /// VMs of an application on the host of one of its VMs: hosts that are being left hardly count.
+    func typical(_ application: Int) -> Double {
+        vms[application] > 0 ? Double(squares[application]) / Double(vms[application]) : 0
     }
 
     /// Bound and cooling.
@@ -191,8 +214,10 @@ struct LocalityScheme: Sendable {
         counts.leases += 1
         for case .leased(let lease) in events {
             if states[seat].blocks.isEmpty { carriers[place.application].append(place.host) }
-            states[seat].blocks.append(HeldBlock(block: lease.block, epoch: lease.epoch, at: now))
-            apply(try book.stage(lease.block))
+            let staged = reclaimer.stage(
+                lease.block, epoch: lease.epoch, seat: seat, peers: carriers[place.application], at: now)
+            states[seat].blocks.append(
+                HeldBlock(block: lease.block, epoch: lease.epoch, stagedAt: staged, at: now))
         }
     }
 
@@ -209,6 +234,7 @@ struct LocalityScheme: Sendable {
         while let timer = reclaimer.next(until: now) {
             guard let lease = book.lease(of: timer.block), lease.epoch == timer.epoch else { continue }
             switch timer.step {
+            case .staged: try apply(book.stage(timer.block))
             case .drained: try drained(timer)
             case .removed:
                 try apply(book.remove(timer.block))

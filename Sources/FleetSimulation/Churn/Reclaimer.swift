@@ -2,10 +2,12 @@ import HeapModule
 import NetworkTypes
 import SimulationKit
 
-/// When the steps of the handshake of `design.md` section 10 happen: messages take time, hosts and coordinator do one
+/// When a new block is staged, and when the steps of the handshake of `design.md` section 10 happen: messages take time, hosts and coordinator do one
 /// thing after the other, and who cannot be reached is waited for (the owner) or counted as a debt (a peer).
 struct Reclaimer: Sendable {
     enum Step: Int, Hashable, Sendable {
+        /// Every peer that can be reached carries a new block, and its host knows.
+        case staged
         /// The owner's point of no return has arrived.
         case drained
         /// The owner and every reachable peer have acknowledged the removal.
@@ -53,6 +55,29 @@ struct Reclaimer: Sendable {
     mutating func next(until now: Instant) -> Timer? {
         guard let first = timers.min, first.at <= now else { return nil }
         return timers.popMin()
+    }
+
+    /// A host asks for a block: lease, staging at all peers, and the word that they carry it.
+    ///
+    /// Peers that are known to be unreachable are not waited for; they are told when they return.
+    /// - Returns: when the host knows.
+    mutating func stage(
+        _ block: SNIBlock, epoch: Epoch, seat: Int, peers: some Sequence<Int>, at now: Instant
+    ) -> Instant {
+        let sent = coordinate(at: now + oneWay())
+        var last = sent
+        for peer in peers {
+            let arrival = sent + oneWay()
+            if let outage = outages.outage(of: peer, at: arrival) {
+                last = max(last, outage.start + timing.detection)
+            } else {
+                last = max(last, work(peer, at: arrival) + oneWay())
+            }
+            coordinator = max(coordinator, sent) + timing.coordinatorWork
+        }
+        let known = max(last, coordinator) + oneWay()
+        schedule(.staged, block, epoch: epoch, seat: seat, at: known)
+        return known
     }
 
     /// The mark leaves for the owner; what is lost in an outage is sent again at its end.
