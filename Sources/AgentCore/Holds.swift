@@ -17,7 +17,7 @@ extension AgentMachine {
             return
         }
         guard let bound = durable.bindings[sni], durable.lease(of: sni)?.isBindable ?? false,
-            durable.departures[sni]?.phase ?? .preparing == .preparing
+            durable.departures[sni].map({ $0.phase == .preparing || $0.interface != bound.binding.interface }) ?? true
         else {
             // What is on its way out can't be kept.
             release(sni, for: [request], at: now, into: &effects)

@@ -97,7 +97,11 @@ struct FleetState: Sendable {
         case .termStarted(let term): self.term = term
         case .book(let event):
             book.apply(event)
-            if case .freed(let block) = event, block.size == 1 { migrations[block.first] = nil }
+            switch event {
+            case .freed(let block) where block.size == 1, .superseded(let block) where block.size == 1:
+                migrations[block.first] = nil
+            default: break
+            }
         case .shardingApplied(let version, let thresholds):
             sharding = ShardingState(version: version, thresholds: thresholds)
         case .applicationCreated(let id, let name, let policy, let revision):

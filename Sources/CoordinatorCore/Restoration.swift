@@ -160,20 +160,39 @@ extension CoordinatorMachine {
     private mutating func adoptArrival(_ record: LeaseRecord, of host: HostID) -> Bool {
         let sni = record.block.first
         guard !state.restoration.isOn else { return false }
-        guard let binding = state.bindings.byHost[host]?[sni.rawValue]?.record else { return true }
-        guard let events = try? state.book.sublease(sni, to: host), case .subleased(var lease)? = events.first,
-            let source = state.book.blockLease(around: sni)?.host, lease.application == record.application
+        // Without a VM the snapshot takes it away, as soon as it has rested.
+        guard let binding = state.bindings.byHost[host]?[sni.rawValue]?.record, binding.state != .cooling else {
+            return true
+        }
+        guard let around = state.book.blockLease(around: sni) else {
+            // Nobody's block, and not free: it must not be given to anybody while the VM runs.
+            _ = adoptLease(
+                LeaseRecord(block: smallestBlock(around: sni), application: record.application, epoch: record.epoch),
+                of: host)
+            return false
+        }
+        let other = state.bindings.byHost[around.host]?[sni.rawValue]?.record
+        guard around.application == record.application, other.map({ $0.interface == binding.interface }) ?? true,
+            let events = try? state.book.adopt(arrival: sni, at: host, epoch: record.epoch),
+            case .subleased(let lease)? = events.first
         else { return false }
-        lease.epoch = max(lease.epoch, record.epoch)
         let migration = Migration(
-            sni: sni, interface: binding.interface, application: lease.application, source: source,
+            sni: sni, interface: binding.interface, application: lease.application, source: around.host,
             destination: host, epoch: lease.epoch, phase: .flipped, isAborted: false,
             isSourceReady: true)
         commit(.migration(.started(migration)))
-        commit([.subleased(lease)])
-        live.dirtyHosts.insert(source)
+        commit(events)
+        live.dirtyHosts.insert(around.host)
         awaitFlip(of: migration)
         return true
+    }
+
+    /// The smallest block that is leased, around an identifier.
+    private func smallestBlock(around sni: SessionNetworkID) -> SNIBlock {
+        let size = SNIBlock.leasableSizes.lowerBound
+        let first = SessionNetworkID(unchecked: sni.rawValue & ~UInt32(size - 1))
+        guard let block = SNIBlock(first: first, size: size) else { preconditionFailure("\(first) is not aligned") }
+        return block
     }
 
     /// False when somebody else has it.

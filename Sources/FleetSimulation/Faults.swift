@@ -175,18 +175,20 @@ extension World {
     /// The operator puts the journal back that was lost or set aside.
     mutating func restoreJournal(_ host: Int, evenIfAccepted: Bool = false) {
         guard let aside = hosts[host].aside else { return }
+        let view = checks.views[host]
+        // The new installation was accepted once, and the old journal is history.
+        let isAccepted =
+            view.granted != nil && view.granted?.incarnation == view.identity?.incarnation
+            && !(view.isRefused && hosts[host].isRolledBack)
         hosts[host].aside = nil
         hosts[host].isImpostor = false
         hosts[host].isRolledBack = false
-        let view = checks.views[host]
-        // The new installation was accepted, and the old journal is history.
-        if view.granted != nil, view.granted?.incarnation == view.identity?.incarnation, !view.isRefused,
-            !evenIfAccepted
-        {
-            return
-        }
+        if isAccepted, !evenIfAccepted { return }
         killAgent(on: host)
+        // How full the disk is, is not the file's.
+        let isFull = hosts[host].journal.isFull
         hosts[host].journal = aside
+        hosts[host].journal.isFull = isFull
         hosts[host].isRestored = true
         queue.put(.agentStart, host, at: now + Time.second)
     }
@@ -294,6 +296,7 @@ extension World {
         for index in faults.indices { endFault(index) }
         for host in hosts.indices {
             weather.cutUntil[host] = now
+            hosts[host].journal.isFull = false
             if hosts[host].agent?.pausedUntil ?? 0 > now { killAgent(on: host) }
             if hosts[host].isRolledBack || faultDice.chance(0.5) { restoreJournal(host) }
             if !hosts[host].isUp, hosts[host].original == nil { boot(host) }

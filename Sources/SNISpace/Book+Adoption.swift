@@ -7,7 +7,8 @@ public import NetworkTypes
 /// | nothing | reserved and leased |
 /// | reserved, leased to nobody | leased, or taken out of its claim and leased: use goes before a claim |
 /// | a lease that drains, or is in quarantine | superseded: it ended after the backup, or who holds it would not |
-/// | a lease in force, sub-leases, another size of its own | refused |
+/// | their sub-leases on their way out | superseded, too |
+/// | a lease or a sub-lease in force | refused |
 extension Book {
     /// Enters a lease as a host reports it.
     ///
@@ -49,6 +50,29 @@ extension Book {
         return way + opening + [.reserved(reservation), .leased(lease)]
     }
 
+    /// Enters the sub-lease of a VM that runs at the host that it migrated to.
+    ///
+    /// - Throws: `subleased` while the identifier has another, `unknownBlock` when nobody leases the block around it,
+    ///   `invalid` for the host that leases that block, or for an epoch that nothing could rise above.
+    public func adopt(
+        arrival sni: SessionNetworkID, at host: HostID, epoch: Epoch
+    ) throws(BookError) -> [BookEvent] {
+        let single = SNIBlock(unit: sni)
+        guard subleased[sni.rawValue] == nil else { throw .subleased(single, count: 1) }
+        // Also one that drains, or rests: it waits for what has left it.
+        guard let around = blockLease(around: sni) else { throw .unknownBlock(single) }
+        guard around.host != host else { throw .invalid(field: "host", why: "\(host) holds \(around.block) already") }
+        guard epoch.rawValue <= Self.counterMax else {
+            throw .invalid(field: "epoch", why: "\(epoch) of \(single) is beyond \(Self.counterMax)")
+        }
+        return [
+            .subleased(
+                BlockLease(
+                    block: single, application: around.application, host: host, epoch: max(epoch, lastEpoch.next),
+                    predicted: false, fromReserved: true))
+        ]
+    }
+
     /// The events after which nobody owns a part of the block, and the book that they lead to.
     private func clear(_ block: SNIBlock) throws(BookError) -> (book: Book, events: [BookEvent]) {
         var book = self
@@ -61,8 +85,12 @@ extension Book {
             guard lease.state == .draining || lease.state == .quarantined else {
                 throw .overlapping(block.range, lease.block.range)
             }
-            let moved = subleases(of: lease.block).count
-            guard moved == 0 else { throw .subleased(lease.block, count: moved) }
+            let moved = subleases(of: lease.block)
+            // The block would not have begun another life before they were home.
+            guard moved.allSatisfy({ $0.state == .draining || $0.state == .quarantined }) else {
+                throw .subleased(lease.block, count: moved.count)
+            }
+            for single in moved { take(.superseded(single.block)) }
             take(.superseded(lease.block))
         }
         for first in stride(from: block.first.rawValue, to: block.range.end, by: 4) {

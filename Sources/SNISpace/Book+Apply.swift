@@ -39,7 +39,8 @@ extension Book {
         case .removed(let block): change(block) { lease, _ in lease.state = .quarantined }
         case .freed(let block):
             if block.size == 1 { applySubleaseFreed(block) } else { applyFreed(block, isReclaimed: true) }
-        case .superseded(let block): applyFreed(block, isReclaimed: false)
+        case .superseded(let block):
+            if block.size == 1 { applySubleaseFreed(block) } else { applyFreed(block, isReclaimed: false) }
         case .subleased(let lease):
             lastEpoch = max(lastEpoch, lease.epoch)
             insertSublease(lease)

@@ -220,6 +220,16 @@ import Testing
         #expect(rig.problems.isEmpty)
     }
 
+    /// A restored book tells of the migration of a VM whose identifier came home since, and is another's.
+    @Test func aStrangersDepartureTakesNoHold() throws {
+        var rig = Rig.ready()
+        let sni = try #require(rig.attach(Rig.vm(7))?.attachment).sni
+        rig.delta(2, [Self.departure(.flipped), Self.remote(Rig.block(0x1000, 1), epoch: 5)])
+        #expect(sni.rawValue == 0x1000 && rig.detach(Rig.vm(7), hold: .seconds(100)) == .success(.detached))
+        #expect(rig.status?.bindings.first?.binding.state == .held)
+        #expect(rig.attach(Rig.vm(7))?.attachment?.sni == sni && rig.problems.isEmpty)
+    }
+
     @Test func aDepartedBlockDrainsWithoutTheVMThatLeft() throws {
         var rig = Rig.ready()
         _ = rig.attach(Rig.vm(1))

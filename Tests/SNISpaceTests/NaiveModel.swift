@@ -93,6 +93,7 @@ struct NaiveModel {
         case .removed(let block): try change(block, from: [.draining]) { $0.state = .quarantined }
         case .superseded(let block):
             try change(block, from: [.draining, .quarantined]) { $0 = Cell() }
+            if block.size == 1 { subleases[block.first.rawValue] = nil }
             settle()
         case .freed(let block): try free(block)
         }

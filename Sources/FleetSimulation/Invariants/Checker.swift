@@ -29,6 +29,8 @@ struct Checker {
     struct DrainRecord {
         var epoch: Epoch
         var sequence: UInt64
+        /// Written before a book was restored.
+        var isOfOldGeneration = false
     }
 
     // MARK: Kernels

@@ -54,8 +54,9 @@ extension World {
             }
             let generation = checks.views[host].position.generation
             checks.views[host].apply(record, sequence: sequence)
-            // Epochs of another generation say nothing about those of this one.
-            if checks.views[host].position.generation > generation { checks.drained[host] = [:] }
+            guard checks.views[host].position.generation > generation else { continue }
+            // Epochs of another generation say nothing about those of this one; what was promised stays promised.
+            for block in checks.drained[host].keys { checks.drained[host][block]?.isOfOldGeneration = true }
         }
     }
 
@@ -77,8 +78,11 @@ extension World {
             probes.hit(.recoveryEntered)
             return
         }
-        if let epoch = checks.drained[host][block]?.epoch, epoch >= binding.epoch {
-            violate(2, "host \(host) binds \(sni), \(block) was drained at epoch \(epoch): past the point of no return")
+        if let drained = checks.drained[host][block], !drained.isOfOldGeneration, drained.epoch >= binding.epoch {
+            violate(
+                2,
+                "host \(host) binds \(sni), \(block) was drained at epoch \(drained.epoch): past the point of no return"
+            )
         }
         if view.granted != view.identity || view.isRefused || view.isStopped {
             violate(2, "host \(host) binds \(sni) without a grant of this boot")

@@ -274,7 +274,14 @@ struct Ledger {
             return (4, "\(block) is superseded as \(leases[block]?.state.rawValue ?? "nobody's")")
         }
         leases[block] = nil
+        guard block.size > 1 else {
+            migrations[block.first.rawValue] = nil
+            return nil
+        }
         for place in places(of: block) {
+            if let away = migrations[base + UInt32(place)] {
+                return (4, "\(block) is superseded, \(away.sni) is still at \(away.destination)")
+            }
             blocks[place] = nil
             former[place] = held.host
             release(place)

@@ -33,6 +33,8 @@ extension World {
 
     /// A sub-lease is for one VM; what has left its block, by the word of either end, is not bound there.
     mutating func checkPlace(of binding: BindingRecord, isResumed: Bool, on host: Int) {
+        // A book that was restored may tell of a migration that ended since.
+        if wasRestored, checks.views[host].position.generation < checks.ledger.generation { return }
         let sni = binding.sni.rawValue
         let leaves = checks.views[host].departures[sni]
         guard let migration = checks.ledger.migrations[sni] else { return }
@@ -93,7 +95,9 @@ extension World {
         switch event {
         case .started(let migration):
             probes.hit(.migrationStarted)
-            for host in hosts.indices { checks.heard[host].remove(migration.sni.rawValue) }
+            for host in hosts.indices where migration.phase == .preparing {
+                checks.heard[host].remove(migration.sni.rawValue)
+            }
         case .sourceReady: break
         case .aborted(let sni):
             probes.hit(.migrationAborted)

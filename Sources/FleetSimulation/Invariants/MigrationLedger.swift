@@ -12,7 +12,11 @@ extension Ledger {
             if let other = migrations[sni.rawValue] {
                 return (2, "\(sni) goes to \(migration.destination) and is not back from \(other.destination)")
             }
-            if let around = lease(around: sni.rawValue), around.host != migration.source || !around.state.isActive {
+            // One that a restored book learns of is over: its block may be on its way out already.
+            let isLearnt = migration.phase == .flipped
+            if let around = lease(around: sni.rawValue),
+                around.host != migration.source || !around.state.isActive && !isLearnt
+            {
                 return (2, "\(sni) leaves \(migration.source), its block is \(around.state) at \(around.host)")
             }
             migrations[sni.rawValue] = migration
