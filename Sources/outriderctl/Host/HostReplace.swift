@@ -6,7 +6,8 @@ struct HostReplace: CoordinatorCommand {
         commandName: "replace", abstract: "Accepts the machine that was refused last under a name.",
         discussion: """
             With VMs it adopts them under the leases of the name, and binds nothing new before 'outriderctl agent \
-            resolve' there. With none, the installation that held the name is fenced: make sure that it is off.
+            resolve' there. With none, the installation that held the name is fenced: make sure that it is off. \
+            The old state directory must not come back afterwards: its agent would bind until the coordinator refuses it.
             """)
     @OptionGroup var options: GlobalOptions
     @Argument(help: "Name of the host.") var host: String

@@ -10,7 +10,7 @@ struct HostThaw: CoordinatorCommand {
             """)
     @OptionGroup var options: GlobalOptions
     @Argument(help: "Name of the host.") var host: String
-    @Option(help: "Boot id or fingerprint of the machine that is right.") var keep: String?
+    @Option(help: "Boot id, installation or fingerprint of the machine that is right.") var keep: String?
 
     func run(_ coordinator: Coordinator, _ output: Output) async throws {
         var request = Outrider_V1_ThawHostRequest()
