@@ -95,6 +95,7 @@ extension CoordinatorMachine {
             let sequence = state.hosts[host]?.journalSequence ?? 0
             commit(.bindings(host, journalSequence: sequence, records: [], whole: true))
         }
+        forgetUnused(host)
         hearRestored(host)
         notice(.warning, "host-fenced", "host \(host) is cut off; its blocks drain without it")
     }

@@ -76,6 +76,7 @@ extension CoordinatorMachine {
             commit(
                 .bindings(host, journalSequence: report.journalSequence, records: report.events, whole: false))
             for record in report.events where record.state == .ended { goHome(record.sni, from: host) }
+            forgetUnused(host)
         }
         acknowledgeReports(of: host, on: stream)
     }

@@ -73,6 +73,7 @@ extension CoordinatorMachine {
         let hosts = live.hosts.keys.sorted()
         for host in hosts { adoptAgain(host) { $0.block.size > 1 } }
         for host in hosts { adoptAgain(host) }
+        for host in hosts { forgetUnused(host) }
         awaitEverything()
         notice(.info, "restored", "the book agrees with what hosts hold")
         for host in live.hosts.keys.sorted() { regrant(host) }
@@ -117,6 +118,7 @@ extension CoordinatorMachine {
     /// After leases and bindings were taken from a hello.
     mutating func settleInventory(of host: HostID) {
         adoptAgain(host)
+        if !state.restoration.isOn { forgetUnused(host) }
         hearRestored(host)
     }
 
@@ -148,6 +150,14 @@ extension CoordinatorMachine {
         let records = (state.bindings.byHost[host] ?? [:]).values.map(\.record).sorted { $0.sni < $1.sni }
         let sequence = state.hosts[host]?.journalSequence ?? 0
         commit(.bindings(host, journalSequence: sequence, records: records, whole: true))
+    }
+
+    /// A host keeps what it must not have only as long as something is bound, held or cooling there.
+    mutating func forgetUnused(_ host: HostID) {
+        guard let records = live.hosts[host]?.unadopted, !records.isEmpty else { return }
+        let entries = state.bindings.byHost[host] ?? [:]
+        let used = records.filter { $0.block.identifiers.contains { entries[$0.rawValue] != nil } }
+        if used != records { setUnadopted(used, of: host) }
     }
 
     /// A host that holds identifiers of a block which the book has for somebody else: they are not free, whatever

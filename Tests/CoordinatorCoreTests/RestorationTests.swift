@@ -129,7 +129,7 @@ import Testing
         #expect(fleet.agents[a]?.leases[scene.early] == nil)
     }
 
-    @Test func whatSomebodyElseHasIsLeftAndReported() throws {
+    @Test(arguments: [false, true]) func whatSomebodyElseHasIsLeftAndReported(vmEnds: Bool) throws {
         let scene = try Scene()
         let (fleet, a, b) = (scene.fleet, scene.a, scene.b)
         try fleet.restore(backup: scene.backup)
@@ -147,11 +147,19 @@ import Testing
         #expect(fleet.lease(of: scene.late)?.host == b)
         _ = try fleet.command(.thawHost(a, keep: nil)).get()
         #expect(fleet.agents[a]?.isGranted == true && fleet.findings.contains("lease-conflict"))
-        // Its identifiers are not free when they are not b's any more.
+        if vmEnds {
+            try fleet.bind(scene.late.first, of: scene.app, on: a, state: .ended)
+            #expect(!fleet.findings.contains("lease-conflict"))
+        }
+        // Its identifiers are not free when they are not b's any more, as long as a VM has one.
         _ = fleet.command(.reclaim(.identifier(scene.late.first), dryRun: false, reason: "test", force: false))
         fleet.drain(scene.late, on: b)
         fleet.quiesce()
         fleet.pass(.seconds(10))
+        guard !vmEnds else {
+            #expect(fleet.lease(of: scene.late) == nil)
+            return
+        }
         #expect(fleet.lease(of: scene.late)?.host == a && fleet.agents[a]?.leases[scene.late] != nil)
         #expect(!fleet.findings.contains("lease-conflict"))
         #expect(fleet.lease(of: scene.late)?.bound == 1)
