@@ -97,11 +97,7 @@ struct FleetState: Sendable {
         case .termStarted(let term): self.term = term
         case .book(let event):
             book.apply(event)
-            switch event {
-            case .freed(let block) where block.size == 1, .superseded(let block) where block.size == 1:
-                migrations[block.first] = nil
-            default: break
-            }
+            endMigration(with: event)
         case .shardingApplied(let version, let thresholds):
             sharding = ShardingState(version: version, thresholds: thresholds)
         case .applicationCreated(let id, let name, let policy, let revision):
@@ -146,6 +142,15 @@ struct FleetState: Sendable {
                 series[sample.application]?.add(
                     Series.Sample(slot: slot, demand: sample.demand), interval: interval)
             }
+        }
+    }
+
+    /// A migration is over when its sub-lease is.
+    private mutating func endMigration(with event: BookEvent) {
+        switch event {
+        case .freed(let block) where block.size == 1, .superseded(let block) where block.size == 1:
+            migrations[block.first] = nil
+        default: break
         }
     }
 

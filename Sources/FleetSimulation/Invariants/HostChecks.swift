@@ -47,6 +47,8 @@ extension World {
             case .unbound(let sni): checkUnbinding(sni.rawValue, on: host)
             case .drained(let block, let epoch):
                 checkDrained(block, Checker.DrainRecord(epoch: epoch, sequence: sequence), on: host)
+            // Accepted: nobody puts another journal in its place any more.
+            case .grant: hosts[host].isRolledBack = false
             case .held(let sni, _): checkHolding(sni.rawValue, on: host)
             case .update(_, let update):
                 for case .setLease(let order) in update.operations { checkIncoming(order, on: host) }
