@@ -309,6 +309,7 @@ extension AgentMachine {
         guard journalFailure == nil else { return }
         journalFailure = reason
         effects.append(.notice(.journalFailed(reason: reason)))
+        tellJournalFailure(into: &effects)
         for case .record(_, .detached(let requests)) in pending.sorted(by: { $0.key.rawValue < $1.key.rawValue }).map(
             \.value)
         {

@@ -79,10 +79,11 @@ extension AgentMachine {
 
     // MARK: Reports
 
-    /// A report with the position that the kernel had reached when it was made.
+    /// A report with the position that the kernel had reached when it was made, and how the journal is.
     func dated(_ report: HostReport) -> HostReport {
         var report = report
         report.kernel?.position = applied
+        report.journalFailure = journalFailure
         return report
     }
 }

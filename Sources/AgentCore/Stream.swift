@@ -56,7 +56,8 @@ extension AgentMachine {
     mutating func receive(
         _ message: CoordinatorMessage, at position: Position, now: Instant, into effects: inout [AgentEffect]
     ) {
-        guard connected, journalFailure == nil else { return }
+        guard connected else { return }
+        guard journalFailure == nil else { return hearWithoutJournal(message, into: &effects) }
         let held = durable.position
         let old = (position.generation, position.term) < (held.generation, held.term)
         guard !old else {
@@ -73,6 +74,26 @@ extension AgentMachine {
         case .leaseAnswer(let answer): take(answer, at: now, into: &effects)
         case .reportAck(let sequence, let aggregate): acknowledgeReports(sequence, aggregate, into: &effects)
         }
+    }
+
+    /// Nothing can be written down, so nothing is taken in. Yet the host lives, and must be known to: a silent one is not
+    /// told apart from a dead one, and whoever has its name meanwhile is taken for its reboot.
+    private mutating func hearWithoutJournal(_ message: CoordinatorMessage, into effects: inout [AgentEffect]) {
+        switch message {
+        case .bootGrant(let grant): guard isOurs(grant) else { return }
+        case .bindingStop(let grant, let code, _): guard isOurs(grant), code != "journal-behind" else { return }
+        case .bootRefusal, .stateUpdate, .leaseAnswer, .reportAck: return
+        }
+        guard !streamGranted else { return }
+        streamGranted = true
+        sentReports = durable.reported
+        tellJournalFailure(into: &effects)
+        flushReports(into: &effects)
+    }
+
+    mutating func tellJournalFailure(into effects: inout [AgentEffect]) {
+        guard streamGranted else { return }
+        effects.append(.send(.hostReport(dated(latestHostReport ?? HostReport()))))
     }
 
     /// The coordinator has heard what was said here at `spoken`. How long a word of its own was under way nobody knows; what
@@ -96,6 +117,20 @@ extension AgentMachine {
 
     func isOurs(_ grant: BootGrant) -> Bool { grant.identity == identity }
 
+    /// What is written down before a grant, or a stop in its place.
+    ///
+    /// A book that was restored from a backup has forgotten what hosts reported since, and takes an old copy of a journal
+    /// for the newest. Only a book that knew this process before vouches for what it found; under another one everything
+    /// that may have been in use since rests once.
+    mutating func restUnderRestoredBook(
+        _ grant: BootGrant, at position: Position, now: Instant
+    ) -> [JournalRecord] {
+        // A first book has forgotten nothing, and neither has a journal that was empty.
+        guard !isJoined, foundSequence > 0, position.generation > max(durable.position.generation, 1) else { return [] }
+        holdUntil = max(holdUntil ?? now, now + grant.cooldown)
+        return durable.resting ? [] : [.resting(true)]
+    }
+
     private mutating func take(
         _ grant: BootGrant, at position: Position, now: Instant, into effects: inout [AgentEffect]
     ) {
@@ -106,7 +141,8 @@ extension AgentMachine {
         }
         // The position is persisted with state updates only: a grant may be newer than the state that the host has.
         let heard = hearAnswer(at: now, into: &effects)
-        journal([.grant(durable.position, grant, contact: heard)], into: &effects) { _ in .granted(grant) }
+        let rest = restUnderRestoredBook(grant, at: position, now: now)
+        journal(rest + [.grant(durable.position, grant, contact: heard)], into: &effects) { _ in .granted(grant) }
     }
 
     /// - Parameter mayBind: false for a stop: everything but binding is as with a grant.

@@ -22,8 +22,9 @@ extension AgentMachine {
             return
         }
         let heard = hearAnswer(at: now, into: &effects)
+        let rest = restUnderRestoredBook(grant, at: position, now: now)
         journal(
-            [.stopped(durable.position, grant, contact: heard, code: code, reason: reason)], into: &effects
+            rest + [.stopped(durable.position, grant, contact: heard, code: code, reason: reason)], into: &effects
         ) { _ in .stopped(grant) }
     }
 

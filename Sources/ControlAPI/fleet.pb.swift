@@ -163,6 +163,9 @@ public nonisolated enum Outrider_V1_HostState: SwiftProtobuf.Enum, Swift.CaseIte
 
   /// Its journal was lost: it adopts what runs and binds nothing new.
   case recovering // = 9
+
+  /// Its journal cannot be written: what runs goes on, nothing new is taken in.
+  case impaired // = 10
   case UNRECOGNIZED(Int)
 
   public init() {
@@ -181,6 +184,7 @@ public nonisolated enum Outrider_V1_HostState: SwiftProtobuf.Enum, Swift.CaseIte
     case 7: self = .fenced
     case 8: self = .withdrawing
     case 9: self = .recovering
+    case 10: self = .impaired
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -197,6 +201,7 @@ public nonisolated enum Outrider_V1_HostState: SwiftProtobuf.Enum, Swift.CaseIte
     case .fenced: return 7
     case .withdrawing: return 8
     case .recovering: return 9
+    case .impaired: return 10
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -213,6 +218,7 @@ public nonisolated enum Outrider_V1_HostState: SwiftProtobuf.Enum, Swift.CaseIte
     .fenced,
     .withdrawing,
     .recovering,
+    .impaired,
   ]
 
 }
@@ -269,96 +275,111 @@ public nonisolated enum Outrider_V1_FenceProof: SwiftProtobuf.Enum, Swift.CaseIt
 }
 
 /// From agent to coordinator. Identity stands in every message, so that none is ever taken for another host's.
-public nonisolated struct Outrider_V1_AgentMessage: Sendable {
+public nonisolated struct Outrider_V1_AgentMessage: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   /// Host id.
-  public var host: String = String()
+  public var host: String {
+    get {_storage._host}
+    set {_uniqueStorage()._host = newValue}
+  }
 
   /// Identity of this installation of the agent.
-  public var incarnation: String = String()
+  public var incarnation: String {
+    get {_storage._incarnation}
+    set {_uniqueStorage()._incarnation = newValue}
+  }
 
   /// Identity of this boot.
-  public var bootID: String = String()
+  public var bootID: String {
+    get {_storage._bootID}
+    set {_uniqueStorage()._bootID = newValue}
+  }
 
   /// Counts the messages of one stream from 1.
-  public var sequence: UInt64 = 0
+  public var sequence: UInt64 {
+    get {_storage._sequence}
+    set {_uniqueStorage()._sequence = newValue}
+  }
 
   /// What it says.
-  public var body: Outrider_V1_AgentMessage.OneOf_Body? = nil
+  public var body: OneOf_Body? {
+    get {return _storage._body}
+    set {_uniqueStorage()._body = newValue}
+  }
 
   /// First message of a stream.
   public var hello: Outrider_V1_Hello {
     get {
-      if case .hello(let v)? = body {return v}
+      if case .hello(let v)? = _storage._body {return v}
       return Outrider_V1_Hello()
     }
-    set {body = .hello(newValue)}
+    set {_uniqueStorage()._body = .hello(newValue)}
   }
 
   /// Cumulative acknowledgement of state updates.
   public var stateAck: Outrider_V1_StateAck {
     get {
-      if case .stateAck(let v)? = body {return v}
+      if case .stateAck(let v)? = _storage._body {return v}
       return Outrider_V1_StateAck()
     }
-    set {body = .stateAck(newValue)}
+    set {_uniqueStorage()._body = .stateAck(newValue)}
   }
 
   /// Asks for a block, because a launch waits.
   public var leaseRequest: Outrider_V1_LeaseRequest {
     get {
-      if case .leaseRequest(let v)? = body {return v}
+      if case .leaseRequest(let v)? = _storage._body {return v}
       return Outrider_V1_LeaseRequest()
     }
-    set {body = .leaseRequest(newValue)}
+    set {_uniqueStorage()._body = .leaseRequest(newValue)}
   }
 
   /// Answer to a mark.
   public var drainAnswer: Outrider_V1_DrainAnswer {
     get {
-      if case .drainAnswer(let v)? = body {return v}
+      if case .drainAnswer(let v)? = _storage._body {return v}
       return Outrider_V1_DrainAnswer()
     }
-    set {body = .drainAnswer(newValue)}
+    set {_uniqueStorage()._body = .drainAnswer(newValue)}
   }
 
   /// Bindings made and ended, in journal order.
   public var bindingReport: Outrider_V1_BindingReport {
     get {
-      if case .bindingReport(let v)? = body {return v}
+      if case .bindingReport(let v)? = _storage._body {return v}
       return Outrider_V1_BindingReport()
     }
-    set {body = .bindingReport(newValue)}
+    set {_uniqueStorage()._body = .bindingReport(newValue)}
   }
 
   /// Per-application telemetry of one interval.
   public var aggregates: Outrider_V1_Aggregates {
     get {
-      if case .aggregates(let v)? = body {return v}
+      if case .aggregates(let v)? = _storage._body {return v}
       return Outrider_V1_Aggregates()
     }
-    set {body = .aggregates(newValue)}
+    set {_uniqueStorage()._body = .aggregates(newValue)}
   }
 
   /// What the reconciler saw.
   public var hostReport: Outrider_V1_HostReport {
     get {
-      if case .hostReport(let v)? = body {return v}
+      if case .hostReport(let v)? = _storage._body {return v}
       return Outrider_V1_HostReport()
     }
-    set {body = .hostReport(newValue)}
+    set {_uniqueStorage()._body = .hostReport(newValue)}
   }
 
   /// A VM that migrates here has sent its first frame; repeated until its lease is no longer incoming.
   public var arrival: Outrider_V1_Arrival {
     get {
-      if case .arrival(let v)? = body {return v}
+      if case .arrival(let v)? = _storage._body {return v}
       return Outrider_V1_Arrival()
     }
-    set {body = .arrival(newValue)}
+    set {_uniqueStorage()._body = .arrival(newValue)}
   }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -385,6 +406,8 @@ public nonisolated struct Outrider_V1_AgentMessage: Sendable {
   }
 
   public init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 /// Who the agent is and what it holds.
@@ -817,6 +840,9 @@ public nonisolated struct Outrider_V1_HostReport: Sendable {
   public var hasKernel: Bool {self._kernel != nil}
   /// Clears the value of `kernel`. Subsequent reads from it will return its default value.
   public mutating func clearKernel() {self._kernel = nil}
+
+  /// Why the journal cannot be written; empty when it can.
+  public var journalFailure: String = String()
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1879,7 +1905,7 @@ nonisolated extension Outrider_V1_MigrationPhase: SwiftProtobuf._ProtoNameProvid
 }
 
 nonisolated extension Outrider_V1_HostState: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0HOST_STATE_UNSPECIFIED\0\u{1}HOST_STATE_CONNECTED\0\u{1}HOST_STATE_UNREACHABLE\0\u{1}HOST_STATE_REFUSED\0\u{1}HOST_STATE_REPAYING\0\u{1}HOST_STATE_FROZEN\0\u{1}HOST_STATE_FENCING\0\u{1}HOST_STATE_FENCED\0\u{1}HOST_STATE_WITHDRAWING\0\u{1}HOST_STATE_RECOVERING\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0HOST_STATE_UNSPECIFIED\0\u{1}HOST_STATE_CONNECTED\0\u{1}HOST_STATE_UNREACHABLE\0\u{1}HOST_STATE_REFUSED\0\u{1}HOST_STATE_REPAYING\0\u{1}HOST_STATE_FROZEN\0\u{1}HOST_STATE_FENCING\0\u{1}HOST_STATE_FENCED\0\u{1}HOST_STATE_WITHDRAWING\0\u{1}HOST_STATE_RECOVERING\0\u{1}HOST_STATE_IMPAIRED\0")
 }
 
 nonisolated extension Outrider_V1_FenceProof: SwiftProtobuf._ProtoNameProviding {
@@ -1890,186 +1916,230 @@ nonisolated extension Outrider_V1_AgentMessage: SwiftProtobuf.Message, SwiftProt
   public static let protoMessageName: String = _protobuf_package + ".AgentMessage"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{1}incarnation\0\u{3}boot_id\0\u{1}sequence\0\u{2}\u{6}hello\0\u{3}state_ack\0\u{3}lease_request\0\u{3}drain_answer\0\u{3}binding_report\0\u{1}aggregates\0\u{3}host_report\0\u{1}arrival\0")
 
+  fileprivate class _StorageClass {
+    var _host: String = String()
+    var _incarnation: String = String()
+    var _bootID: String = String()
+    var _sequence: UInt64 = 0
+    var _body: Outrider_V1_AgentMessage.OneOf_Body?
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _host = source._host
+      _incarnation = source._incarnation
+      _bootID = source._bootID
+      _sequence = source._sequence
+      _body = source._body
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.host) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.incarnation) }()
-      case 3: try { try decoder.decodeSingularStringField(value: &self.bootID) }()
-      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.sequence) }()
-      case 10: try {
-        var v: Outrider_V1_Hello?
-        var hadOneofValue = false
-        if let current = self.body {
-          hadOneofValue = true
-          if case .hello(let m) = current {v = m}
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._host) }()
+        case 2: try { try decoder.decodeSingularStringField(value: &_storage._incarnation) }()
+        case 3: try { try decoder.decodeSingularStringField(value: &_storage._bootID) }()
+        case 4: try { try decoder.decodeSingularUInt64Field(value: &_storage._sequence) }()
+        case 10: try {
+          var v: Outrider_V1_Hello?
+          var hadOneofValue = false
+          if let current = _storage._body {
+            hadOneofValue = true
+            if case .hello(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._body = .hello(v)
+          }
+        }()
+        case 11: try {
+          var v: Outrider_V1_StateAck?
+          var hadOneofValue = false
+          if let current = _storage._body {
+            hadOneofValue = true
+            if case .stateAck(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._body = .stateAck(v)
+          }
+        }()
+        case 12: try {
+          var v: Outrider_V1_LeaseRequest?
+          var hadOneofValue = false
+          if let current = _storage._body {
+            hadOneofValue = true
+            if case .leaseRequest(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._body = .leaseRequest(v)
+          }
+        }()
+        case 13: try {
+          var v: Outrider_V1_DrainAnswer?
+          var hadOneofValue = false
+          if let current = _storage._body {
+            hadOneofValue = true
+            if case .drainAnswer(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._body = .drainAnswer(v)
+          }
+        }()
+        case 14: try {
+          var v: Outrider_V1_BindingReport?
+          var hadOneofValue = false
+          if let current = _storage._body {
+            hadOneofValue = true
+            if case .bindingReport(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._body = .bindingReport(v)
+          }
+        }()
+        case 15: try {
+          var v: Outrider_V1_Aggregates?
+          var hadOneofValue = false
+          if let current = _storage._body {
+            hadOneofValue = true
+            if case .aggregates(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._body = .aggregates(v)
+          }
+        }()
+        case 16: try {
+          var v: Outrider_V1_HostReport?
+          var hadOneofValue = false
+          if let current = _storage._body {
+            hadOneofValue = true
+            if case .hostReport(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._body = .hostReport(v)
+          }
+        }()
+        case 17: try {
+          var v: Outrider_V1_Arrival?
+          var hadOneofValue = false
+          if let current = _storage._body {
+            hadOneofValue = true
+            if case .arrival(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._body = .arrival(v)
+          }
+        }()
+        default: break
         }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.body = .hello(v)
-        }
-      }()
-      case 11: try {
-        var v: Outrider_V1_StateAck?
-        var hadOneofValue = false
-        if let current = self.body {
-          hadOneofValue = true
-          if case .stateAck(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.body = .stateAck(v)
-        }
-      }()
-      case 12: try {
-        var v: Outrider_V1_LeaseRequest?
-        var hadOneofValue = false
-        if let current = self.body {
-          hadOneofValue = true
-          if case .leaseRequest(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.body = .leaseRequest(v)
-        }
-      }()
-      case 13: try {
-        var v: Outrider_V1_DrainAnswer?
-        var hadOneofValue = false
-        if let current = self.body {
-          hadOneofValue = true
-          if case .drainAnswer(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.body = .drainAnswer(v)
-        }
-      }()
-      case 14: try {
-        var v: Outrider_V1_BindingReport?
-        var hadOneofValue = false
-        if let current = self.body {
-          hadOneofValue = true
-          if case .bindingReport(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.body = .bindingReport(v)
-        }
-      }()
-      case 15: try {
-        var v: Outrider_V1_Aggregates?
-        var hadOneofValue = false
-        if let current = self.body {
-          hadOneofValue = true
-          if case .aggregates(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.body = .aggregates(v)
-        }
-      }()
-      case 16: try {
-        var v: Outrider_V1_HostReport?
-        var hadOneofValue = false
-        if let current = self.body {
-          hadOneofValue = true
-          if case .hostReport(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.body = .hostReport(v)
-        }
-      }()
-      case 17: try {
-        var v: Outrider_V1_Arrival?
-        var hadOneofValue = false
-        if let current = self.body {
-          hadOneofValue = true
-          if case .arrival(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.body = .arrival(v)
-        }
-      }()
-      default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.host.isEmpty {
-      try visitor.visitSingularStringField(value: self.host, fieldNumber: 1)
-    }
-    if !self.incarnation.isEmpty {
-      try visitor.visitSingularStringField(value: self.incarnation, fieldNumber: 2)
-    }
-    if !self.bootID.isEmpty {
-      try visitor.visitSingularStringField(value: self.bootID, fieldNumber: 3)
-    }
-    if self.sequence != 0 {
-      try visitor.visitSingularUInt64Field(value: self.sequence, fieldNumber: 4)
-    }
-    switch self.body {
-    case .hello?: try {
-      guard case .hello(let v)? = self.body else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
-    }()
-    case .stateAck?: try {
-      guard case .stateAck(let v)? = self.body else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
-    }()
-    case .leaseRequest?: try {
-      guard case .leaseRequest(let v)? = self.body else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
-    }()
-    case .drainAnswer?: try {
-      guard case .drainAnswer(let v)? = self.body else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
-    }()
-    case .bindingReport?: try {
-      guard case .bindingReport(let v)? = self.body else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
-    }()
-    case .aggregates?: try {
-      guard case .aggregates(let v)? = self.body else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
-    }()
-    case .hostReport?: try {
-      guard case .hostReport(let v)? = self.body else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
-    }()
-    case .arrival?: try {
-      guard case .arrival(let v)? = self.body else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
-    }()
-    case nil: break
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._host.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._host, fieldNumber: 1)
+      }
+      if !_storage._incarnation.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._incarnation, fieldNumber: 2)
+      }
+      if !_storage._bootID.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._bootID, fieldNumber: 3)
+      }
+      if _storage._sequence != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._sequence, fieldNumber: 4)
+      }
+      switch _storage._body {
+      case .hello?: try {
+        guard case .hello(let v)? = _storage._body else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+      }()
+      case .stateAck?: try {
+        guard case .stateAck(let v)? = _storage._body else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+      }()
+      case .leaseRequest?: try {
+        guard case .leaseRequest(let v)? = _storage._body else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+      }()
+      case .drainAnswer?: try {
+        guard case .drainAnswer(let v)? = _storage._body else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+      }()
+      case .bindingReport?: try {
+        guard case .bindingReport(let v)? = _storage._body else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+      }()
+      case .aggregates?: try {
+        guard case .aggregates(let v)? = _storage._body else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+      }()
+      case .hostReport?: try {
+        guard case .hostReport(let v)? = _storage._body else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
+      }()
+      case .arrival?: try {
+        guard case .arrival(let v)? = _storage._body else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
+      }()
+      case nil: break
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Outrider_V1_AgentMessage, rhs: Outrider_V1_AgentMessage) -> Bool {
-    if lhs.host != rhs.host {return false}
-    if lhs.incarnation != rhs.incarnation {return false}
-    if lhs.bootID != rhs.bootID {return false}
-    if lhs.sequence != rhs.sequence {return false}
-    if lhs.body != rhs.body {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._host != rhs_storage._host {return false}
+        if _storage._incarnation != rhs_storage._incarnation {return false}
+        if _storage._bootID != rhs_storage._bootID {return false}
+        if _storage._sequence != rhs_storage._sequence {return false}
+        if _storage._body != rhs_storage._body {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2666,7 +2736,7 @@ nonisolated extension Outrider_V1_KernelInventory: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension Outrider_V1_HostReport: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".HostReport"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}routes\0\u{1}nexthops\0\u{3}nft_elements\0\u{1}foreign\0\u{3}kernel_writes\0\u{1}pending\0\u{1}kernel\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}routes\0\u{1}nexthops\0\u{3}nft_elements\0\u{1}foreign\0\u{3}kernel_writes\0\u{1}pending\0\u{1}kernel\0\u{3}journal_failure\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2681,6 +2751,7 @@ nonisolated extension Outrider_V1_HostReport: SwiftProtobuf.Message, SwiftProtob
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.kernelWrites) }()
       case 6: try { try decoder.decodeRepeatedStringField(value: &self.pending) }()
       case 7: try { try decoder.decodeSingularMessageField(value: &self._kernel) }()
+      case 8: try { try decoder.decodeSingularStringField(value: &self.journalFailure) }()
       default: break
       }
     }
@@ -2712,6 +2783,9 @@ nonisolated extension Outrider_V1_HostReport: SwiftProtobuf.Message, SwiftProtob
     try { if let v = self._kernel {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
     } }()
+    if !self.journalFailure.isEmpty {
+      try visitor.visitSingularStringField(value: self.journalFailure, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2723,6 +2797,7 @@ nonisolated extension Outrider_V1_HostReport: SwiftProtobuf.Message, SwiftProtob
     if lhs.kernelWrites != rhs.kernelWrites {return false}
     if lhs.pending != rhs.pending {return false}
     if lhs._kernel != rhs._kernel {return false}
+    if lhs.journalFailure != rhs.journalFailure {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

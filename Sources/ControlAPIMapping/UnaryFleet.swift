@@ -17,6 +17,7 @@ extension Outrider_V1_HostState {
         case .fenced: self = .fenced
         case .withdrawing: self = .withdrawing
         case .recovering: self = .recovering
+        case .impaired: self = .impaired
         }
     }
 }

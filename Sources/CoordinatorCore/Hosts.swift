@@ -24,9 +24,19 @@ extension CoordinatorMachine {
         case .drainAnswer(let answer): take(answer, from: identity.host)
         case .bindingReport(let report): take(report, from: identity.host, on: stream)
         case .aggregates(let aggregates): take(aggregates, from: identity.host, on: stream)
-        case .hostReport(let report): live.hosts[identity.host]?.report = report
+        case .hostReport(let report): take(report, from: identity.host)
         case .arrived(let sni, let epoch): hearArrival(of: sni, epoch: epoch, at: identity.host)
         }
+    }
+
+    /// Without a journal a host acknowledges nothing more, and says so: who waits for it would wait for its repair.
+    private mutating func take(_ report: HostReport, from host: HostID) {
+        live.hosts[host]?.report = report
+        let reach = live.hosts[host]?.reach
+        guard let failure = report.journalFailure, reach == .connected || reach == .repaying else { return }
+        live.hosts[host]?.reach = .impaired
+        notice(.error, "host-impaired", "host \(host) cannot write its journal, and is not waited for: \(failure)")
+        excuse(host)
     }
 
     func isReporting(_ host: HostID) -> Bool {

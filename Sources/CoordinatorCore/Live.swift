@@ -23,6 +23,9 @@ enum Reach: Hashable, Sendable {
     /// Its stream lives, and the snapshot that repays its debts is not acknowledged yet: told everything, waited for
     /// by nobody, leases nothing.
     case repaying
+    /// Its stream lives, and its journal cannot be written: it speaks and takes nothing in. Waited for by nobody, leases
+    /// nothing; a hello of a process that can write ends it.
+    case impaired
     /// A fenced host is back and gives up what it held.
     case withdrawing
     /// No stream for the moment; handshakes wait for it.
@@ -33,7 +36,7 @@ enum Reach: Hashable, Sendable {
     /// Handshakes wait for its acknowledgement.
     var takesPart: Bool { self == .connected || self == .away }
     /// It has a stream that carries state.
-    var isStreaming: Bool { self == .connected || self == .repaying || self == .withdrawing }
+    var isStreaming: Bool { self == .connected || self == .repaying || self == .impaired || self == .withdrawing }
 }
 
 /// What this process knows of a host beyond its record.

@@ -135,6 +135,17 @@ extension CoordinatorMachine {
         finishFlip(of: migration.sni)
     }
 
+    /// `peer` takes part from now on, and has not acknowledged all that it was sent: flips under way may be among that.
+    mutating func awaitFlips(by peer: HostID, after acknowledged: UInt64) {
+        guard let sent = live.hosts[peer]?.sentRevision, sent > acknowledged else { return }
+        for sni in live.flips.keys.sorted() {
+            guard let migration = state.migrations[sni], migration.destination != peer,
+                migration.source == peer || watchers(of: migration.application).contains(peer)
+            else { continue }
+            live.flips[sni]?[peer] = sent
+        }
+    }
+
     /// `peer` reached a revision, or is not waited for any more (nil).
     mutating func advanceFlips(_ peer: HostID, at revision: UInt64?) {
         for (sni, owed) in live.flips.sorted(by: { $0.key < $1.key }) {

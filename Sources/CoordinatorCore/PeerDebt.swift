@@ -9,7 +9,9 @@ import NetworkTypes
 /// | unreachable, debt | says hello | repaying: gets a snapshot; no lease, no handshake waits for it |
 /// | repaying | another removal meanwhile | repaying, longer debt |
 /// | repaying | stream ends, or silence | unreachable, debt |
-/// | repaying | acknowledges what says the last of the debt | connected, no debt |
+/// | connected, repaying | says that its journal cannot be written | impaired: speaks, and is not waited for |
+/// | impaired | says hello | connected, or repaying what it owes |
+/// | repaying | acknowledges what says the last of the debt | connected, no debt; flips that it was told of wait for it |
 extension CoordinatorMachine {
     mutating func incurDebt(of block: SNIBlock, by host: HostID) {
         guard state.hosts[host] != nil else { return }
@@ -35,6 +37,7 @@ extension CoordinatorMachine {
         }
         live.hosts[host]?.repaidAt = nil
         live.hosts[host]?.reach = .connected
+        awaitFlips(by: host, after: revision)
         commit(.host(host, .debtRepaid))
         notice(.info, "debt-repaid", "host \(host) acknowledged a snapshot; it counts again")
     }

@@ -186,6 +186,9 @@ extension CoordinatorMachine {
         case .connected where known?.isRecovering ?? false: return (.recovering, "its journal was lost")
         case .connected: return (.connected, "")
         case .repaying: return (.repaying, "has not acknowledged what it missed")
+        case .impaired:
+            let cause = known?.report?.journalFailure ?? "unknown"
+            return (.impaired, "its journal cannot be written: \(cause); mend its disk, then restart its agent")
         case .away, .unreachable, .withdrawing, nil:
             guard let refusal = known?.refusal else { return (.unreachable, "") }
             return (.refused, refusal)

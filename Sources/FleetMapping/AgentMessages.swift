@@ -174,11 +174,13 @@ extension Outrider_V1_HostReport {
         kernelWrites = report.kernelWrites
         pending = report.pending
         if let inventory = report.kernel { kernel = Outrider_V1_KernelInventory(inventory) }
+        journalFailure = report.journalFailure ?? ""
     }
     func value() throws(MappingError) -> HostReport {
         HostReport(
             routes: Int(routes), nexthops: Int(nexthops), nftElements: Int(nftElements), foreign: foreign,
-            kernelWrites: kernelWrites, pending: pending, kernel: hasKernel ? try kernel.value() : nil)
+            kernelWrites: kernelWrites, pending: pending, kernel: hasKernel ? try kernel.value() : nil,
+            journalFailure: journalFailure.isEmpty ? nil : journalFailure)
     }
 }
 

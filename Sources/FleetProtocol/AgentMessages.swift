@@ -195,10 +195,13 @@ public struct HostReport: Hashable, Sendable {
     public var pending: [String]
     /// What of blocks and ports the kernel carries; nil when it was not read.
     public var kernel: KernelInventory?
+    /// Why the journal cannot be written, nil when it can. Nothing new is taken in then; filled in by the agent's machine.
+    public var journalFailure: String?
     public init(
         routes: Int = 0, nexthops: Int = 0, nftElements: Int = 0, foreign: [String] = [], kernelWrites: UInt64 = 0,
-        pending: [String] = [], kernel: KernelInventory? = nil
+        pending: [String] = [], kernel: KernelInventory? = nil, journalFailure: String? = nil
     ) {
+        self.journalFailure = journalFailure
         self.kernel = kernel
         self.routes = routes
         self.nexthops = nexthops

@@ -12,7 +12,8 @@ public enum Probe: Int, CaseIterable, Sendable {
     case detachDuringLaunch, followerAfterRelease, portPlugged, virtualMachineCrashed
     case markRefused, markAnsweredDrained, launchWonAgainstMark, drainTimedOut, staleDrainAnswer, forcedDrain
     case hostUnreachable, peerExcused, removalWaitedForOwner, quarantined, freed, reusedByAnotherHost
-    case debtIncurred, fenced, fencedHostWithdrew, hostThawed, hostReplaced, recoveryResolved, storeRestored,
+    case hostImpaired, debtIncurred, fenced, fencedHostWithdrew, hostThawed, hostReplaced, recoveryResolved,
+        storeRestored,
         leaseSuperseded
     case preempted
     case leaseOrphaned, partialGrant, quotaRefused, poolExhausted, idempotentAnswer, reservationExpired

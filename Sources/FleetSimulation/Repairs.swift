@@ -11,6 +11,7 @@ import NetworkTypes
 /// | blocks that the book did not know | thawed |
 /// | refused with a lost or old journal, or as another installation | the journal is put back, or the machine accepted |
 /// | recovering, with a word from the coordinator | resolved; what has no lease is detached first |
+/// | VMs in a block that the book gives to somebody else | stopped, at the latest when faults are over |
 /// | off | fenced as powered off, now and then |
 /// | silent and not off | fenced by cutting it off, now and then |
 extension World {
@@ -26,6 +27,7 @@ extension World {
         let view = checks.views[host]
         if hosts[host].agent != nil, view.isRefused { return accept(host, view.stopCode) }
         if hosts[host].agent != nil, view.isRecovering { return resolve(host) }
+        if phase != .safety { stopOrphans(of: host) }
         guard phase == .safety, checks.contacts[host].identity != nil, checks.ledger.fences[name] == nil else { return }
         if !hosts[host].isUp {
             command(.fenceHost(name, proof: .poweredOff, reason: "no power"), .release)
@@ -59,6 +61,17 @@ extension World {
         // Who accepts a machine without its journal must not put the old one back while it runs.
         hosts[host].aside = nil
         command(.replaceHost(hosts[host].name, reason: "journal lost"), .replace(host))
+    }
+
+    /// Of two owners of one block, the VMs of the one that the book does not know are stopped: `check` names them.
+    private mutating func stopOrphans(of host: Int) {
+        let view = checks.views[host]
+        for slot in slots.indices where slots[slot].host == host {
+            guard let sni = slots[slot].sni, let lease = view.lease(around: sni.rawValue)?.lease, lease.isOrphan else {
+                continue
+            }
+            crashVM(slot)
+        }
     }
 
     /// Its VMs are stopped, and it joins with an empty state directory.

@@ -245,4 +245,69 @@ import Testing
             #expect(rig.problems.isEmpty, "after \(steps) steps: \(rig.problems)")
         }
     }
+
+    /// A book that was restored from a backup cannot tell an old copy of a journal from the newest: what was given back
+    /// since the copy may not have rested.
+    @Test(arguments: [false, true]) func underARestoredBookEverythingRestsOnce(isStoppedFirst: Bool) throws {
+        var rig = Rig.ready()
+        rig.connect()
+        let copy = rig.disk
+        _ = rig.attach(Rig.vm(1))
+        _ = rig.detach(Rig.vm(1))
+        rig.disk = copy
+        rig.identity.boot = BootID(UUID128(high: 3, low: 3))
+        rig.crash()
+        let renewed = { (revision: UInt64) in Position(generation: 2, term: 1, revision: revision) }
+        rig.feed(.connected)
+        if isStoppedFirst {
+            let stop = CoordinatorMessage.bindingStop(Rig.grant(rig.identity), code: "restoring", reason: "restoring")
+            rig.feed(.message(renewed(1), stop))
+            rig.settle()
+            rig.advance(.seconds(30))
+        }
+        rig.feed(.message(renewed(1), .bootGrant(Rig.grant(rig.identity))))
+        rig.settle()
+        let update = StateUpdate(isSnapshot: true, baseRevision: 0, operations: [Rig.lease(0x1000)])
+        rig.feed(.message(renewed(2), .stateUpdate(update)))
+        rig.settle()
+        let early = rig.submitAttach(Rig.vm(2), timeout: .seconds(100))
+        rig.settle()
+        #expect(rig.replies[early] == nil)
+        // The rest outlives the process that began it.
+        rig.crash()
+        rig.settle()
+        rig.advance(.seconds(59))
+        let again = rig.submitAttach(Rig.vm(2), timeout: .seconds(100))
+        rig.settle()
+        #expect(rig.replies[again] == nil)
+        rig.advance(.seconds(1))
+        rig.settle()
+        #expect(try rig.replies[again]?.get() != nil)
+        // Known to the book now: the next process binds at once.
+        rig.advance(.seconds(10))
+        rig.settle()
+        rig.crash()
+        rig.settle()
+        #expect(rig.attach(Rig.vm(3))?.attachment != nil)
+        #expect(rig.problems.isEmpty)
+    }
+
+    /// Whom the book knew before it was lost, by its process, has nothing to rest for; nor has a new installation.
+    @Test func aProcessThatWasJoinedBeforeGoesOnUnderARestoredBook() throws {
+        var rig = Rig.ready()
+        rig.feed(.disconnected)
+        rig.feed(.connected)
+        rig.feed(.message(Position(generation: 2, term: 1, revision: 1), .bootGrant(Rig.grant())))
+        rig.settle()
+        #expect(rig.attach(Rig.vm(1))?.attachment != nil)
+        var fresh = Rig()
+        fresh.start()
+        fresh.feed(.connected)
+        fresh.feed(.message(Position(generation: 2, term: 1, revision: 1), .bootGrant(Rig.grant())))
+        fresh.settle()
+        let update = StateUpdate(isSnapshot: true, baseRevision: 0, operations: [Rig.lease(0x1000)])
+        fresh.feed(.message(Position(generation: 2, term: 1, revision: 2), .stateUpdate(update)))
+        fresh.settle()
+        #expect(fresh.attach(Rig.vm(1))?.attachment != nil)
+    }
 }

@@ -174,4 +174,26 @@ import Testing
         rig.connect()
         #expect(rig.reportedEvents.map(\.interface) == [Rig.vm(3)])
     }
+
+    /// A host that nobody hears is taken for dead: without its journal an agent takes nothing in, and speaks.
+    @Test func anAgentWithoutItsJournalIsHeard() throws {
+        var rig = Rig.ready()
+        let failures = { (rig: Rig) in
+            rig.sent.compactMap { if case .hostReport(let report) = $0 { report.journalFailure } else { nil } }
+        }
+        rig.feed(.journalFailed(reason: "disk full"))
+        #expect(failures(rig) == ["disk full"])
+        rig.feed(.disconnected)
+        rig.feed(.connected)
+        rig.feed(.message(Rig.position(5), .bootGrant(Rig.grant())))
+        #expect(failures(rig).count == 2)
+        let before = rig.aggregates.count
+        rig.advance(.seconds(10))
+        #expect(rig.aggregates.count == before + 1)
+        let acknowledged = rig.acknowledgements.count
+        let update = StateUpdate(isSnapshot: true, baseRevision: 0, operations: [Rig.lease(0x1000), Rig.lease(0x2000)])
+        rig.feed(.message(Rig.position(6), .stateUpdate(update)))
+        rig.settle()
+        #expect(rig.acknowledgements.count == acknowledged && rig.status?.leases.count == 1)
+    }
 }

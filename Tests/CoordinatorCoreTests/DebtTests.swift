@@ -101,4 +101,29 @@ import Testing
         fleet.acknowledge(b)
         #expect(fleet.state(of: b) == .connected)
     }
+
+    /// A flip that began while a host repaid goes on without it until it counts again, and waits for it from then on:
+    /// what that host sends meanwhile still goes to the source.
+    @Test func flipsWaitForWhoHasRepaid() throws {
+        let scene = try Scene(silentFirst: true)
+        let (fleet, a, b) = (scene.fleet, scene.a, scene.b)
+        let c = fleet.names[2]
+        let sni = try #require(fleet.agents[a]?.leases.keys.first).first
+        try fleet.bind(sni, of: scene.app, on: a, state: .bound)
+        let vm = try #require(fleet.agents[a]?.bindings[sni]).interface
+        _ = try fleet.command(.migrate(vm, to: c)).get()
+        fleet.acknowledge(a)
+        fleet.connect(b)
+        let snapshot = try #require(fleet.agents[b]).position
+        try fleet.bind(sni, of: scene.app, on: c, state: .bound)
+        let epoch = try #require(fleet.agents[c]?.leases[SNIBlock(single: sni)]).epoch
+        fleet.say(.arrived(sni, epoch), from: c)
+        fleet.say(.stateAck(snapshot), from: b)
+        #expect(fleet.state(of: b) == .connected)
+        for host in [a, c] { fleet.acknowledge(host) }
+        #expect(fleet.machine.migrations().first?.migration.phase == .flipped, "\(b) may still send to the source")
+        #expect(fleet.machine.migrations().first?.waitsFor == [b])
+        fleet.acknowledge(b)
+        #expect(fleet.machine.migrations().first?.migration.phase == .dropped)
+    }
 }

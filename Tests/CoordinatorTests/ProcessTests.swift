@@ -102,7 +102,8 @@ import Testing
                 let sessions = Outrider_V1_SessionManager.Client(wrapping: client)
                 var options = CallOptions.defaults
                 options.waitForReady = true
-                options.timeout = .seconds(30)
+                // Only turns a hang into a failure.
+                options.timeout = .seconds(600)
                 let found = try await sessions.listApplications(.init(), options: options).applications
                 #expect(Set(found.map(\.name)) == Set(known))
                 var names = known

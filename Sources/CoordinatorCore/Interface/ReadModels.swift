@@ -126,6 +126,8 @@ public enum HostState: String, Hashable, Sendable, CaseIterable {
     case withdrawing
     /// Its journal was lost: it adopts what runs and binds nothing new.
     case recovering
+    /// Its journal cannot be written: what runs goes on, nothing new is taken in.
+    case impaired
 }
 
 public struct HostInfo: Hashable, Sendable {

@@ -23,6 +23,8 @@ struct Checker {
         var at: Int64
         /// Was given up by handshakes; owes the acknowledgement of the snapshot at this revision (`.max`: not sent yet).
         var debt: UInt64?
+        /// It said that its journal cannot be written.
+        var isImpaired = false
     }
 
     /// What a host wrote down about a mark, and where in its journal.

@@ -181,7 +181,8 @@ extension World {
         if isHeardInItsPlace(host) { return true }
         if checks.ledger.debtors.contains(hosts[host].name) { return true }
         if checks.ledger.fences[hosts[host].name]?.isComplete == true { return true }
-        return contact.debt != nil || now - contact.at >= plan.coordinator.unreachableAfter.inNanoseconds
+        return contact.isImpaired || contact.debt != nil
+            || now - contact.at >= plan.coordinator.unreachableAfter.inNanoseconds
     }
 
     mutating func observe(received message: AgentMessage, on stream: Int, by process: Int) {
@@ -192,6 +193,10 @@ extension World {
         // Deadlines come before messages: a host that was silent for too long has been given up by now.
         guard now - checks.contacts[host].at < plan.coordinator.unreachableAfter.inNanoseconds else { return }
         checks.contacts[host].at = now
+        if case .hostReport(let report) = message, report.journalFailure != nil {
+            checks.contacts[host].isImpaired = true
+            probes.hit(.hostImpaired)
+        }
         if case .stateAck(let position) = message, let debt = checks.contacts[host].debt, position.revision >= debt,
             position.term == checks.ledger.term
         {
@@ -222,7 +227,7 @@ extension World {
         if let known = contact.identity, known != identity, contact.isOpen, silence < limit {
             violate(2, "host \(identity.host) has two live boots: \(known.boot) spoke \(seconds(silence)) s ago")
         }
-        let debt: UInt64? = silence >= limit || contact.debt != nil ? .max : nil
+        let debt: UInt64? = silence >= limit || contact.debt != nil || contact.isImpaired ? .max : nil
         checks.contacts[host] = Checker.Contact(
             identity: identity, stream: stream, isOpen: true, at: now, debt: debt)
     }
@@ -248,6 +253,7 @@ extension World {
             checks.contacts[host].at = now
             checks.contacts[host].isOpen = false
             checks.contacts[host].debt = nil
+            checks.contacts[host].isImpaired = false
         }
         for promise in promises { checkPromise(promise) }
     }

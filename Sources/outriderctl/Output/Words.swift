@@ -97,6 +97,7 @@ extension Outrider_V1_HostState {
         case .fenced: "fenced"
         case .withdrawing: "withdrawing"
         case .recovering: "recovering"
+        case .impaired: "impaired"
         case .UNRECOGNIZED(let number): "unknown(\(number))"
         }
     }
