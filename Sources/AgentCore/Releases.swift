@@ -44,14 +44,23 @@ extension AgentMachine {
             keep(sni, for: hold, request, at: now, into: &effects)
         } else if let sni = durable.byInterface[interface] {
             release(sni, for: [request], at: now, into: &effects)
-        } else if let sni = releasing[interface] {
+        } else if let sni = releasing[interface], releases[sni]?.phase == .journalling || !isEndPending(of: interface) {
             releases[sni]?.detachers.append(request)
+        } else if isEndPending(of: interface) {
+            // Said before, by a call that waits for its record; so does this one.
+            journal([.reported(journalSequence: durable.reported)], into: &effects) { _ in .detached([request]) }
         } else {
             if let port = unknownPorts.values.first(where: { $0.interface == interface }) {
                 deleteUnknown(port, into: &effects)
             }
             effects.append(.reply(request, .success(.detached)))
         }
+    }
+
+    /// Something of the interface is written down and not durable yet.
+    private func isEndPending(of interface: VMInterface) -> Bool {
+        durable.unreported.reversed().prefix { $0.sequence > durableSequence }
+            .contains { $0.binding.interface == interface }
     }
 
     /// A launch that waits for the port of an earlier one to go is over, too.

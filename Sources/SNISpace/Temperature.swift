@@ -1,3 +1,4 @@
+import HeapModule
 public import NetworkTypes
 
 /// When chunks count as hot and cold.
@@ -26,20 +27,53 @@ public struct TemperatureThresholds: Hashable, Sendable, Codable {
 }
 
 /// Decayed launch rates of chunks and blocks. Soft state: a new leader starts from the chunks that the book calls hot.
+///
+/// A chunk is looked at when something happened to it, and a hot one when it may have cooled without: what a call of
+/// ``flips(of:at:)`` costs follows from that, not from how many chunks are open.
 public struct Temperatures: Sendable {
     private struct Warmth: Sendable {
         var launches: Double
         var at: Instant
     }
+    /// When a hot chunk may have cooled.
+    private struct Look: Comparable, Sendable {
+        var at: Instant
+        var chunk: UInt32
+        static func < (one: Look, other: Look) -> Bool { (one.at, one.chunk) < (other.at, other.chunk) }
+    }
     public let thresholds: TemperatureThresholds
     private var chunks: [UInt32: Warmth] = [:]
     private var blocks: [SNIBlock: Warmth] = [:]
+    /// Something happened to them since the last look, and no look is due by itself.
+    private var touched: Set<UInt32> = []
+    private var looks = Heap<Look>()
+    /// Chunks in `looks`, each there once.
+    private var awaited: Set<UInt32> = []
 
     public init(_ thresholds: TemperatureThresholds = .standard) { self.thresholds = thresholds }
+
+    /// Of a book that is open already; looks at all of its chunks once.
+    public init(_ thresholds: TemperatureThresholds = .standard, of book: Book) {
+        self.thresholds = thresholds
+        touched = Set(book.openChunks.map(\.chunk))
+    }
+
+    /// Every event that is applied to the book, in their order.
+    public mutating func follow(_ event: BookEvent, of book: Book) {
+        switch event {
+        case .chunkOpened(let index, _), .chunkTempered(let index, _): touch(book.order.chunk(at: index))
+        default: break
+        }
+    }
+
+    private mutating func touch(_ chunk: UInt32) {
+        if !awaited.contains(chunk) { touched.insert(chunk) }
+    }
 
     public mutating func launched(in block: SNIBlock, chunk: UInt32, at now: Instant) {
         chunks[chunk] = Warmth(launches: left(of: chunks[chunk], at: now) + 1, at: now)
         blocks[block] = Warmth(launches: left(of: blocks[block], at: now) + 1, at: now)
+        touch(chunk)
     }
 
     /// The block is leased no more.
@@ -53,24 +87,44 @@ public struct Temperatures: Sendable {
         perHour(members.reduce(0) { $0 + left(of: blocks[$1], at: now) })
     }
 
-    /// Chunks of a book that should change between hot and cold, ascending.
+    /// Chunks of a book that should change between hot and cold, ascending. One that cools is found within a sixteenth of
+    /// the half-life.
     ///
     /// A chunk that is met for the first time starts from what the book calls it: an application that just opened one
     /// is given a half-life or two to fill it.
     public mutating func flips(of book: Book, at now: Instant) -> [(chunk: UInt32, isHot: Bool)] {
-        var open: Set<UInt32> = []
-        var flips: [(chunk: UInt32, isHot: Bool)] = []
-        for (chunk, isHot) in book.openChunks {
-            open.insert(chunk)
-            if chunks[chunk] == nil {
-                chunks[chunk] = Warmth(launches: isHot ? thresholds.hotAbove / perHour(1) : 0, at: now)
-            }
-            let rate = rate(ofChunk: chunk, at: now)
-            if isHot, rate < thresholds.coldBelow { flips.append((chunk, false)) }
-            if !isHot, rate > thresholds.hotAbove { flips.append((chunk, true)) }
+        while let next = looks.min, next.at <= now {
+            looks.removeMin()
+            awaited.remove(next.chunk)
+            touched.insert(next.chunk)
         }
-        chunks = chunks.filter { open.contains($0.key) }
-        return flips
+        let due = touched.sorted()
+        touched = []
+        return due.compactMap { look(at: $0, of: book, at: now) }
+    }
+
+    private mutating func look(at chunk: UInt32, of book: Book, at now: Instant) -> (chunk: UInt32, isHot: Bool)? {
+        guard let page = book.pages[chunk: chunk] else {
+            chunks[chunk] = nil
+            return nil
+        }
+        if chunks[chunk] == nil {
+            chunks[chunk] = Warmth(launches: page.isHot ? thresholds.hotAbove / perHour(1) : 0, at: now)
+        }
+        let rate = rate(ofChunk: chunk, at: now)
+        if page.isHot ? rate < thresholds.coldBelow : rate > thresholds.hotAbove {
+            // Looked at again: nobody says that the caller does what is asked.
+            touched.insert(chunk)
+            return (chunk, !page.isHot)
+        }
+        if page.isHot, thresholds.coldBelow > 0 {
+            // The rate halves whole times before it can be too low; near the end, look now and then.
+            let halvings = (rate / thresholds.coldBelow).exponent
+            let wait = halvings > 0 ? thresholds.halfLife * Int(halvings) : thresholds.halfLife / 16
+            looks.insert(Look(at: now + wait, chunk: chunk))
+            awaited.insert(chunk)
+        }
+        return nil
     }
 
     private func left(of warmth: Warmth?, at now: Instant) -> Double {

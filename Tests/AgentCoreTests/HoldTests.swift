@@ -195,6 +195,22 @@ import Testing
         #expect(Self.held(rig) == [] && rig.problems.isEmpty)
     }
 
+    /// A call that is repeated is answered no sooner than the first one.
+    @Test(arguments: [false, true]) func aRepeatedEndOfAHoldWaitsToo(isPortGone: Bool) {
+        var rig = Rig.ready()
+        _ = rig.attach(Rig.vm(1))
+        _ = rig.submitDetach(Rig.vm(1), hold: .seconds(100))
+        rig.stepJournal()
+        _ = rig.submitDetach(Rig.vm(1))
+        if isPortGone { while !rig.kernelQueue.isEmpty { rig.stepKernel() } }
+        let again = rig.submitDetach(Rig.vm(1))
+        while !rig.kernelQueue.isEmpty { rig.stepKernel() }
+        #expect(rig.replies[again] == nil)
+        rig.settle()
+        #expect(rig.replies[again] != nil && rig.replies[again]?.error == nil)
+        #expect(Self.held(rig) == [] && rig.problems.isEmpty)
+    }
+
     /// The machine dies after every prefix of the steps of a hold and its end.
     @Test func crashAfterEveryStep() throws {
         for steps in 0..<14 {

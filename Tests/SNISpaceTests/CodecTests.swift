@@ -168,41 +168,4 @@ import Testing
         let grant = try #require(Grant(events, wanted: 400))
         #expect(grant.isPartial && grant.missing == 144 && grant.reservation.block.size == 256)
     }
-
-    @Test func coldChunksAreLeftAndCooledByTimeAlone() throws {
-        var bench = try Bench(chunks: 3)
-        let thresholds = TemperatureThresholds(hotAbove: 4, coldBelow: 1, halfLife: .seconds(3600))
-        var temperatures = Temperatures(thresholds)
-        let claim = try bench.reserve(16, for: Bench.one)
-        let chunk = bench.book.plan.chunk(of: claim.block.first)
-        func at(_ hours: Int) -> Instant { Instant(nanoseconds: 0) + .seconds(3600 * hours) }
-        #expect(temperatures.flips(of: bench.book, at: at(0)).isEmpty)
-        #expect(temperatures.flips(of: bench.book, at: at(1)).isEmpty)
-        let cooled = temperatures.flips(of: bench.book, at: at(3))
-        #expect(cooled.map(\.chunk) == [chunk] && cooled.map(\.isHot) == [false])
-        try bench.run { try $0.temper(chunk: chunk, isHot: false) }
-        // Not hot again before it passes the upper threshold.
-        temperatures.launched(in: claim.block, chunk: chunk, at: at(3))
-        #expect(temperatures.flips(of: bench.book, at: at(3)).isEmpty)
-        let elsewhere = try bench.reserve(64, for: Bench.one)
-        #expect(bench.book.plan.chunk(of: elsewhere.block.first) != chunk)
-        for _ in 0..<8 { temperatures.launched(in: claim.block, chunk: chunk, at: at(3)) }
-        #expect(temperatures.flips(of: bench.book, at: at(3)).first?.isHot == true)
-    }
-
-    @Test func compactionDrainsTheColdestHalfEmptyRanges() throws {
-        var bench = try Bench()
-        _ = try bench.reserve(64, for: Bench.one)
-        let blocks = try (0..<4).map { _ in try bench.lease(Bench.one) }
-        let now = Instant(nanoseconds: 0)
-        let temperatures = Temperatures()
-        func plan(_ used: [SNIBlock: Int], limit: Int = 9) -> [SNIBlock] {
-            bench.book.compactionPlan(
-                of: Bench.one, temperatures: temperatures, at: now, limit: limit, used: { used[$0] ?? 0 }
-            ).map(\.block)
-        }
-        #expect(plan([blocks[0]: 16, blocks[1]: 16]).isEmpty)
-        #expect(plan([blocks[1]: 16]) == [blocks[0], blocks[2], blocks[3]])
-        #expect(plan([blocks[1]: 16], limit: 1) == [blocks[0]])
-    }
 }

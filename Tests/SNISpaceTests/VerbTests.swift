@@ -29,8 +29,11 @@ struct Bench {
     /// Of the claim that ``reserve(_:for:)`` made as its `number`th.
     static func id(_ number: UInt64) -> ReservationID { ReservationID(UUID128(high: 3, low: number)) }
 
-    mutating func run(_ command: (Book) throws -> [BookEvent]) throws {
-        for event in try command(book) { book.apply(event) }
+    @discardableResult
+    mutating func run(_ command: (Book) throws -> [BookEvent]) throws -> [BookEvent] {
+        let events = try command(book)
+        for event in events { book.apply(event) }
+        return events
     }
 
     mutating func reserve(_ count: Int, for application: ApplicationID) throws -> Reservation {

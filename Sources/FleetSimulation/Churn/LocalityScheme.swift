@@ -271,7 +271,10 @@ struct LocalityScheme: Sendable {
     }
 
     private mutating func apply(_ events: [BookEvent]) {
-        for event in events { book.apply(event) }
+        for event in events {
+            book.apply(event)
+            temperatures.follow(event, of: book)
+        }
     }
 
     func activeRuns(_ application: Int) -> [SNIRange] { book.activeRuns(of: applications[application]) }
