@@ -68,7 +68,7 @@ struct Checker {
     var friends: Set<ApplicationPair> = []
 
     init(plan: Plan) {
-        ledger = Ledger(pool: plan.coordinator.pool[0])
+        ledger = Ledger(of: plan.coordinator)
         views = Array(repeating: JournalView(), count: plan.hosts)
         lastUse = Array(repeating: [:], count: plan.hosts)
         acknowledged = Array(repeating: [:], count: plan.hosts)

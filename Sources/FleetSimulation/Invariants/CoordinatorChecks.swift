@@ -241,7 +241,7 @@ extension World {
 
     /// What the store says is what is true; every length of time begins anew.
     mutating func observeTakeover() {
-        checks.ledger = Ledger(pool: plan.coordinator.pool[0])
+        checks.ledger = Ledger(of: plan.coordinator)
         for event in store.history {
             if let wrong = checks.ledger.apply(event, at: now) {
                 violate(wrong.invariant, "the store itself says: \(wrong.text)")

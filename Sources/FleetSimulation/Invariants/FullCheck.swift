@@ -81,10 +81,7 @@ extension World {
 
     /// What is promised to an application by its floor can still be given to it.
     private mutating func checkFloors() {
-        let ledger = checks.ledger
-        let debt = ledger.accounts.values.reduce(0) { $0 + $1.debt }
-        let excluded = plan.coordinator.excluded.reduce(0) { $0 + $1.count }
-        let free = ledger.owners.count - excluded - ledger.ownedTotal
-        if debt > free { violate(8, "floors promise \(debt) more identifiers, \(free) are free") }
+        let unmet = checks.ledger.floorsUnmet
+        if !checks.ledger.checkFloors() { violate(8, "floors promise \(unmet) identifiers more than are free") }
     }
 }

@@ -52,8 +52,14 @@ struct Ledger {
     private(set) var everFenced: Set<HostID> = []
     private(set) var isRestoring = false
     private(set) var ownedTotal = 0
+    /// Identifiers that floors promise beyond what is free: an old book's floors are its own, and what hosts hold besides
+    /// is adopted all the same. It never grows otherwise.
+    private(set) var floorDeficit = 0
+    private let excluded: Int
 
-    init(pool: SNIRange) {
+    init(of configuration: CoordinatorConfiguration) {
+        let pool = configuration.pool[0]
+        excluded = configuration.excluded.reduce(0) { $0 + $1.count }
         base = pool.first.rawValue
         owners = Array(repeating: nil, count: pool.count)
         claims = Array(repeating: nil, count: pool.count)
@@ -163,10 +169,23 @@ struct Ledger {
         reservations.insert(reservation.id)
         let account = accounts[id] ?? Account()
         let isAdopted = reservation.reason.hasSuffix("unknown to the book")
+        if isAdopted { floorDeficit = max(floorDeficit, floorsUnmet) }
         if account.cap > 0, account.owned > account.cap, !isAdopted {
             return (8, "application \(id) owns \(account.owned), its cap is \(account.cap)")
         }
         return nil
+    }
+
+    /// What is promised to applications by their floors, less what can still be given to them; below zero when all can.
+    var floorsUnmet: Int {
+        accounts.values.reduce(0) { $0 + $1.debt } - (owners.count - excluded - ownedTotal)
+    }
+
+    /// - Returns: whether floors are as well met as they can be.
+    mutating func checkFloors() -> Bool {
+        let unmet = floorsUnmet
+        defer { floorDeficit = min(floorDeficit, max(0, unmet)) }
+        return unmet <= floorDeficit
     }
 
     private mutating func release(_ place: Int) {
