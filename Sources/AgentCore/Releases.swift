@@ -65,11 +65,13 @@ extension AgentMachine {
 
     /// A launch that waits for the port of an earlier one to go is over, too.
     private mutating func endFollowers(of interface: VMInterface, into effects: inout [AgentEffect]) {
-        guard let sni = releasing[interface] else { return }
-        for (follower, _) in releases[sni]?.followers ?? [] {
-            effects.append(.reply(follower, .failure(.detachedMeanwhile(interface))))
+        // After a restart an identifier that it had before may be on its way out beside the one that it has.
+        for sni in Set([releasing[interface], durable.byInterface[interface]].compactMap(\.self)).sorted() {
+            for (follower, _) in releases[sni]?.followers ?? [] {
+                effects.append(.reply(follower, .failure(.detachedMeanwhile(interface))))
+            }
+            releases[sni]?.followers = []
         }
-        releases[sni]?.followers = []
     }
 
     mutating func release(

@@ -21,7 +21,8 @@ extension CoordinatorMachine {
     /// `host` reached a revision.
     mutating func advanceDepartures(from host: HostID, at revision: UInt64) {
         for (sni, needed) in live.departing.sorted(by: { $0.key < $1.key }) where needed <= revision {
-            guard let migration = state.migrations[sni], !migration.isAborted else {
+            // An old book may hear of the arrival first: the VM has left its source then.
+            guard let migration = state.migrations[sni], migration.phase == .preparing, !migration.isAborted else {
                 live.departing[sni] = nil
                 continue
             }

@@ -161,6 +161,7 @@ struct FleetState: Sendable {
         case .aborted(let sni): migrations[sni]?.isAborted = true
         case .flipped(let sni):
             migrations[sni]?.phase = .flipped
+            migrations[sni]?.isSourceReady = true
             migrations[sni]?.isAborted = false
         case .dropped(let sni): migrations[sni]?.phase = .dropped
         }

@@ -138,6 +138,29 @@ import Testing
         #expect(rig.status?.bindings.isEmpty == true && rig.ports.isEmpty && rig.problems.isEmpty)
     }
 
+    /// The same when an identifier that the interface had before is still on its way out, as after a restart.
+    @Test func detachEndsALaunchThatWaitsBesideAnOlderRelease() throws {
+        var rig = Rig.ready()
+        let first = try #require(rig.attach(Rig.vm(1))?.attachment).sni
+        let second = try #require(rig.attach(Rig.vm(2))?.attachment).sni
+        for number in 3...4 { _ = rig.attach(Rig.vm(number)) }
+        _ = rig.detach(Rig.vm(1))
+        rig.advance(.seconds(60))
+        rig.settle()
+        _ = rig.detach(Rig.vm(2))
+        #expect(try #require(rig.attach(Rig.vm(2))?.attachment).sni == first && first < second)
+        _ = rig.detach(Rig.vm(2), hold: .seconds(100))
+        rig.ports = [:]
+        rig.identity.boot = BootID(UUID128(high: 3, low: 3))
+        rig.crash()
+        rig.settle()
+        let again = rig.submitAttach(Rig.vm(2))
+        rig.settle()
+        #expect(rig.replies[again] == nil)
+        _ = rig.detach(Rig.vm(2))
+        #expect(rig.replies[again]?.error == .detachedMeanwhile(Rig.vm(2)))
+    }
+
     @Test func anotherApplicationIsRefusedAndNothingIsHeldForNoTime() throws {
         var rig = Rig.ready()
         let sni = try #require(rig.attach(Rig.vm(1))?.attachment).sni

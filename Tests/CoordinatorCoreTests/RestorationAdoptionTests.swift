@@ -55,6 +55,26 @@ import Testing
         #expect(fleet.findings == [])
     }
 
+    /// In the backup the source has not said that the identifier leaves, and the VM arrives before it is asked again.
+    @Test func anArrivalThatAnOldBookDidNotExpectIsOne() throws {
+        let scene = try MigrationTests.Scene()
+        let (fleet, a, b, c) = (scene.fleet, scene.a, scene.b, scene.c)
+        _ = try scene.migrate(to: b, isHeard: false)
+        let backup = fleet.log.count
+        fleet.quiesce()
+        try fleet.bind(scene.sni, of: scene.app, on: b, state: .bound)
+        let epoch = try #require(fleet.agents[b]?.leases[scene.single]).epoch
+        try fleet.restore(backup: backup)
+        for host in [c, b, a] { fleet.connect(host) }
+        fleet.say(.arrived(scene.sni, epoch), from: b)
+        #expect(scene.phase == .flipped)
+        try scene.end(on: a)
+        fleet.quiesce()
+        #expect(scene.phase == .dropped && fleet.machine.migrations().first?.migration.isAborted == false)
+        #expect(fleet.findings == [])
+        scene.clean()
+    }
+
     /// In the backup somebody else has the block around an identifier that migrated later, and its hello comes last.
     @Test func whatMigratedLaterGoesBackToTheBlockThatHoldsItNow() throws {
         let scene = try MigrationTests.Scene()

@@ -65,7 +65,9 @@ extension World {
             probes.hit(.removalWaitedForOwner)
         }
         let isPromised = hosts.contains {
-            $0.name == lease.host && checks.drained[$0.index][block]?.epoch == lease.epoch
+            guard $0.name == lease.host, let record = checks.drained[$0.index][block] else { return false }
+            // Epochs start over with an old book; who drained a block at a higher one has bound nothing there since.
+            return record.epoch == lease.epoch || record.isOfOldGeneration && record.epoch > lease.epoch
         }
         if !isPromised {
             violate(4, "\(block) counts as drained at epoch \(lease.epoch), host \(lease.host) never wrote that")

@@ -26,7 +26,9 @@ extension Ledger {
             return move(sni, from: [.preparing], to: .preparing, isAborted: false)
         case .aborted(let sni):
             return move(sni, from: [.preparing], to: .preparing, isAborted: true)
-        case .flipped(let sni): return move(sni, from: [.preparing], to: .flipped, isAborted: false)
+        case .flipped(let sni):
+            migrations[sni.rawValue]?.isSourceReady = true
+            return move(sni, from: [.preparing], to: .flipped, isAborted: false)
         case .dropped(let sni): return move(sni, from: [.flipped], to: .dropped, isAborted: false)
         }
     }
