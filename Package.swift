@@ -154,6 +154,9 @@ let package = Package(
             ]),
         tests("StoreTests", ["Store", "CoordinatorCore", "NetworkTypes", grdb]),
         tests("DaemonSupportTests", ["DaemonSupport", "NetworkTypes", logging, lifecycle]),
+        tests(
+            "AgentTests",
+            ["Agent", "AgentCore", "FleetProtocol", "Journal", "LocalAPI", "NetworkTypes", "Telemetry", logging]),
         tests("TelemetryTests", ["Telemetry", "FleetProtocol", "NetworkTypes", "SimulationKit"]),
         tests(
             "AgentCoreTests", ["AgentCore", "Dataplane", "FleetProtocol", "NetworkTypes", "SimulationKit", "Telemetry"]),
