@@ -11,20 +11,20 @@ struct LocalService: AgentService {
 
     func attach(_ call: AttachCall) async throws(AgentFailure) -> Attachment {
         // Looked at first: a launch must not fail half way for a process that is not there.
-        let workload = try await telemetry.check(call.workload)
+        let workload = try telemetry.check(call.workload)
         let request = AttachRequest(
             application: call.application, session: call.session, interface: call.interface, mac: call.mac,
             port: PortRequest(call.port), timeout: call.timeout)
         let answer = try await attachment(shell.call { .attach($0, request) })
-        await telemetry.assign(workload, to: call.interface)
+        telemetry.assign(workload, to: call.interface)
         return answer
     }
 
     func plug(_ call: PlugCall) async throws(AgentFailure) -> Attachment {
-        let workload = try await telemetry.check(call.workload)
+        let workload = try telemetry.check(call.workload)
         let request = PlugRequest(interface: call.interface, port: call.port, namespace: call.namespace)
         let answer = try await attachment(shell.call { .plug($0, request) })
-        await telemetry.assign(workload, to: call.interface)
+        telemetry.assign(workload, to: call.interface)
         return answer
     }
 

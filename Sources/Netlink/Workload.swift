@@ -93,13 +93,20 @@ public final class WorkloadReader {
         self.sockets = sockets
     }
 
+    /// When the process began, boot-time clock; nil for a group.
+    ///
     /// - Throws: ``NetlinkError/isNotFound`` when there is no such process or group.
-    public func open(_ workload: Workload) throws(NetlinkError) -> Handle {
+    public static func began(_ workload: Workload) throws(NetlinkError) -> Instant? { try handle(of: workload).began }
+
+    /// - Throws: ``NetlinkError/isNotFound`` when there is no such process or group.
+    public func open(_ workload: Workload) throws(NetlinkError) -> Handle { try Self.handle(of: workload) }
+
+    private static func handle(of workload: Workload) throws(NetlinkError) -> Handle {
         switch workload {
         case .process(let process): return Handle(.process(try ProcessHandle(process)))
         case .controlGroup(let path):
             let fd = try checked(unsafe outrider_folder_open(path), "open control group", path)
-            let handle = Handle(.group(fd: fd, memory: Self.memorySource(fd)))
+            let handle = Handle(.group(fd: fd, memory: memorySource(fd)))
             let count = outrider_cgroup_processes(fd, nil, 0)
             _ = try checked(count, "read processes of control group", path)
             return handle

@@ -96,7 +96,11 @@ enum TelemetryBenchmark {
         var (ours, theirs, tools): ([Duration], [Duration], [Duration]) = ([], [], [])
         for _ in 0..<rounds {
             for _ in 0..<5 {
-                ours.append(try clock.measure { precondition(try read() > ports) })
+                ours.append(
+                    try clock.measure {
+                        let count = try read()
+                        precondition(count > ports)
+                    })
                 theirs.append(clock.measure { precondition(unsafe bare_dump(bare, &rows, rows.count) > ports) })
             }
             tools.append(try clock.measure { _ = try Command.run(["ip", "-n", name, "-s", "-j", "link"]) })
@@ -154,7 +158,7 @@ enum TelemetryBenchmark {
                 }
                 reading.unattributedPackets = try flows.overflow()
             }
-            try part("deltas") {
+            part("deltas") {
                 let step = engine.take(reading, targets: targets)
                 precondition(step.applications.count == 100)
             }

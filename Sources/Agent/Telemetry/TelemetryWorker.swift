@@ -28,6 +28,7 @@ actor TelemetryWorker {
     let store: TelemetryStore
     let clock: BootClock
     let logger: Logger
+    private let inbox = WorkloadInbox()
     private var engine: TelemetryEngine
     private var view = TelemetryView(targets: TelemetryTargets(), interfaces: [:], plan: nil)
     private var latest: (at: Instant, took: Duration, step: TelemetryStep)?
@@ -62,10 +63,12 @@ actor TelemetryWorker {
     }
 
     private func read(for shell: AgentShell) async {
+        let assigned = inbox.take()
+        readers.workloads.assign(assigned)
         if let fresh = await shell.telemetryView(unless: view.targets.revision) {
             view = fresh
             readers.adopt(view)
-            for vm in readers.workloads.dropAbsent() { store.assign(nil, to: vm) }
+            for vm in readers.workloads.dropAbsent(except: Set(assigned.keys)) { store.assign(nil, to: vm) }
         }
         // Before a grant there is no overlay to read.
         guard view.plan != nil else { return }
@@ -94,18 +97,18 @@ actor TelemetryWorker {
     /// Looks at a process or control group before a launch is decided on it.
     ///
     /// - Throws: an invalid parameter when it does not exist.
-    func check(_ wish: WorkloadWish?) throws(AgentFailure) -> AssignedWorkload? {
+    nonisolated func check(_ wish: WorkloadWish?) throws(AgentFailure) -> AssignedWorkload? {
         guard let wish else { return nil }
         do throws(NetlinkError) {
-            return AssignedWorkload(wish: wish, began: try readers.workloads.began(wish))
+            return AssignedWorkload(wish: wish, began: try WorkloadReader.began(Workload(wish)))
         } catch {
             throw .other(.invalidParameter("workload", reason: "\(error)"))
         }
     }
 
-    func assign(_ workload: AssignedWorkload?, to interface: VMInterface) {
+    nonisolated func assign(_ workload: AssignedWorkload?, to interface: VMInterface) {
         guard let workload else { return }
-        readers.workloads.assign(workload, to: interface.vm)
+        inbox.put(workload, for: interface.vm)
         store.assign(workload, to: interface.vm)
     }
 

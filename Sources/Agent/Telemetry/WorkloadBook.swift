@@ -1,6 +1,7 @@
 import LocalAPI
 import Netlink
 import NetworkTypes
+import Synchronization
 import Telemetry
 
 /// Processes and control groups of the VMs, by VM. Belongs to the telemetry worker's queue.
@@ -32,21 +33,18 @@ final class WorkloadBook {
         identifiers = lowest.mapValues(\.sni)
     }
 
-    /// When the process began, nil for a group; checks that it is there.
-    func began(_ wish: WorkloadWish) throws(NetlinkError) -> Instant? { try reader.open(Workload(wish)).began }
-
-    func assign(_ workload: AssignedWorkload, to vm: String) {
-        guard entries[vm]?.workload != workload else { return }
-        entries[vm] = Entry(workload: workload, handle: nil)
-        // Bound by now, and not yet in the last view: it must not be dropped for that.
-        justAssigned.insert(vm)
+    /// Takes what was given since the last reading.
+    func assign(_ workloads: [String: AssignedWorkload]) {
+        for (vm, workload) in workloads where entries[vm]?.workload != workload {
+            entries[vm] = Entry(workload: workload, handle: nil)
+        }
     }
-    private var justAssigned: Set<String> = []
 
     /// Forgets the workloads of VMs without a bound interface.
-    func dropAbsent() -> [String] {
-        defer { justAssigned = [] }
-        let gone = entries.keys.filter { identifiers[$0] == nil && !justAssigned.contains($0) }
+    ///
+    /// - Parameter fresh: given just now; their binding may be younger than the view.
+    func dropAbsent(except fresh: Set<String>) -> [String] {
+        let gone = entries.keys.filter { identifiers[$0] == nil && !fresh.contains($0) }
         for vm in gone { entries[vm] = nil }
         return gone
     }
@@ -89,6 +87,20 @@ final class WorkloadBook {
             // That a VM's process ends is everyday life.
             if !error.isNotFound { failure = "\(vm): \(error)" }
             return WorkloadSample()
+        }
+    }
+}
+
+/// Workloads on their way to the telemetry worker: a launch does not wait until a reading is over.
+final class WorkloadInbox: Sendable {
+    private let waiting = Mutex<[String: AssignedWorkload]>([:])
+
+    func put(_ workload: AssignedWorkload, for vm: String) { waiting.withLock { $0[vm] = workload } }
+
+    func take() -> [String: AssignedWorkload] {
+        waiting.withLock { waiting in
+            defer { waiting = [:] }
+            return waiting
         }
     }
 }
