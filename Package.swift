@@ -49,6 +49,8 @@ let package = Package(
         .executable(name: "outrider-sim", targets: ["outrider-sim"]),
         // For the nested packages Tools/ and Benchmarks/, which must not pull gRPC into their builds.
         .library(name: "NetworkTypes", targets: ["NetworkTypes"]),
+        .library(name: "FleetProtocol", targets: ["FleetProtocol"]),
+        .library(name: "Telemetry", targets: ["Telemetry"]),
         .library(name: "Netlink", targets: ["Netlink"]),
         .library(name: "LocalAPI", targets: ["LocalAPI"]),
         .library(name: "Forecasting", targets: ["Forecasting"]),
@@ -85,7 +87,8 @@ let package = Package(
         library("Forecasting"),
         library("Allocation", ["FleetProtocol", "Forecasting", "NetworkTypes"]),
         library("Dataplane", ["NetworkTypes", collections]),
-        library("AgentCore", ["NetworkTypes", "FleetProtocol", "Dataplane", collections]),
+        library("Telemetry", ["NetworkTypes", "FleetProtocol"]),
+        library("AgentCore", ["NetworkTypes", "FleetProtocol", "Dataplane", "Telemetry", collections]),
         library(
             "CoordinatorCore", ["NetworkTypes", "FleetProtocol", "SNISpace", "Forecasting", "Allocation", collections]),
 
@@ -112,8 +115,8 @@ let package = Package(
             "Agent",
             [
                 "AgentCore", "FleetProtocol", "Dataplane", "Netlink", "Journal", "LocalAPI", "NetworkTypes",
-                "ControlAPI",
-                "FleetMapping", "DaemonSupport", "CSystemShim", grpcCore, grpcTransport, logging, lifecycle,
+                "ControlAPI", "Telemetry", "FleetMapping", "DaemonSupport", "CSystemShim", grpcCore, grpcTransport,
+                logging, lifecycle,
             ]),
         library(
             "Coordinator",
@@ -151,7 +154,12 @@ let package = Package(
             ]),
         tests("StoreTests", ["Store", "CoordinatorCore", "NetworkTypes", grdb]),
         tests("DaemonSupportTests", ["DaemonSupport", "NetworkTypes", logging, lifecycle]),
-        tests("AgentCoreTests", ["AgentCore", "Dataplane", "FleetProtocol", "NetworkTypes", "SimulationKit"]),
+        tests(
+            "AgentTests",
+            ["Agent", "AgentCore", "FleetProtocol", "Journal", "LocalAPI", "NetworkTypes", "Telemetry", logging]),
+        tests("TelemetryTests", ["Telemetry", "FleetProtocol", "NetworkTypes", "SimulationKit"]),
+        tests(
+            "AgentCoreTests", ["AgentCore", "Dataplane", "FleetProtocol", "NetworkTypes", "SimulationKit", "Telemetry"]),
         tests("JournalTests", ["Journal", "NetworkTypes"]),
         tests("LocalAPITests", ["LocalAPI", "NetworkTypes"]),
         tests("SNISpaceTests", ["SNISpace", "NetworkTypes", "SimulationKit"]),

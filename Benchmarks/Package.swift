@@ -17,13 +17,15 @@ let package = Package(
     name: "outrider-bench",
     dependencies: [.package(name: "outrider", path: "..")],
     targets: [
+        // Reads `libmnl.pc` through the product's own system library target.
+        .target(name: "CBareLoop", dependencies: [.product(name: "Netlink", package: "outrider")]),
         .executableTarget(
             name: "outrider-bench",
             dependencies: [
                 "NetworkTypes", "Forecasting", "SimulationKit", "LocalAPI", "Netlink", "NamespaceKit", "SNISpace",
-                "FleetSimulation",
+                "FleetSimulation", "FleetProtocol", "Telemetry",
             ].map {
                 .product(name: $0, package: "outrider")
-            }, swiftSettings: strict)
+            } + ["CBareLoop"], swiftSettings: strict),
     ]
 )

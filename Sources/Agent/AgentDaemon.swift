@@ -13,6 +13,7 @@ public struct AgentDaemon: Sendable {
     let settings: AgentSettings
     let shell: AgentShell
     let worker: KernelWorker
+    let telemetry: TelemetryWorker
     let reaper: PortReaper
     let kernelWork: WorkQueue<KernelWork>
     let outcomes: WorkQueue<AgentInput>
@@ -57,21 +58,27 @@ public struct AgentDaemon: Sendable {
                 version: Version.current), identity: identity, randomSeed: random.next())
         kernelWork = WorkQueue()
         outcomes = WorkQueue()
+        let ports = PortBook()
+        let store = try await TelemetryStore.open(
+            directory: settings.stateDirectory, identity: opened.identity, boot: facts.boot, logger: logger)
         reaper = PortReaper(sockets: namespace.overlay, outcomes: outcomes)
         worker = KernelWorker(
-            vtep: settings.vtep, namespace: namespace, work: kernelWork, reaper: reaper, outcomes: outcomes,
+            vtep: settings.vtep, namespace: namespace, work: kernelWork, reaper: reaper, ports: ports,
+            outcomes: outcomes, logger: logger)
+        telemetry = TelemetryWorker(
+            interval: settings.sampleInterval, namespace: namespace, ports: ports, store: store, clock: BootClock(),
             logger: logger)
         shell = AgentShell(
-            machine: machine, journal: opened.journal, kernel: kernelWork, outcomes: outcomes, clock: BootClock(),
-            logger: logger)
+            machine: machine, journal: opened.journal, store: store, kernel: kernelWork, outcomes: outcomes,
+            clock: BootClock(), logger: logger)
         link = CoordinatorLink(
             host: settings.coordinator.hostText, port: Int(settings.coordinator.port), identity: identity,
             logger: logger)
         local = try VarlinkServer.listen(
             path: settings.socket, group: group, version: Version.current,
-            agent: LocalService(shell: shell, worker: worker))
-        let ports = try await worker.adoptPorts()
-        await shell.recover(opened.entries, ports: ports, journalLost: opened.isNew && !ports.isEmpty)
+            agent: LocalService(shell: shell, worker: worker, telemetry: telemetry))
+        let adopted = try await worker.adoptPorts()
+        await shell.recover(opened.entries, ports: adopted, journalLost: opened.isNew && !adopted.isEmpty)
     }
 
     private static func openJournal(
@@ -90,8 +97,9 @@ public struct AgentDaemon: Sendable {
     private func services(notifier: ServiceManagerNotifier) -> [any Service] {
         [
             KernelService(worker: worker, reaper: reaper, work: kernelWork),
-            MachineService(shell: shell, journal: journal),
-            RhythmService(settings: settings, work: kernelWork), LinkService(link: link, shell: shell),
+            MachineService(shell: shell, journal: journal, store: telemetry.store),
+            TelemetryService(worker: telemetry, shell: shell),
+            AuditService(interval: settings.reconcileInterval, work: kernelWork), LinkService(link: link, shell: shell),
             SocketService(server: local, settings: settings, notifier: notifier, logger: logger),
         ]
     }
@@ -119,6 +127,7 @@ private struct KernelService: Service {
 private struct MachineService: Service {
     let shell: AgentShell
     let journal: Journal
+    let store: TelemetryStore
     func run() async throws {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await shell.takeOutcomes() }
@@ -129,29 +138,30 @@ private struct MachineService: Service {
             await group.waitForAll()
         }
         await journal.close()
+        await store.close()
     }
 }
 
-/// Asks for samples and audits at their intervals.
-private struct RhythmService: Service {
-    let settings: AgentSettings
+/// Reads counters at their interval. Ends before the machine that takes them.
+private struct TelemetryService: Service {
+    let worker: TelemetryWorker
+    let shell: AgentShell
+    func run() async throws {
+        try? await cancelWhenGracefulShutdown { try await worker.run(for: shell) }
+    }
+}
+
+/// Asks for audits at their interval.
+private struct AuditService: Service {
+    let interval: Duration
     let work: WorkQueue<KernelWork>
     func run() async throws {
-        let (sample, audit) = (settings.sampleInterval, settings.reconcileInterval)
         try? await cancelWhenGracefulShutdown {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await every(sample) { work.put(.sample) } }
-                group.addTask { try await every(audit) { work.put(.resync(reason: "audit")) } }
-                try await group.waitForAll()
+            while true {
+                try await Task.sleep(for: interval)
+                work.put(.resync(reason: "audit"))
             }
         }
-    }
-}
-
-private func every(_ interval: Duration, _ body: @Sendable () -> Void) async throws {
-    while true {
-        try await Task.sleep(for: interval)
-        body()
     }
 }
 

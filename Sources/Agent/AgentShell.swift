@@ -12,6 +12,7 @@ import NetworkTypes
 actor AgentShell: CoordinatorLinkOwner {
     private var machine: AgentMachine
     private let journal: Journal
+    private let store: TelemetryStore
     private let kernel: WorkQueue<KernelWork>
     private let outcomes: WorkQueue<AgentInput>
     private let clock: BootClock
@@ -27,9 +28,10 @@ actor AgentShell: CoordinatorLinkOwner {
     static let tickMax = Duration.milliseconds(100)
 
     init(
-        machine: AgentMachine, journal: Journal, kernel: WorkQueue<KernelWork>, outcomes: WorkQueue<AgentInput>,
-        clock: BootClock, logger: Logger
+        machine: AgentMachine, journal: Journal, store: TelemetryStore, kernel: WorkQueue<KernelWork>,
+        outcomes: WorkQueue<AgentInput>, clock: BootClock, logger: Logger
     ) {
+        self.store = store
         self.machine = machine
         self.journal = journal
         self.kernel = kernel
@@ -42,6 +44,7 @@ actor AgentShell: CoordinatorLinkOwner {
 
     /// Starts from the journal's records and the ports found in the kernel.
     func recover(_ entries: [JournalEntry], ports: [AdoptedPort], journalLost: Bool) {
+        machine.restoreBacklog(store.batches, lost: store.foreignIntervals)
         perform(machine.recover(entries, kernelPorts: ports, journalLost: journalLost, at: clock.now))
     }
 
@@ -86,6 +89,13 @@ actor AgentShell: CoordinatorLinkOwner {
             continuation.resume(returning: .failure(.notGranted(reason: "the agent is stopping; try again")))
         }
         pending = [:]
+    }
+
+    /// Who is who, unless nothing has changed since.
+    func telemetryView(unless revision: UInt64) -> TelemetryView? {
+        guard machine.telemetryRevision != revision else { return nil }
+        return TelemetryView(
+            targets: machine.telemetryTargets, interfaces: machine.boundInterfaces, plan: machine.overlayPlan)
     }
 
     // MARK: CoordinatorLinkOwner
@@ -149,6 +159,7 @@ actor AgentShell: CoordinatorLinkOwner {
             outbound?.close()
         case .reply(let request, let result):
             pending.removeValue(forKey: request)?.resume(returning: result)
+        case .keep(let record): store.keep(record)
         case .notice(let notice): notice.write(to: logger)
         }
     }
@@ -163,6 +174,4 @@ enum KernelWork: Sendable {
     case deletePort(PortRemoval, Token)
     /// Compare with the kernel and repair; the reason goes to the log.
     case resync(reason: String)
-    /// Read the port counters.
-    case sample
 }

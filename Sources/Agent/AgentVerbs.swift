@@ -32,7 +32,9 @@ public enum AgentVerbs {
             removed += try remove(namespace, path: settings.overlayNamespace, force: force)
         }
         if purge {
-            for name in ["journal", "journal.lock", "journal.new"] {
+            for name in [
+                "journal", "journal.lock", "journal.new", "telemetry", "telemetry.lock", "telemetry.new",
+            ] {
                 let file = "\(settings.stateDirectory)/\(name)"
                 guard FileManager.default.fileExists(atPath: file) else { continue }
                 try FileManager.default.removeItem(atPath: file)

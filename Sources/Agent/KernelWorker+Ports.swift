@@ -6,7 +6,7 @@ import Netlink
 import NetworkTypes
 import Synchronization
 
-/// Ports and counters: the part of the worker that acts on devices.
+/// Ports: the part of the worker that acts on devices.
 extension KernelWorker {
     func createPort(_ order: PortOrder) -> Result<PortFacts, PortFailure> {
         guard let kernel else { return .failure(.failed("the overlay is not up")) }
@@ -30,7 +30,7 @@ extension KernelWorker {
                     owner: owner, group: group)
             case .later: return .failure(.unsupported(port: order.port.name, kind: "a port that comes later"))
             }
-            ports[order.port.sni] = index
+            ports.put(order.port.sni, index: index, isNew: true, application: order.port.application)
             return .success(PortFacts(index: index))
         } catch {
             return .failure(error.isExists ? .nameTaken(error.description) : .failed(error.description))
@@ -51,7 +51,7 @@ extension KernelWorker {
             let index = try kernel.route.movePort(
                 from: origin, device: move.from, to: move.port.name, gatewayMAC: DataplaneConfiguration.portMAC,
                 mtu: move.mtu, alias: PortMark(move.port).text)
-            ports[move.port.sni] = index
+            ports.put(move.port.sni, index: index, isNew: false, application: move.port.application)
             return .success(PortFacts(index: index))
         } catch {
             if error.isExists { return .failure(.nameTaken(error.description)) }
@@ -59,31 +59,15 @@ extension KernelWorker {
         }
     }
 
-    /// Forgets the port and hands it to the reaper.
+    /// Forgets the port, with its last word, and hands it to the reaper.
     func deletePort(_ removal: PortRemoval, _ token: Token) {
-        if let index = ports.removeValue(forKey: removal.sni) { raised.remove(index) }
-        reaper.put(removal, token)
-    }
-
-    /// Counters of all ports, turned to the VM's side: what the port received, the VM sent.
-    func sample() {
-        guard let kernel, !ports.isEmpty else { return }
-        do throws(NetlinkError) {
-            let byIndex = Dictionary(ports.map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first })
-            let samples = try kernel.route.counters().compactMap { row in
-                byIndex[row.index].map { sni in
-                    PortSample(
-                        sni: sni, index: row.index,
-                        counters: TrafficCounters(
-                            receivedBytes: row.sentBytes, sentBytes: row.receivedBytes,
-                            receivedPackets: row.sentPackets, sentPackets: row.receivedPackets,
-                            droppedPackets: row.receiveDrops + row.sendDrops))
-                }
-            }
-            outcomes.put(.portSamples(samples))
-        } catch {
-            logger.warning("port counters could not be read", metadata: ["reason": "\(error)"])
+        if let index = ports[removal.sni]?.index {
+            raised.remove(index)
+            // A port that can't be read any more is a gap of its application, and no reason to keep it.
+            let last = try? kernel?.route.counters(index: index)
+            ports.remove(removal.sni, counters: last.map(TrafficCounters.init(port:)))
         }
+        reaper.put(removal, token)
     }
 
     /// What the reconciler sees now, without asking the kernel.
@@ -104,6 +88,15 @@ extension KernelWorker {
 
     private func inventory(_ tracker: Tracker) -> KernelInventory {
         let own = tracker.ownBlocks
-        return KernelInventory(localVNIs: own.local, remoteBlocks: own.remote, ports: ports.keys.sorted())
+        return KernelInventory(localVNIs: own.local, remoteBlocks: own.remote, ports: ports.all.keys.sorted())
+    }
+}
+
+extension TrafficCounters {
+    /// Turned to the VM's side: what the port received, the VM sent.
+    init(port row: LinkCounters) {
+        self.init(
+            receivedBytes: row.sentBytes, sentBytes: row.receivedBytes, receivedPackets: row.sentPackets,
+            sentPackets: row.receivedPackets, droppedPackets: row.receiveDrops &+ row.sendDrops)
     }
 }

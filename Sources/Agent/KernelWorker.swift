@@ -28,8 +28,7 @@ actor KernelWorker {
 
     var kernel: KernelDataplane?
     var state: DataplaneState?
-    /// Index of each port in the kernel, for counters.
-    var ports: [SessionNetworkID: Int] = [:]
+    let ports: PortBook
     var repairs: UInt64 = 0
     private var taken: NetlinkError?
     /// Settings to bring the overlay up with, kept for another attempt.
@@ -43,8 +42,9 @@ actor KernelWorker {
 
     init(
         vtep: IPv4Address, namespace: OverlayNamespace, work: WorkQueue<KernelWork>,
-        reaper: PortReaper, outcomes: WorkQueue<AgentInput>, logger: Logger
+        reaper: PortReaper, ports: PortBook, outcomes: WorkQueue<AgentInput>, logger: Logger
     ) {
+        self.ports = ports
         self.vtep = vtep
         self.namespace = namespace
         self.work = work
@@ -66,9 +66,9 @@ actor KernelWorker {
     /// Adopts what runs: ports by name and mark.
     func adoptPorts() throws(NetlinkError) -> [AdoptedPort] {
         try RouteSocket(in: namespace.overlay).ports().map { sni, link in
-            ports[sni] = link.index
-            if link.isUp { raised.insert(link.index) }
             let mark = PortMark(link.alias)
+            ports.put(sni, index: link.index, isNew: false, application: mark?.application)
+            if link.isUp { raised.insert(link.index) }
             return AdoptedPort(
                 sni: sni, index: link.index, interface: mark?.interface, application: mark?.application, mac: mark?.mac)
         }
@@ -99,7 +99,6 @@ actor KernelWorker {
         case .resync(let reason):
             resyncQueued = false
             resync(reason: reason)
-        case .sample: sample()
         }
     }
 
@@ -268,6 +267,7 @@ actor KernelWorker {
 
     /// Asks for one reconciliation for all that happens within a pause.
     private func heard(_ event: KernelEvent) {
+        ports.note(event)
         guard let reason = concern(of: event), !resyncQueued else { return }
         resyncQueued = true
         let work = work

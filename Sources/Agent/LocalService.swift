@@ -7,17 +7,25 @@ import NetworkTypes
 struct LocalService: AgentService {
     let shell: AgentShell
     let worker: KernelWorker
+    let telemetry: TelemetryWorker
 
     func attach(_ call: AttachCall) async throws(AgentFailure) -> Attachment {
+        // Looked at first: a launch must not fail half way for a process that is not there.
+        let workload = try telemetry.check(call.workload)
         let request = AttachRequest(
             application: call.application, session: call.session, interface: call.interface, mac: call.mac,
             port: PortRequest(call.port), timeout: call.timeout)
-        return try await attachment(shell.call { .attach($0, request) })
+        let answer = try await attachment(shell.call { .attach($0, request) })
+        telemetry.assign(workload, to: call.interface)
+        return answer
     }
 
     func plug(_ call: PlugCall) async throws(AgentFailure) -> Attachment {
+        let workload = try telemetry.check(call.workload)
         let request = PlugRequest(interface: call.interface, port: call.port, namespace: call.namespace)
-        return try await attachment(shell.call { .plug($0, request) })
+        let answer = try await attachment(shell.call { .plug($0, request) })
+        telemetry.assign(workload, to: call.interface)
+        return answer
     }
 
     func detach(_ call: DetachCall) async throws(AgentFailure) {
@@ -34,7 +42,10 @@ struct LocalService: AgentService {
         let host = await worker.report()
         await shell.feed(.hostReport(host))
         switch await shell.call({ .status($0) }) {
-        case .success(.status(let status)): return AgentStatusReport(status)
+        case .success(.status(let status)):
+            var report = AgentStatusReport(status)
+            report.telemetry = await telemetry.report(status.backlog)
+            return report
         case .success: throw .dataplaneFailed(reason: "the machine answered another call")
         case .failure(let error): throw AgentFailure(error)
         }

@@ -49,8 +49,10 @@ extension AgentNotice {
             (.warning, "port of SNI \(sni) (\(interface)) is in the journal but not in the kernel")
         case .dataplanePending(let reason): (.warning, "kernel changes pending: \(reason)")
         case .portLeft(let sni, let failure): (.warning, "port of SNI \(sni) could not be removed: \(failure)")
+        case .aggregatesFolded(let count):
+            (.info, "\(count) old aggregates folded into coarser ones while the coordinator is away")
         case .aggregatesDropped(let count):
-            (.warning, "\(count) aggregates dropped while the coordinator was away; it will see a gap")
+            (.warning, "\(count) aggregates given up while the coordinator is away; it will see a gap")
         case .journalFailed(let reason): (.critical, "the journal cannot be written, nothing is bound: \(reason)")
         }
     }

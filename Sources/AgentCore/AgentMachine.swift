@@ -1,6 +1,7 @@
 import Dataplane
 public import FleetProtocol
 @_spi(Simulation) public import NetworkTypes
+import Telemetry
 
 /// The agent's state machine: the only authority on which VM interface holds which identifier of its host's leases.
 ///
@@ -100,8 +101,10 @@ public struct AgentMachine: Sendable {
     var windows: [ApplicationID: Window] = [:]
     var windowStart: Instant?
     var present: [ApplicationID: Int] = [:]
-    var counters: [SessionNetworkID: PortSample] = [:]
-    var aggregates: [Aggregates] = []
+    var backlog: AggregateBacklog
+    /// Records of the backlog's copy on disk; nil when it has none, or not all.
+    var keptRecords: Int?
+    var unattributedPackets: UInt64?
     var aggregateSequence: UInt64 = 0
     var counts = LaunchCounts()
     var latestHostReport: HostReport?
@@ -116,6 +119,7 @@ public struct AgentMachine: Sendable {
     public init(configuration: AgentCoreConfiguration, identity: AgentIdentity, randomSeed: UInt64) {
         self.configuration = configuration
         self.identity = identity
+        backlog = AggregateBacklog(limits: .init(batchesMax: configuration.aggregatesKeptMax))
         random = SplitMix64(state: randomSeed)
     }
 
@@ -138,7 +142,7 @@ public struct AgentMachine: Sendable {
         case .dataplaneApplied(let token, let result): applied(token, result, at: now, into: &effects)
         case .portCreated(let token, let result): portCreated(token, result, at: now, into: &effects)
         case .portDeleted(let token, let result): portDeleted(token, result, at: now, into: &effects)
-        case .portSamples(let samples): fold(samples)
+        case .measured(let step): fold(step)
         case .hostReport(let report):
             latestHostReport = dated(report)
             if streamGranted { effects.append(.send(.hostReport(dated(report)))) }

@@ -1,6 +1,7 @@
 public import Dataplane
 public import FleetProtocol
 public import NetworkTypes
+public import Telemetry
 
 /// Names one effect whose outcome the shell feeds back; chosen by the machine, unique within the process.
 public struct Token: Hashable, Sendable {
@@ -20,7 +21,7 @@ public struct AgentCoreConfiguration: Hashable, Sendable {
     public var attachTimeout: Duration
     /// Launches that may wait at one time; more are refused.
     public var waitingLaunchesMax: Int
-    /// Unacknowledged aggregates kept for a coordinator that is away; the oldest go first.
+    /// Unacknowledged aggregates kept for a coordinator that is away; above it, the oldest are folded.
     public var aggregatesKeptMax: Int
     /// Records after which the journal is rewritten as one checkpoint.
     public var recordsPerCheckpoint: Int
@@ -70,8 +71,8 @@ public enum AgentInput: Sendable {
     case portCreated(Token, Result<PortFacts, PortFailure>)
     /// A port that was not there counts as deleted.
     case portDeleted(Token, Result<Void, PortFailure>)
-    /// Absolute counters, as read now.
-    case portSamples([PortSample])
+    /// What the applications did since the reading before.
+    case measured(TelemetryStep)
     case hostReport(HostReport)
     /// At or after ``AgentMachine/nextDeadline``; more often does no harm.
     case tick
@@ -96,6 +97,8 @@ public enum AgentEffect: Hashable, Sendable {
     /// Close the stream and open a new one, which brings a snapshot.
     case reconnect(reason: String)
     case reply(RequestID, Result<AgentReply, AgentError>)
+    /// Change the backlog's copy on disk, some time soon: nothing waits for it.
+    case keep(BacklogRecord)
     case notice(AgentNotice)
 }
 
@@ -128,6 +131,8 @@ public enum AgentNotice: Hashable, Sendable {
     case missingPort(SessionNetworkID, VMInterface)
     case dataplanePending(reason: String)
     case portLeft(SessionNetworkID, PortFailure)
+    /// Old intervals without a taker were folded into coarser ones.
+    case aggregatesFolded(UInt64)
     case aggregatesDropped(UInt64)
     case journalFailed(reason: String)
 }
@@ -202,17 +207,5 @@ public struct AdoptedPort: Hashable, Sendable {
         self.interface = interface
         self.application = application
         self.mac = mac
-    }
-}
-
-/// Absolute counters of one port at one time, turned to the VM's side (what the port sent, the VM received).
-public struct PortSample: Hashable, Sendable {
-    public var sni: SessionNetworkID
-    public var index: Int
-    public var counters: TrafficCounters
-    public init(sni: SessionNetworkID, index: Int, counters: TrafficCounters) {
-        self.sni = sni
-        self.index = index
-        self.counters = counters
     }
 }

@@ -283,10 +283,6 @@ extension AgentMachine {
         switch result {
         case .success(let facts):
             ports[sni] = facts.index
-            // Born with this launch: everything that it counts is new.
-            counters[sni] =
-                launch.purpose == .attach
-                ? PortSample(sni: sni, index: facts.index, counters: TrafficCounters()) : nil
             if launch.cancelled {
                 undo(interface, because: .detachedMeanwhile(interface), at: now, into: &effects)
                 return

@@ -168,7 +168,6 @@ extension AgentMachine {
         if releasing[release.interface] == sni { releasing[release.interface] = nil }
         ports[sni] = nil
         unknownPorts[sni] = nil
-        counters[sni] = nil
         let rest = planted.contains(.skipCooldown) ? .zero : cooldown
         if let hold = release.hold { holds[sni] = now + hold } else { cooling[sni] = now + rest }
         for (request, wish) in release.followers { attach(wish, for: request, at: now, into: &effects) }

@@ -154,6 +154,18 @@ public struct AgentStatus: Hashable, Sendable {
     public var counts: LaunchCounts
     /// Latest report of the reconciler, nil before the first.
     public var host: HostReport?
+    public var backlog: BacklogStatus
+}
+
+/// Aggregates that the coordinator has not taken.
+public struct BacklogStatus: Hashable, Sendable {
+    public var batches: Int
+    /// Intervals in them.
+    public var intervals: Int
+    /// Since the process started.
+    public var folded: UInt64
+    /// In this boot.
+    public var lost: UInt64
 }
 
 /// One lease and the use of its identifiers.

@@ -1,5 +1,6 @@
 import FleetProtocol
 import NetworkTypes
+import Telemetry
 
 /// The stream to the coordinator: greeting, fencing, grants, acknowledgements.
 extension AgentMachine {
@@ -159,7 +160,7 @@ extension AgentMachine {
         streamGranted = true
         sentReports = durable.reported
         flushReports(into: &effects)
-        for batch in aggregates { effects.append(.send(.aggregates(batch))) }
+        for batch in backlog.batches { effects.append(.send(.aggregates(batch))) }
         for application in asks.keys.sorted() { sendAsk(application, into: &effects) }
         if let report = latestHostReport { effects.append(.send(.hostReport(report))) }
         if mayBind { deleteUnknownPorts(into: &effects) }
@@ -225,8 +226,8 @@ extension AgentMachine {
     private mutating func acknowledgeReports(
         _ sequence: UInt64, _ aggregate: UInt64, into effects: inout [AgentEffect]
     ) {
-        hear(of: aggregates.last { $0.sequence <= aggregate }?.endedAt, into: &effects)
-        aggregates.removeAll { $0.sequence <= aggregate }
+        hear(of: backlog.batches.last { $0.sequence <= aggregate }?.endedAt, into: &effects)
+        acknowledgeAggregates(upTo: aggregate, into: &effects)
         let upTo = min(sequence, durable.sequence)
         if upTo > max(durable.reported, reportedNotJournaled ?? 0) { reportedNotJournaled = upTo }
     }

@@ -1,5 +1,6 @@
-import FleetProtocol
-import NetworkTypes
+public import FleetProtocol
+public import NetworkTypes
+public import Telemetry
 
 /// What one application did on this host since the interval began.
 struct Window: Hashable, Sendable {
@@ -8,8 +9,16 @@ struct Window: Hashable, Sendable {
     var stops = 0
     var misses = 0
     var waited = Duration.zero
-    /// Nil until a port of the application was read twice.
-    var traffic: TrafficCounters?
+    var measure = ApplicationMeasure()
+}
+
+/// What to do with the copy of the backlog on disk, which only a restart of the process reads.
+///
+/// Reading it back means to add the batches one after the other to an empty backlog, which then folds them as it did.
+public enum BacklogRecord: Hashable, Sendable {
+    case append(Aggregates)
+    /// These are all.
+    case replace([Aggregates])
 }
 
 /// Aggregates per application and interval. Intervals are counted on the boot-time clock, so that a restart neither
@@ -29,7 +38,9 @@ extension AgentMachine {
     mutating func startWindow(at now: Instant) {
         guard windowStart == nil else { return }
         windowStart = now
-        if let interval { aggregateSequence = UInt64(max(0, now.nanoseconds / interval.inNanoseconds)) }
+        if let interval {
+            aggregateSequence = max(aggregateSequence, UInt64(max(0, now.nanoseconds / interval.inNanoseconds)))
+        }
     }
 
     mutating func arrive(_ application: ApplicationID) {
@@ -46,19 +57,41 @@ extension AgentMachine {
         windows[application, default: Window()].peak = max(windows[application]?.peak ?? 0, before)
     }
 
-    /// Adds what the ports counted since they were last read. A port that was read for the first time, was replaced or
-    /// whose counters fell gives a new starting point and nothing else.
-    mutating func fold(_ samples: [PortSample]) {
-        for sample in samples {
-            guard let bound = durable.bindings[sample.sni] else { continue }
-            let before = counters.updateValue(sample, forKey: sample.sni)
-            guard let before, before.index == sample.index,
-                let delta = sample.counters.since(before.counters)
-            else { continue }
-            let application = bound.binding.application
-            let sum = windows[application, default: Window()].traffic ?? TrafficCounters()
-            windows[application, default: Window()].traffic = sum.adding(delta)
+    /// Adds what was measured since the reading before.
+    mutating func fold(_ step: TelemetryStep) {
+        for (application, measure) in step.applications {
+            windows[application, default: Window()].measure.add(measure)
         }
+        if let packets = step.unattributedPackets { unattributedPackets = (unattributedPackets ?? 0) &+ packets }
+    }
+
+    /// Who is who, for whoever reads counters.
+    public var telemetryTargets: TelemetryTargets {
+        var targets = TelemetryTargets(revision: durable.sequence)
+        for (sni, bound) in durable.bindings where bound.binding.state == .bound {
+            targets.applications[sni] = bound.binding.application
+        }
+        for (block, lease) in durable.leases { targets.blocks[block.vni] = lease.order.application }
+        return targets
+    }
+
+    /// Revision of ``telemetryTargets``, at no cost.
+    public var telemetryRevision: UInt64 { durable.sequence }
+
+    /// How identifiers become addresses; nil before this boot's grant.
+    public var overlayPlan: OverlayPlan? { durable.grant.flatMap { isOurs($0) ? $0.overlay : nil } }
+
+    /// The interfaces that are bound.
+    public var boundInterfaces: [SessionNetworkID: VMInterface] {
+        durable.bindings.filter { $0.value.binding.state == .bound }.mapValues(\.binding.interface)
+    }
+
+    /// Takes back what an earlier process of this boot kept on disk; before ``recover(_:kernelPorts:journalLost:at:)``.
+    public mutating func restoreBacklog(_ batches: [Aggregates], lost: UInt64) {
+        backlog.giveUp(lost)
+        for batch in batches { backlog.append(batch) }
+        keptRecords = batches.isEmpty ? nil : batches.count
+        aggregateSequence = max(aggregateSequence, backlog.batches.last?.sequence ?? 0)
     }
 
     mutating func closeWindow(at now: Instant, into effects: inout [AgentEffect]) {
@@ -68,16 +101,35 @@ extension AgentMachine {
         let end = Instant(nanoseconds: index * length)
         aggregateSequence = max(aggregateSequence + 1, UInt64(max(0, index)))
         let batch = Aggregates(
-            sequence: aggregateSequence, interval: end - start, endedAt: end, applications: summaries)
+            sequence: aggregateSequence, interval: end - start, endedAt: end, applications: summaries,
+            lost: backlog.lost, unattributedPackets: unattributedPackets)
         windows = [:]
+        unattributedPackets = nil
         windowStart = end
-        aggregates.append(batch)
-        let excess = aggregates.count - configuration.aggregatesKeptMax
-        if excess > 0 {
-            aggregates.removeFirst(excess)
-            effects.append(.notice(.aggregatesDropped(UInt64(excess))))
+        let (folded, lost) = (backlog.folded, backlog.lost)
+        backlog.append(batch)
+        if backlog.folded > folded { effects.append(.notice(.aggregatesFolded(backlog.folded - folded))) }
+        if backlog.lost > lost { effects.append(.notice(.aggregatesDropped(backlog.lost - lost))) }
+        if streamGranted { effects.append(.send(.aggregates(batch))) } else { keep(batch, into: &effects) }
+    }
+
+    /// Nobody takes it now: a restart of the process must not lose it.
+    private mutating func keep(_ batch: Aggregates, into effects: inout [AgentEffect]) {
+        if let kept = keptRecords, kept < 2 * backlog.batches.count + 64 {
+            keptRecords = kept + 1
+            effects.append(.keep(.append(batch)))
+        } else {
+            keptRecords = backlog.batches.count
+            effects.append(.keep(.replace(backlog.batches)))
         }
-        if streamGranted { effects.append(.send(.aggregates(batch))) }
+    }
+
+    /// Forgets what the coordinator has. What is left on disk of it does no harm: it would be told twice.
+    mutating func acknowledgeAggregates(upTo sequence: UInt64, into effects: inout [AgentEffect]) {
+        backlog.acknowledge(upTo: sequence)
+        guard backlog.isEmpty, keptRecords != nil else { return }
+        keptRecords = nil
+        effects.append(.keep(.replace([])))
     }
 
     private var summaries: [ApplicationAggregate] {
@@ -90,31 +142,12 @@ extension AgentMachine {
         return known.sorted().map { application in
             let window = windows[application] ?? Window()
             let vms = present[application] ?? 0
-            return ApplicationAggregate(
+            var aggregate = ApplicationAggregate(
                 application: application, vms: vms, peakVMs: max(window.peak, vms),
                 cooling: resting[application] ?? 0, launches: window.launches, stops: window.stops,
-                misses: window.misses, waited: window.waited, traffic: window.traffic)
+                misses: window.misses, waited: window.waited, traffic: nil)
+            aggregate.measure = window.measure
+            return aggregate
         }
-    }
-}
-
-extension TrafficCounters {
-    /// Nil when any counter fell.
-    fileprivate func since(_ before: TrafficCounters) -> TrafficCounters? {
-        guard receivedBytes >= before.receivedBytes, sentBytes >= before.sentBytes,
-            receivedPackets >= before.receivedPackets, sentPackets >= before.sentPackets,
-            droppedPackets >= before.droppedPackets
-        else { return nil }
-        return TrafficCounters(
-            receivedBytes: receivedBytes - before.receivedBytes, sentBytes: sentBytes - before.sentBytes,
-            receivedPackets: receivedPackets - before.receivedPackets,
-            sentPackets: sentPackets - before.sentPackets, droppedPackets: droppedPackets - before.droppedPackets)
-    }
-
-    fileprivate func adding(_ other: TrafficCounters) -> TrafficCounters {
-        TrafficCounters(
-            receivedBytes: receivedBytes &+ other.receivedBytes, sentBytes: sentBytes &+ other.sentBytes,
-            receivedPackets: receivedPackets &+ other.receivedPackets, sentPackets: sentPackets &+ other.sentPackets,
-            droppedPackets: droppedPackets &+ other.droppedPackets)
     }
 }

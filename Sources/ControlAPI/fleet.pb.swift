@@ -622,16 +622,17 @@ public nonisolated struct Outrider_V1_BindingReport: Sendable {
   public init() {}
 }
 
-/// Telemetry of one interval.
+/// Telemetry of one interval, or of several that were folded while nobody took them.
 public nonisolated struct Outrider_V1_Aggregates: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Counts intervals of this boot from 1; the coordinator drops duplicates and marks gaps as unknown.
+  /// Counts intervals of this boot from 1; the coordinator drops duplicates and marks gaps as unknown. Of several folded
+  /// intervals, the last one's.
   public var sequence: UInt64 = 0
 
-  /// Length of the interval in milliseconds.
+  /// Time covered, in milliseconds.
   public var intervalMs: UInt64 = 0
 
   /// Milliseconds of the boot-time clock at its end.
@@ -640,122 +641,284 @@ public nonisolated struct Outrider_V1_Aggregates: Sendable {
   /// One per application present.
   public var applications: [Outrider_V1_ApplicationAggregate] = []
 
+  /// Intervals folded here, when more than one.
+  public var folded: UInt32 = 0
+
+  /// Intervals of this boot that were given up before they could be told, up to this one.
+  public var lost: UInt64 = 0
+
+  /// Packets of VMs that found the flow set full.
+  public var unattributedPackets: UInt64 {
+    get {_unattributedPackets ?? 0}
+    set {_unattributedPackets = newValue}
+  }
+  /// Returns true if `unattributedPackets` has been explicitly set.
+  public var hasUnattributedPackets: Bool {self._unattributedPackets != nil}
+  /// Clears the value of `unattributedPackets`. Subsequent reads from it will return its default value.
+  public mutating func clearUnattributedPackets() {self._unattributedPackets = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _unattributedPackets: UInt64? = nil
+}
+
+/// What arrived through the tunnel for the blocks of an application.
+public nonisolated struct Outrider_V1_TunnelCounters: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Bytes.
+  public var rxBytes: UInt64 = 0
+
+  /// Packets.
+  public var rxPackets: UInt64 = 0
+
+  /// Dropped and erroneous packets.
+  public var refusedPackets: UInt64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Traffic of one VM of this host to another VM.
+public nonisolated struct Outrider_V1_PeerTraffic: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Identifier of the sender.
+  public var source: UInt32 = 0
+
+  /// Identifier of the receiver.
+  public var destination: UInt32 = 0
+
+  /// Bytes counted for certain.
+  public var bytes: UInt64 = 0
+
+  /// Packets counted for certain.
+  public var packets: UInt64 = 0
+
+  /// The truth is at most so many bytes more.
+  public var missedBytesMax: UInt64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// The pairs of an application that exchanged most, at most 16, counted at the source's host.
+public nonisolated struct Outrider_V1_PeerTable: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Descending by the most that they can have sent.
+  public var pairs: [Outrider_V1_PeerTraffic] = []
+
+  /// Bytes of all pairs.
+  public var bytes: UInt64 = 0
+
+  /// A pair that is not named sent at most this: never more than bytes / 16.
+  public var absentBytesMax: UInt64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// What is missing in the figures of an interval, counted in readings of one VM, block or pair: where one is not 0, the
+/// figures are lower bounds.
+public nonisolated struct Outrider_V1_TelemetryGaps: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Could not be read.
+  public var unread: UInt32 = 0
+
+  /// Read for the first time, with an unknown past.
+  public var unbased: UInt32 = 0
+
+  /// Counters fell, jumped or belong to another device than before.
+  public var reset: UInt32 = 0
+
+  /// Spans missed readings: part of it may belong to the intervals before.
+  public var late: UInt32 = 0
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 }
 
 /// One application on one host in one interval. A field that could not be read is absent, never 0.
-public nonisolated struct Outrider_V1_ApplicationAggregate: Sendable {
+public nonisolated struct Outrider_V1_ApplicationAggregate: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   /// Application id.
-  public var application: String = String()
+  public var application: String {
+    get {_storage._application}
+    set {_uniqueStorage()._application = newValue}
+  }
 
   /// VMs bound at the end of the interval.
-  public var vms: UInt32 = 0
+  public var vms: UInt32 {
+    get {_storage._vms}
+    set {_uniqueStorage()._vms = newValue}
+  }
 
   /// Identifiers cooling at the end of the interval.
-  public var cooling: UInt32 = 0
+  public var cooling: UInt32 {
+    get {_storage._cooling}
+    set {_uniqueStorage()._cooling = newValue}
+  }
 
   /// Launches served.
-  public var launches: UInt32 = 0
+  public var launches: UInt32 {
+    get {_storage._launches}
+    set {_uniqueStorage()._launches = newValue}
+  }
 
   /// Stops.
-  public var stops: UInt32 = 0
+  public var stops: UInt32 {
+    get {_storage._stops}
+    set {_uniqueStorage()._stops = newValue}
+  }
 
   /// Launches that found no leased identifier.
-  public var misses: UInt32 = 0
+  public var misses: UInt32 {
+    get {_storage._misses}
+    set {_uniqueStorage()._misses = newValue}
+  }
 
   /// Total time that launches waited, milliseconds.
-  public var waitedMs: UInt64 = 0
+  public var waitedMs: UInt64 {
+    get {_storage._waitedMs}
+    set {_uniqueStorage()._waitedMs = newValue}
+  }
 
   /// Received by VMs, bytes.
   public var rxBytes: UInt64 {
-    get {_rxBytes ?? 0}
-    set {_rxBytes = newValue}
+    get {_storage._rxBytes ?? 0}
+    set {_uniqueStorage()._rxBytes = newValue}
   }
   /// Returns true if `rxBytes` has been explicitly set.
-  public var hasRxBytes: Bool {self._rxBytes != nil}
+  public var hasRxBytes: Bool {_storage._rxBytes != nil}
   /// Clears the value of `rxBytes`. Subsequent reads from it will return its default value.
-  public mutating func clearRxBytes() {self._rxBytes = nil}
+  public mutating func clearRxBytes() {_uniqueStorage()._rxBytes = nil}
 
   /// Sent by VMs, bytes.
   public var txBytes: UInt64 {
-    get {_txBytes ?? 0}
-    set {_txBytes = newValue}
+    get {_storage._txBytes ?? 0}
+    set {_uniqueStorage()._txBytes = newValue}
   }
   /// Returns true if `txBytes` has been explicitly set.
-  public var hasTxBytes: Bool {self._txBytes != nil}
+  public var hasTxBytes: Bool {_storage._txBytes != nil}
   /// Clears the value of `txBytes`. Subsequent reads from it will return its default value.
-  public mutating func clearTxBytes() {self._txBytes = nil}
+  public mutating func clearTxBytes() {_uniqueStorage()._txBytes = nil}
 
   /// Received by VMs, packets.
   public var rxPackets: UInt64 {
-    get {_rxPackets ?? 0}
-    set {_rxPackets = newValue}
+    get {_storage._rxPackets ?? 0}
+    set {_uniqueStorage()._rxPackets = newValue}
   }
   /// Returns true if `rxPackets` has been explicitly set.
-  public var hasRxPackets: Bool {self._rxPackets != nil}
+  public var hasRxPackets: Bool {_storage._rxPackets != nil}
   /// Clears the value of `rxPackets`. Subsequent reads from it will return its default value.
-  public mutating func clearRxPackets() {self._rxPackets = nil}
+  public mutating func clearRxPackets() {_uniqueStorage()._rxPackets = nil}
 
   /// Sent by VMs, packets.
   public var txPackets: UInt64 {
-    get {_txPackets ?? 0}
-    set {_txPackets = newValue}
+    get {_storage._txPackets ?? 0}
+    set {_uniqueStorage()._txPackets = newValue}
   }
   /// Returns true if `txPackets` has been explicitly set.
-  public var hasTxPackets: Bool {self._txPackets != nil}
+  public var hasTxPackets: Bool {_storage._txPackets != nil}
   /// Clears the value of `txPackets`. Subsequent reads from it will return its default value.
-  public mutating func clearTxPackets() {self._txPackets = nil}
+  public mutating func clearTxPackets() {_uniqueStorage()._txPackets = nil}
 
   /// Dropped at ports, packets.
   public var droppedPackets: UInt64 {
-    get {_droppedPackets ?? 0}
-    set {_droppedPackets = newValue}
+    get {_storage._droppedPackets ?? 0}
+    set {_uniqueStorage()._droppedPackets = newValue}
   }
   /// Returns true if `droppedPackets` has been explicitly set.
-  public var hasDroppedPackets: Bool {self._droppedPackets != nil}
+  public var hasDroppedPackets: Bool {_storage._droppedPackets != nil}
   /// Clears the value of `droppedPackets`. Subsequent reads from it will return its default value.
-  public mutating func clearDroppedPackets() {self._droppedPackets = nil}
+  public mutating func clearDroppedPackets() {_uniqueStorage()._droppedPackets = nil}
 
-  /// CPU time of VM processes, milliseconds.
+  /// CPU time of the VMs whose process or control group is known, milliseconds.
   public var cpuMs: UInt64 {
-    get {_cpuMs ?? 0}
-    set {_cpuMs = newValue}
+    get {_storage._cpuMs ?? 0}
+    set {_uniqueStorage()._cpuMs = newValue}
   }
   /// Returns true if `cpuMs` has been explicitly set.
-  public var hasCpuMs: Bool {self._cpuMs != nil}
+  public var hasCpuMs: Bool {_storage._cpuMs != nil}
   /// Clears the value of `cpuMs`. Subsequent reads from it will return its default value.
-  public mutating func clearCpuMs() {self._cpuMs = nil}
+  public mutating func clearCpuMs() {_uniqueStorage()._cpuMs = nil}
 
-  /// Memory of VM processes, bytes.
+  /// Memory of those VMs at the last reading, bytes.
   public var memoryBytes: UInt64 {
-    get {_memoryBytes ?? 0}
-    set {_memoryBytes = newValue}
+    get {_storage._memoryBytes ?? 0}
+    set {_uniqueStorage()._memoryBytes = newValue}
   }
   /// Returns true if `memoryBytes` has been explicitly set.
-  public var hasMemoryBytes: Bool {self._memoryBytes != nil}
+  public var hasMemoryBytes: Bool {_storage._memoryBytes != nil}
   /// Clears the value of `memoryBytes`. Subsequent reads from it will return its default value.
-  public mutating func clearMemoryBytes() {self._memoryBytes = nil}
+  public mutating func clearMemoryBytes() {_uniqueStorage()._memoryBytes = nil}
 
   /// Largest number of VMs bound at any moment of the interval.
-  public var peakVms: UInt32 = 0
+  public var peakVms: UInt32 {
+    get {_storage._peakVms}
+    set {_uniqueStorage()._peakVms = newValue}
+  }
+
+  /// Of the blocks on the wire, where it was read.
+  public var tunnel: Outrider_V1_TunnelCounters {
+    get {_storage._tunnel ?? Outrider_V1_TunnelCounters()}
+    set {_uniqueStorage()._tunnel = newValue}
+  }
+  /// Returns true if `tunnel` has been explicitly set.
+  public var hasTunnel: Bool {_storage._tunnel != nil}
+  /// Clears the value of `tunnel`. Subsequent reads from it will return its default value.
+  public mutating func clearTunnel() {_uniqueStorage()._tunnel = nil}
+
+  /// Who sent how much to whom, where it was read.
+  public var peers: Outrider_V1_PeerTable {
+    get {_storage._peers ?? Outrider_V1_PeerTable()}
+    set {_uniqueStorage()._peers = newValue}
+  }
+  /// Returns true if `peers` has been explicitly set.
+  public var hasPeers: Bool {_storage._peers != nil}
+  /// Clears the value of `peers`. Subsequent reads from it will return its default value.
+  public mutating func clearPeers() {_uniqueStorage()._peers = nil}
+
+  /// Absent: nothing is missing.
+  public var gaps: Outrider_V1_TelemetryGaps {
+    get {_storage._gaps ?? Outrider_V1_TelemetryGaps()}
+    set {_uniqueStorage()._gaps = newValue}
+  }
+  /// Returns true if `gaps` has been explicitly set.
+  public var hasGaps: Bool {_storage._gaps != nil}
+  /// Clears the value of `gaps`. Subsequent reads from it will return its default value.
+  public mutating func clearGaps() {_uniqueStorage()._gaps = nil}
+
+  /// VMs that memory_bytes is the sum of.
+  public var memoryVms: UInt32 {
+    get {_storage._memoryVms}
+    set {_uniqueStorage()._memoryVms = newValue}
+  }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
-  fileprivate var _rxBytes: UInt64? = nil
-  fileprivate var _txBytes: UInt64? = nil
-  fileprivate var _rxPackets: UInt64? = nil
-  fileprivate var _txPackets: UInt64? = nil
-  fileprivate var _droppedPackets: UInt64? = nil
-  fileprivate var _cpuMs: UInt64? = nil
-  fileprivate var _memoryBytes: UInt64? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 /// A VM that migrates here has spoken.
@@ -2503,7 +2666,7 @@ nonisolated extension Outrider_V1_BindingReport: SwiftProtobuf.Message, SwiftPro
 
 nonisolated extension Outrider_V1_Aggregates: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Aggregates"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}interval_ms\0\u{3}ended_at_ms\0\u{1}applications\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}interval_ms\0\u{3}ended_at_ms\0\u{1}applications\0\u{1}folded\0\u{1}lost\0\u{3}unattributed_packets\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2515,12 +2678,19 @@ nonisolated extension Outrider_V1_Aggregates: SwiftProtobuf.Message, SwiftProtob
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.intervalMs) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.endedAtMs) }()
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.applications) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.folded) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.lost) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self._unattributedPackets) }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.sequence != 0 {
       try visitor.visitSingularUInt64Field(value: self.sequence, fieldNumber: 1)
     }
@@ -2533,6 +2703,15 @@ nonisolated extension Outrider_V1_Aggregates: SwiftProtobuf.Message, SwiftProtob
     if !self.applications.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.applications, fieldNumber: 4)
     }
+    if self.folded != 0 {
+      try visitor.visitSingularUInt32Field(value: self.folded, fieldNumber: 5)
+    }
+    if self.lost != 0 {
+      try visitor.visitSingularUInt64Field(value: self.lost, fieldNumber: 6)
+    }
+    try { if let v = self._unattributedPackets {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 7)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2541,14 +2720,17 @@ nonisolated extension Outrider_V1_Aggregates: SwiftProtobuf.Message, SwiftProtob
     if lhs.intervalMs != rhs.intervalMs {return false}
     if lhs.endedAtMs != rhs.endedAtMs {return false}
     if lhs.applications != rhs.applications {return false}
+    if lhs.folded != rhs.folded {return false}
+    if lhs.lost != rhs.lost {return false}
+    if lhs._unattributedPackets != rhs._unattributedPackets {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
 }
 
-nonisolated extension Outrider_V1_ApplicationAggregate: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = _protobuf_package + ".ApplicationAggregate"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}application\0\u{1}vms\0\u{1}cooling\0\u{1}launches\0\u{1}stops\0\u{1}misses\0\u{3}waited_ms\0\u{3}rx_bytes\0\u{3}tx_bytes\0\u{3}rx_packets\0\u{3}tx_packets\0\u{3}dropped_packets\0\u{3}cpu_ms\0\u{3}memory_bytes\0\u{3}peak_vms\0")
+nonisolated extension Outrider_V1_TunnelCounters: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".TunnelCounters"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}rx_bytes\0\u{3}rx_packets\0\u{3}refused_packets\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2556,95 +2738,362 @@ nonisolated extension Outrider_V1_ApplicationAggregate: SwiftProtobuf.Message, S
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.application) }()
-      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.vms) }()
-      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.cooling) }()
-      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.launches) }()
-      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.stops) }()
-      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.misses) }()
-      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.waitedMs) }()
-      case 8: try { try decoder.decodeSingularUInt64Field(value: &self._rxBytes) }()
-      case 9: try { try decoder.decodeSingularUInt64Field(value: &self._txBytes) }()
-      case 10: try { try decoder.decodeSingularUInt64Field(value: &self._rxPackets) }()
-      case 11: try { try decoder.decodeSingularUInt64Field(value: &self._txPackets) }()
-      case 12: try { try decoder.decodeSingularUInt64Field(value: &self._droppedPackets) }()
-      case 13: try { try decoder.decodeSingularUInt64Field(value: &self._cpuMs) }()
-      case 14: try { try decoder.decodeSingularUInt64Field(value: &self._memoryBytes) }()
-      case 15: try { try decoder.decodeSingularUInt32Field(value: &self.peakVms) }()
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.rxBytes) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.rxPackets) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.refusedPackets) }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.application.isEmpty {
-      try visitor.visitSingularStringField(value: self.application, fieldNumber: 1)
+    if self.rxBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.rxBytes, fieldNumber: 1)
     }
-    if self.vms != 0 {
-      try visitor.visitSingularUInt32Field(value: self.vms, fieldNumber: 2)
+    if self.rxPackets != 0 {
+      try visitor.visitSingularUInt64Field(value: self.rxPackets, fieldNumber: 2)
     }
-    if self.cooling != 0 {
-      try visitor.visitSingularUInt32Field(value: self.cooling, fieldNumber: 3)
+    if self.refusedPackets != 0 {
+      try visitor.visitSingularUInt64Field(value: self.refusedPackets, fieldNumber: 3)
     }
-    if self.launches != 0 {
-      try visitor.visitSingularUInt32Field(value: self.launches, fieldNumber: 4)
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_TunnelCounters, rhs: Outrider_V1_TunnelCounters) -> Bool {
+    if lhs.rxBytes != rhs.rxBytes {return false}
+    if lhs.rxPackets != rhs.rxPackets {return false}
+    if lhs.refusedPackets != rhs.refusedPackets {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_PeerTraffic: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".PeerTraffic"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}source\0\u{1}destination\0\u{1}bytes\0\u{1}packets\0\u{3}missed_bytes_max\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.source) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.destination) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.bytes) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.packets) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.missedBytesMax) }()
+      default: break
+      }
     }
-    if self.stops != 0 {
-      try visitor.visitSingularUInt32Field(value: self.stops, fieldNumber: 5)
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.source != 0 {
+      try visitor.visitSingularUInt32Field(value: self.source, fieldNumber: 1)
     }
-    if self.misses != 0 {
-      try visitor.visitSingularUInt32Field(value: self.misses, fieldNumber: 6)
+    if self.destination != 0 {
+      try visitor.visitSingularUInt32Field(value: self.destination, fieldNumber: 2)
     }
-    if self.waitedMs != 0 {
-      try visitor.visitSingularUInt64Field(value: self.waitedMs, fieldNumber: 7)
+    if self.bytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytes, fieldNumber: 3)
     }
-    try { if let v = self._rxBytes {
-      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 8)
-    } }()
-    try { if let v = self._txBytes {
-      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 9)
-    } }()
-    try { if let v = self._rxPackets {
-      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 10)
-    } }()
-    try { if let v = self._txPackets {
-      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 11)
-    } }()
-    try { if let v = self._droppedPackets {
-      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 12)
-    } }()
-    try { if let v = self._cpuMs {
-      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 13)
-    } }()
-    try { if let v = self._memoryBytes {
-      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 14)
-    } }()
-    if self.peakVms != 0 {
-      try visitor.visitSingularUInt32Field(value: self.peakVms, fieldNumber: 15)
+    if self.packets != 0 {
+      try visitor.visitSingularUInt64Field(value: self.packets, fieldNumber: 4)
+    }
+    if self.missedBytesMax != 0 {
+      try visitor.visitSingularUInt64Field(value: self.missedBytesMax, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_PeerTraffic, rhs: Outrider_V1_PeerTraffic) -> Bool {
+    if lhs.source != rhs.source {return false}
+    if lhs.destination != rhs.destination {return false}
+    if lhs.bytes != rhs.bytes {return false}
+    if lhs.packets != rhs.packets {return false}
+    if lhs.missedBytesMax != rhs.missedBytesMax {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_PeerTable: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".PeerTable"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}pairs\0\u{1}bytes\0\u{3}absent_bytes_max\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.pairs) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.bytes) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.absentBytesMax) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.pairs.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.pairs, fieldNumber: 1)
+    }
+    if self.bytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytes, fieldNumber: 2)
+    }
+    if self.absentBytesMax != 0 {
+      try visitor.visitSingularUInt64Field(value: self.absentBytesMax, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_PeerTable, rhs: Outrider_V1_PeerTable) -> Bool {
+    if lhs.pairs != rhs.pairs {return false}
+    if lhs.bytes != rhs.bytes {return false}
+    if lhs.absentBytesMax != rhs.absentBytesMax {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_TelemetryGaps: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".TelemetryGaps"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}unread\0\u{1}unbased\0\u{1}reset\0\u{1}late\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.unread) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.unbased) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.reset) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.late) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.unread != 0 {
+      try visitor.visitSingularUInt32Field(value: self.unread, fieldNumber: 1)
+    }
+    if self.unbased != 0 {
+      try visitor.visitSingularUInt32Field(value: self.unbased, fieldNumber: 2)
+    }
+    if self.reset != 0 {
+      try visitor.visitSingularUInt32Field(value: self.reset, fieldNumber: 3)
+    }
+    if self.late != 0 {
+      try visitor.visitSingularUInt32Field(value: self.late, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_TelemetryGaps, rhs: Outrider_V1_TelemetryGaps) -> Bool {
+    if lhs.unread != rhs.unread {return false}
+    if lhs.unbased != rhs.unbased {return false}
+    if lhs.reset != rhs.reset {return false}
+    if lhs.late != rhs.late {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_ApplicationAggregate: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ApplicationAggregate"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}application\0\u{1}vms\0\u{1}cooling\0\u{1}launches\0\u{1}stops\0\u{1}misses\0\u{3}waited_ms\0\u{3}rx_bytes\0\u{3}tx_bytes\0\u{3}rx_packets\0\u{3}tx_packets\0\u{3}dropped_packets\0\u{3}cpu_ms\0\u{3}memory_bytes\0\u{3}peak_vms\0\u{1}tunnel\0\u{1}peers\0\u{1}gaps\0\u{3}memory_vms\0")
+
+  fileprivate class _StorageClass {
+    var _application: String = String()
+    var _vms: UInt32 = 0
+    var _cooling: UInt32 = 0
+    var _launches: UInt32 = 0
+    var _stops: UInt32 = 0
+    var _misses: UInt32 = 0
+    var _waitedMs: UInt64 = 0
+    var _rxBytes: UInt64? = nil
+    var _txBytes: UInt64? = nil
+    var _rxPackets: UInt64? = nil
+    var _txPackets: UInt64? = nil
+    var _droppedPackets: UInt64? = nil
+    var _cpuMs: UInt64? = nil
+    var _memoryBytes: UInt64? = nil
+    var _peakVms: UInt32 = 0
+    var _tunnel: Outrider_V1_TunnelCounters? = nil
+    var _peers: Outrider_V1_PeerTable? = nil
+    var _gaps: Outrider_V1_TelemetryGaps? = nil
+    var _memoryVms: UInt32 = 0
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _application = source._application
+      _vms = source._vms
+      _cooling = source._cooling
+      _launches = source._launches
+      _stops = source._stops
+      _misses = source._misses
+      _waitedMs = source._waitedMs
+      _rxBytes = source._rxBytes
+      _txBytes = source._txBytes
+      _rxPackets = source._rxPackets
+      _txPackets = source._txPackets
+      _droppedPackets = source._droppedPackets
+      _cpuMs = source._cpuMs
+      _memoryBytes = source._memoryBytes
+      _peakVms = source._peakVms
+      _tunnel = source._tunnel
+      _peers = source._peers
+      _gaps = source._gaps
+      _memoryVms = source._memoryVms
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._application) }()
+        case 2: try { try decoder.decodeSingularUInt32Field(value: &_storage._vms) }()
+        case 3: try { try decoder.decodeSingularUInt32Field(value: &_storage._cooling) }()
+        case 4: try { try decoder.decodeSingularUInt32Field(value: &_storage._launches) }()
+        case 5: try { try decoder.decodeSingularUInt32Field(value: &_storage._stops) }()
+        case 6: try { try decoder.decodeSingularUInt32Field(value: &_storage._misses) }()
+        case 7: try { try decoder.decodeSingularUInt64Field(value: &_storage._waitedMs) }()
+        case 8: try { try decoder.decodeSingularUInt64Field(value: &_storage._rxBytes) }()
+        case 9: try { try decoder.decodeSingularUInt64Field(value: &_storage._txBytes) }()
+        case 10: try { try decoder.decodeSingularUInt64Field(value: &_storage._rxPackets) }()
+        case 11: try { try decoder.decodeSingularUInt64Field(value: &_storage._txPackets) }()
+        case 12: try { try decoder.decodeSingularUInt64Field(value: &_storage._droppedPackets) }()
+        case 13: try { try decoder.decodeSingularUInt64Field(value: &_storage._cpuMs) }()
+        case 14: try { try decoder.decodeSingularUInt64Field(value: &_storage._memoryBytes) }()
+        case 15: try { try decoder.decodeSingularUInt32Field(value: &_storage._peakVms) }()
+        case 16: try { try decoder.decodeSingularMessageField(value: &_storage._tunnel) }()
+        case 17: try { try decoder.decodeSingularMessageField(value: &_storage._peers) }()
+        case 18: try { try decoder.decodeSingularMessageField(value: &_storage._gaps) }()
+        case 19: try { try decoder.decodeSingularUInt32Field(value: &_storage._memoryVms) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._application.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._application, fieldNumber: 1)
+      }
+      if _storage._vms != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._vms, fieldNumber: 2)
+      }
+      if _storage._cooling != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._cooling, fieldNumber: 3)
+      }
+      if _storage._launches != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._launches, fieldNumber: 4)
+      }
+      if _storage._stops != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._stops, fieldNumber: 5)
+      }
+      if _storage._misses != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._misses, fieldNumber: 6)
+      }
+      if _storage._waitedMs != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._waitedMs, fieldNumber: 7)
+      }
+      try { if let v = _storage._rxBytes {
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 8)
+      } }()
+      try { if let v = _storage._txBytes {
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 9)
+      } }()
+      try { if let v = _storage._rxPackets {
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 10)
+      } }()
+      try { if let v = _storage._txPackets {
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 11)
+      } }()
+      try { if let v = _storage._droppedPackets {
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 12)
+      } }()
+      try { if let v = _storage._cpuMs {
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 13)
+      } }()
+      try { if let v = _storage._memoryBytes {
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 14)
+      } }()
+      if _storage._peakVms != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._peakVms, fieldNumber: 15)
+      }
+      try { if let v = _storage._tunnel {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
+      } }()
+      try { if let v = _storage._peers {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
+      } }()
+      try { if let v = _storage._gaps {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
+      } }()
+      if _storage._memoryVms != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._memoryVms, fieldNumber: 19)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Outrider_V1_ApplicationAggregate, rhs: Outrider_V1_ApplicationAggregate) -> Bool {
-    if lhs.application != rhs.application {return false}
-    if lhs.vms != rhs.vms {return false}
-    if lhs.cooling != rhs.cooling {return false}
-    if lhs.launches != rhs.launches {return false}
-    if lhs.stops != rhs.stops {return false}
-    if lhs.misses != rhs.misses {return false}
-    if lhs.waitedMs != rhs.waitedMs {return false}
-    if lhs._rxBytes != rhs._rxBytes {return false}
-    if lhs._txBytes != rhs._txBytes {return false}
-    if lhs._rxPackets != rhs._rxPackets {return false}
-    if lhs._txPackets != rhs._txPackets {return false}
-    if lhs._droppedPackets != rhs._droppedPackets {return false}
-    if lhs._cpuMs != rhs._cpuMs {return false}
-    if lhs._memoryBytes != rhs._memoryBytes {return false}
-    if lhs.peakVms != rhs.peakVms {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._application != rhs_storage._application {return false}
+        if _storage._vms != rhs_storage._vms {return false}
+        if _storage._cooling != rhs_storage._cooling {return false}
+        if _storage._launches != rhs_storage._launches {return false}
+        if _storage._stops != rhs_storage._stops {return false}
+        if _storage._misses != rhs_storage._misses {return false}
+        if _storage._waitedMs != rhs_storage._waitedMs {return false}
+        if _storage._rxBytes != rhs_storage._rxBytes {return false}
+        if _storage._txBytes != rhs_storage._txBytes {return false}
+        if _storage._rxPackets != rhs_storage._rxPackets {return false}
+        if _storage._txPackets != rhs_storage._txPackets {return false}
+        if _storage._droppedPackets != rhs_storage._droppedPackets {return false}
+        if _storage._cpuMs != rhs_storage._cpuMs {return false}
+        if _storage._memoryBytes != rhs_storage._memoryBytes {return false}
+        if _storage._peakVms != rhs_storage._peakVms {return false}
+        if _storage._tunnel != rhs_storage._tunnel {return false}
+        if _storage._peers != rhs_storage._peers {return false}
+        if _storage._gaps != rhs_storage._gaps {return false}
+        if _storage._memoryVms != rhs_storage._memoryVms {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

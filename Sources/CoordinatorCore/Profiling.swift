@@ -24,7 +24,8 @@ extension CoordinatorMachine {
                 launches: aggregates.applications.map {
                     LaunchTally(application: $0.application, launches: $0.launches)
                 }))
-        if slot > state.slot {
+        // Of several intervals folded into one, none is known by itself: their slots stay unknown.
+        if slot > state.slot, aggregates.folded == 1 {
             var fill = live.slots[slot] ?? SlotFill(firstArrival: now)
             fill.reports[host] = aggregates.applications
             live.slots[slot] = fill

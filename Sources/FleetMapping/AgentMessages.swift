@@ -115,54 +115,6 @@ extension Outrider_V1_DrainAnswer {
     }
 }
 
-extension Outrider_V1_Aggregates {
-    init(_ aggregates: Aggregates) {
-        self.init()
-        sequence = aggregates.sequence
-        intervalMs = milliseconds(aggregates.interval)
-        endedAtMs = UInt64(max(0, aggregates.endedAt.nanoseconds / 1_000_000))
-        applications = aggregates.applications.map(Outrider_V1_ApplicationAggregate.init)
-    }
-    func value() throws(MappingError) -> Aggregates {
-        var values: [ApplicationAggregate] = []
-        for application in applications { values.append(try application.value()) }
-        return Aggregates(
-            sequence: sequence, interval: duration(milliseconds: intervalMs),
-            endedAt: Instant(nanoseconds: Int64(clamping: endedAtMs) &* 1_000_000), applications: values)
-    }
-}
-
-extension Outrider_V1_ApplicationAggregate {
-    init(_ value: ApplicationAggregate) {
-        self.init()
-        application = value.application.description
-        vms = UInt32(value.vms)
-        peakVms = UInt32(value.peakVMs)
-        cooling = UInt32(value.cooling)
-        launches = UInt32(value.launches)
-        stops = UInt32(value.stops)
-        misses = UInt32(value.misses)
-        waitedMs = milliseconds(value.waited)
-        guard let traffic = value.traffic else { return }
-        rxBytes = traffic.receivedBytes
-        txBytes = traffic.sentBytes
-        rxPackets = traffic.receivedPackets
-        txPackets = traffic.sentPackets
-        droppedPackets = traffic.droppedPackets
-    }
-    func value() throws(MappingError) -> ApplicationAggregate {
-        let traffic =
-            hasRxBytes
-            ? TrafficCounters(
-                receivedBytes: rxBytes, sentBytes: txBytes, receivedPackets: rxPackets, sentPackets: txPackets,
-                droppedPackets: droppedPackets) : nil
-        return ApplicationAggregate(
-            application: try parse(application, "aggregates.application"), vms: Int(vms), peakVMs: Int(peakVms),
-            cooling: Int(cooling), launches: Int(launches), stops: Int(stops), misses: Int(misses),
-            waited: duration(milliseconds: waitedMs), traffic: traffic)
-    }
-}
-
 extension Outrider_V1_HostReport {
     /// The message form of a reconciler's report.
     public init(_ report: HostReport) {

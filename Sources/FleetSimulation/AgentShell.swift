@@ -33,6 +33,8 @@ extension World {
             if reason.hasPrefix("update builds on") { probes.hit(.updateGap) }
             hangUp(host)
         case .reply(let request, let result): answer(request, result, on: host)
+        // A killed agent of the simulator loses its telemetry: a gap more, which is what gaps are for.
+        case .keep: break
         case .notice(let notice): note(notice, on: host)
         }
     }

@@ -11,18 +11,20 @@ public struct AgentSocket: Sendable {
 
     /// A launch whose port goes into a slot.
     public func attach(
-        application: ApplicationID, vm: String, into slot: VMSlot, timeout: Duration
+        application: ApplicationID, vm: String, into slot: VMSlot, timeout: Duration, workload: WorkloadWish? = nil
     ) throws(KitError) -> Attachment {
-        try attach(application: application, vm: vm, namespacePath: slot.path, timeout: timeout)
+        try attach(
+            application: application, vm: vm, namespacePath: slot.path, timeout: timeout, workload: workload)
     }
 
     /// A launch whose port's other end, `eth0`, goes into the namespace at a path.
     public func attach(
-        application: ApplicationID, vm: String, namespacePath: String, timeout: Duration
+        application: ApplicationID, vm: String, namespacePath: String, timeout: Duration,
+        workload: WorkloadWish? = nil
     ) throws(KitError) -> Attachment {
         let call = AttachCall(
             application: application, interface: try interface(vm), port: .veth(namespace: namespacePath, name: "eth0"),
-            timeout: timeout)
+            timeout: timeout, workload: workload)
         let answer = try perform("Attach", call.json, patience: timeout + Self.patience)
         return try understood { () throws(VarlinkFailure) in try Attachment(json: answer) }
     }

@@ -46,10 +46,7 @@ extension RouteSocket {
             unsafe outrider_nl_stats_parse($0.baseAddress, $0.count, &raw)
         }
         _ = try checked(result, "read counters")
-        return LinkCounters(
-            index: Int(raw.index), receivedPackets: raw.rx_packets, sentPackets: raw.tx_packets,
-            receivedBytes: raw.rx_bytes, sentBytes: raw.tx_bytes, receiveErrors: raw.rx_errors,
-            sendErrors: raw.tx_errors, receiveDrops: raw.rx_dropped, sendDrops: raw.tx_dropped)
+        return LinkCounters(raw)
     }
 
     /// Counters of each VNI of a device's filter.

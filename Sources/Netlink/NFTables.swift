@@ -13,6 +13,9 @@ public final class NFTables {
         case overlay(device: String)
         /// The one table of the host's own namespace: nobody but a known tunnel endpoint reaches our UDP port.
         case underlay(vxlanPort: UInt16)
+        /// The one table of the overlay's namespace that counts who sends how much to whom.
+        /// `sizeMax`: pairs per family.
+        case flows(device: String, sizeMax: UInt32 = 65_535)
     }
 
     /// NETLINK_NETFILTER of linux/netlink.h.
@@ -20,7 +23,7 @@ public final class NFTables {
 
     let role: Role
     let tables: [NFTTable]
-    private let socket: NetlinkSocket
+    let socket: NetlinkSocket
     /// Messages that a committed transaction carried: a run that finds everything in place adds none.
     public private(set) var writes = 0
 
@@ -30,6 +33,7 @@ public final class NFTables {
             switch role {
             case .overlay(let device): NFTStructure.overlay(device: device)
             case .underlay(let port): [NFTStructure.underlay(vxlanPort: port)]
+            case .flows(let device, let size): [NFTStructure.flows(device: device, sizeMax: size)]
             }
         socket = try NetlinkSocket(protocol: Self.netfilterProtocol, in: sockets)
     }
@@ -116,7 +120,7 @@ public final class NFTables {
 
     /// Tables of others in this namespace, as `FAMILY NAME`: left alone, and worth a report.
     public func foreignTables() throws(NetlinkError) -> [String] {
-        let ours = Set(tables.map { TableKey($0) })
+        let ours = Set((tables + [NFTStructure.flows(device: "", sizeMax: 0)]).map { TableKey($0) })
         return try rows(OUTRIDER_NFT_TABLES).map(\.tableKey).filter { !ours.contains($0) }.map(\.description).sorted()
     }
 }
@@ -249,7 +253,7 @@ extension NFTables {
         return try socket.dump(request, operation: "dump nf_tables")
     }
 
-    private func rows(_ kind: outrider_nft_kind) throws(NetlinkError) -> [NFTRow] {
+    func rows(_ kind: outrider_nft_kind) throws(NetlinkError) -> [NFTRow] {
         var result: [NFTRow] = []
         for answer in try query(kind) {
             var raw = outrider_nft_row()

@@ -58,6 +58,12 @@ extension NFTBatch {
 
     private mutating func add(_ set: NFTSet, id: UInt32, to table: NFTTable) {
         let fields = set.fields.map { outrider_nft_field(type: $0.type, length: $0.length) }
+        if let dynamic = set.dynamic {
+            unsafe outrider_nft_add_dynamic_set(
+                &raw, table.family.rawValue, table.name, set.name, id, fields, fields.count, dynamic.sizeMax,
+                UInt64(dynamic.timeout.components.seconds) * 1000)
+            return
+        }
         unsafe outrider_nft_add_set(
             &raw, table.family.rawValue, table.name, set.name, id, set.interval ? 1 : 0, fields, fields.count)
     }

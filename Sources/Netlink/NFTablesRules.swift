@@ -22,6 +22,8 @@ enum NFTStep: Hashable, Sendable {
     case compare(UInt32, NFTComparison, [UInt8])
     /// The key that starts at the register is in the set.
     case member(UInt32, of: String)
+    /// Counts the packet in the dynamic set's element of this key; does not hold when the set is full.
+    case update(UInt32, in: String)
     case count
     case accept
     case drop
@@ -42,6 +44,7 @@ enum NFTMeta: UInt32, Sendable {
 /// NFT_CMP_*.
 enum NFTComparison: UInt32, Sendable {
     case equal = 0
+    case notEqual = 1
     case atMost = 3
     case atLeast = 5
 }
@@ -77,6 +80,15 @@ struct NFTSet: Hashable, Sendable {
     var name: String
     var fields: [NFTField]
     var interval = false
+    /// Filled by rules, with a counter per element.
+    var dynamic: NFTDynamic?
+}
+
+/// Bounds of a set that rules fill.
+struct NFTDynamic: Hashable, Sendable {
+    var sizeMax: UInt32
+    /// An element that no packet has touched for so long is removed.
+    var timeout: Duration
 }
 
 struct NFTTable: Hashable, Sendable {
@@ -100,6 +112,7 @@ extension NFTStep {
         case .compare(let source, let comparison, let value):
             unsafe outrider_nft_compare(&batch.raw, source, comparison.rawValue, value, UInt32(value.count))
         case .member(let source, let set): unsafe outrider_nft_lookup(&batch.raw, set, sets[set] ?? 0, source)
+        case .update(let source, let set): unsafe outrider_nft_update(&batch.raw, set, sets[set] ?? 0, source)
         case .count: unsafe outrider_nft_count(&batch.raw)
         case .accept: unsafe outrider_nft_verdict(&batch.raw, 1)
         case .drop: unsafe outrider_nft_verdict(&batch.raw, 0)

@@ -83,6 +83,14 @@ public final class NetlinkSocket {
         _ = try checked(result, "send netlink message")
     }
 
+    /// Sends one message under a sequence number, leaving the given bytes as they are.
+    func send(_ message: [UInt8], sequence: UInt32) throws(NetlinkError) {
+        let result = unsafe message.withUnsafeBytes {
+            unsafe outrider_nl_send_stamped(fd, $0.baseAddress, $0.count, sequence)
+        }
+        _ = try checked(result, "send netlink message")
+    }
+
     /// Everything that the kernel has queued, without waiting: rtnetlink and nf_tables queue their answers before
     /// sendto(2) returns.
     public func receiveAll() throws(NetlinkError) -> [NetlinkAnswer] {
@@ -106,6 +114,20 @@ public final class NetlinkSocket {
             if Int(result) > buffer.count { throw truncated(needed: Int(result)) }
             return try split(length: Int(result))
         }
+    }
+
+    /// Hands one datagram over as it came, without copying its messages; nil when none came in time.
+    func receiveDatagram<Result>(
+        waitMilliseconds: Int32, _ body: (UnsafeRawBufferPointer) -> Result
+    ) throws(NetlinkError) -> Result? {
+        let length = unsafe buffer.withUnsafeMutableBytes {
+            unsafe outrider_nl_receive(fd, $0.baseAddress, $0.count, waitMilliseconds)
+        }
+        if length == -EAGAIN || length == -ETIMEDOUT { return nil }
+        if length == -ENOBUFS { discardQueued() }
+        let count = Int(try checked(length, "receive netlink message"))
+        if count > buffer.count { throw truncated(needed: count) }
+        return unsafe buffer.withUnsafeBytes { unsafe body(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
     }
 
     /// Sends one dump request (its sequence number is set here) and returns all its rows.

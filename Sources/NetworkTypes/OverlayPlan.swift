@@ -53,6 +53,12 @@ public struct OverlayPlan: Hashable, Sendable {
         return SessionNetworkID(address.rawValue & UInt32(capacity - 1))
     }
 
+    /// The identifier whose /72 holds an IPv6 address, or nil when it is not of this overlay.
+    public func identifier(of address: IPv6Address) -> SessionNetworkID? {
+        guard IPPrefix.v6(address, length: 48).masked == ipv6 else { return nil }
+        return SessionNetworkID(UInt32(address.high & 0xFFFF) << 8 | UInt32(address.low >> 56))
+    }
+
     /// The route of a block, IPv4: `/(32-k)`.
     public func ipv4Prefix(of block: SNIBlock) -> IPPrefix { .v4(ipv4(of: block.first), length: 32 - block.order) }
     /// The route of a block, IPv6: `/(72-k)`.

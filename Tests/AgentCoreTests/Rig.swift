@@ -37,6 +37,7 @@ struct Rig {
     var notices: [AgentNotice] = []
     var reconnects = 0
     var overlays: [DeletionScope] = []
+    var kept: [BacklogRecord] = []
     var nextRequest: UInt64 = 0
     var nextIndex = 10
     var nextPortFailure: PortFailure?
@@ -120,6 +121,7 @@ struct Rig {
                 check(result)
                 require(replies[request] == nil, "two replies to \(request)")
                 replies[request] = result
+            case .keep(let record): kept.append(record)
             case .notice(let notice): notices.append(notice)
             }
         }

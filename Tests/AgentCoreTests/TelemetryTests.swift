@@ -1,13 +1,15 @@
 import AgentCore
 import FleetProtocol
 import NetworkTypes
+import Telemetry
 import Testing
 
 @Suite struct TelemetryTests {
-    static func sample(_ sni: UInt32, index: Int, _ bytes: UInt64) -> PortSample {
-        PortSample(
-            sni: SessionNetworkID(unchecked: sni), index: index,
-            counters: TrafficCounters(receivedBytes: bytes, sentBytes: 2 * bytes, receivedPackets: bytes / 10))
+    /// What a reading brought for one application.
+    static func step(_ application: ApplicationID, _ change: (inout ApplicationMeasure) -> Void) -> TelemetryStep {
+        var measure = ApplicationMeasure()
+        change(&measure)
+        return TelemetryStep(applications: [application: measure])
     }
 
     @Test func oneIntervalOfOneApplication() throws {
@@ -17,7 +19,19 @@ import Testing
         _ = rig.detach(Rig.vm(1))
         _ = rig.submitAttach(Rig.vm(3), Rig.appB, timeout: .seconds(3))
         rig.advance(.seconds(3))
-        rig.feed(.portSamples([Self.sample(0x1001, index: 12, 500)]))
+        let targets = rig.machine.telemetryTargets
+        #expect(targets.applications == [SessionNetworkID(unchecked: 0x1001): Rig.appA])
+        #expect(targets.blocks[SessionNetworkID(unchecked: 0x1000)] == Rig.appA)
+        for bytes: UInt64 in [200, 300] {
+            rig.feed(
+                .measured(
+                    Self.step(Rig.appA) {
+                        $0.traffic = TrafficCounters(receivedBytes: bytes, sentBytes: 2 * bytes)
+                        $0.cpu = .seconds(1)
+                        $0.memory = bytes
+                        $0.gaps.late = 1
+                    }))
+        }
         rig.advance(.seconds(7))
         let batch = try #require(rig.aggregates.last)
         #expect(batch.sequence == 101 && batch.interval == .seconds(10))
@@ -25,25 +39,17 @@ import Testing
         let a = try #require(batch.applications.first { $0.application == Rig.appA })
         #expect(a.vms == 1 && a.peakVMs == 2 && a.launches == 2 && a.stops == 1 && a.cooling == 1 && a.misses == 0)
         #expect(a.traffic?.receivedBytes == 500 && a.traffic?.sentBytes == 1000)
+        #expect(a.cpu == .seconds(2) && a.memory == 300 && a.peers == nil && a.gaps == TelemetryGaps(late: 2))
         let b = try #require(batch.applications.first { $0.application == Rig.appB })
         #expect(b.misses == 1 && b.waited == .seconds(3) && b.launches == 0 && b.traffic == nil)
     }
 
-    @Test func countersNeverGoBackwards() throws {
+    @Test func anIntervalKeepsNothingOfTheOneBefore() {
         var rig = Rig.ready()
-        _ = rig.attach(Rig.vm(1))
-        for (index, bytes) in [(11, 100), (11, 300), (11, 50), (11, 80), (40, 1_000_000), (40, 1_000_005)] {
-            rig.feed(.portSamples([Self.sample(0x1000, index: index, UInt64(bytes))]))
-        }
+        rig.feed(.measured(Self.step(Rig.appA) { $0.traffic = TrafficCounters(receivedBytes: 1) }))
         rig.advance(.seconds(10))
-        let traffic = try #require(rig.aggregates.last?.applications.first?.traffic)
-        #expect(traffic.receivedBytes == 300 + 30 + 5)
-        rig.crash()
-        rig.settle()
-        rig.connect()
-        rig.feed(.portSamples([Self.sample(0x1000, index: 11, 2_000_000)]))
         rig.advance(.seconds(10))
-        #expect(rig.aggregates.last?.applications.first?.traffic == nil)
+        #expect(rig.aggregates.map { $0.applications.first?.traffic?.receivedBytes } == [1, nil])
     }
 
     @Test func sequencesRiseAcrossARestartAndGapsStayGaps() {
@@ -64,12 +70,42 @@ import Testing
         for _ in 0..<6 { rig.advance(.seconds(10)) }
         #expect(rig.aggregates.isEmpty)
         rig.connect()
-        #expect(rig.aggregates.map(\.sequence) == [103, 104, 105, 106])
-        #expect(rig.notices.filter { $0 == .aggregatesDropped(1) }.count == 2)
+        // Above the bound the oldest are folded, and nothing is lost.
+        #expect(rig.aggregates.map(\.sequence) == [102, 104, 105, 106])
+        #expect(rig.aggregates.map(\.folded) == [2, 2, 1, 1])
+        #expect(rig.notices.filter { $0 == .aggregatesFolded(1) }.count == 2)
         rig.feed(.message(Rig.position(1), .reportAck(journalSequence: 0, aggregateSequence: 105)))
         rig.sent = []
         rig.feed(.disconnected)
         rig.connect()
         #expect(rig.aggregates.map(\.sequence) == [106])
+    }
+
+    @Test func aRestartWhileTheCoordinatorIsAwayLosesNothing() {
+        var rig = Rig.ready()
+        rig.advance(.seconds(10))
+        #expect(rig.kept.isEmpty, "nothing is written while somebody takes it")
+        rig.feed(.disconnected)
+        for _ in 0..<3 { rig.advance(.seconds(10)) }
+        // What the coordinator had not acknowledged before it went goes along with the first.
+        var disk: [Aggregates] = []
+        for record in rig.kept {
+            switch record {
+            case .append(let batch): disk.append(batch)
+            case .replace(let batches): disk = batches
+            }
+        }
+        #expect(disk.map(\.sequence) == [101, 102, 103, 104])
+        rig.crash()
+        rig.machine.restoreBacklog(disk, lost: 5)
+        rig.settle()
+        rig.sent = []
+        rig.connect()
+        #expect(rig.aggregates == disk)
+        rig.advance(.seconds(10))
+        #expect(rig.aggregates.last?.sequence == 105 && rig.aggregates.last?.lost == 5)
+        rig.kept = []
+        rig.feed(.message(Rig.position(1), .reportAck(journalSequence: 0, aggregateSequence: 105)))
+        #expect(rig.kept == [.replace([])])
     }
 }

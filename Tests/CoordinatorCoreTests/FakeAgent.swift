@@ -259,7 +259,9 @@ final class Fleet {
         say(.bindingReport(BindingReport(journalSequence: agent.journal, events: [record])), from: host)
     }
 
-    func aggregate(_ host: HostID, _ parts: [(ApplicationID, vms: Int, launches: Int)], skip: UInt64 = 0) {
+    func aggregate(
+        _ host: HostID, _ parts: [(ApplicationID, vms: Int, launches: Int)], skip: UInt64 = 0, folded: Int = 1
+    ) {
         agents[host]?.aggregate += 1 + skip
         guard let agent = agents[host] else { return }
         let applications = parts.map {
@@ -270,7 +272,8 @@ final class Fleet {
         say(
             .aggregates(
                 Aggregates(
-                    sequence: agent.aggregate, interval: .seconds(1), endedAt: now, applications: applications)),
+                    sequence: agent.aggregate, interval: .seconds(1), endedAt: now, applications: applications,
+                    folded: folded)),
             from: host)
     }
 

@@ -38,6 +38,19 @@ import Testing
         #expect(samples(fleet, app) == [5])
     }
 
+    /// What happened in which of the intervals is not known: they stay gaps, and only their launches are counted.
+    @Test func foldedIntervalsAreNoSample() throws {
+        let fleet = try Fleet(hosts: 1)
+        fleet.start()
+        let app = try fleet.application("web")
+        let host = fleet.names[0]
+        fleet.aggregate(host, [(app, vms: 5, launches: 5)])
+        fleet.aggregate(host, [(app, vms: 50, launches: 400)], skip: 3, folded: 4)
+        fleet.aggregate(host, [(app, vms: 6, launches: 1)])
+        #expect(samples(fleet, app) == [5, 6])
+        #expect(fleet.agents[host]?.acknowledgedAggregate == 6)
+    }
+
     @Test func missingHostIsUnknownAndNotAScaleIn() throws {
         let fleet = try Fleet(hosts: 2)
         fleet.start()

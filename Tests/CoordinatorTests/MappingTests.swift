@@ -62,6 +62,43 @@ import Testing
         }
     }
 
+    @Test func aggregatesWithEverythingAndWithNothing() throws {
+        let pair = PeerTraffic(
+            source: SessionNetworkID(unchecked: 0x1001), destination: SessionNetworkID(unchecked: 0x2001), bytes: 1,
+            packets: 2, missedBytesMax: 3)
+        let full = ApplicationAggregate(
+            application: Self.application, vms: 1, peakVMs: 2, cooling: 3, launches: 4, stops: 5, misses: 6,
+            waited: .milliseconds(7),
+            traffic: TrafficCounters(
+                receivedBytes: 8, sentBytes: 9, receivedPackets: 10, sentPackets: 11, droppedPackets: 12),
+            tunnel: TunnelCounters(receivedBytes: 13, receivedPackets: 14, refusedPackets: 15),
+            cpu: .milliseconds(16), memory: 17, memoryVMs: 18,
+            peers: PeerTable(pairs: [pair], bytes: 19, absentBytesMax: 1),
+            gaps: TelemetryGaps(unread: 20, unbased: 21, reset: 22, late: 23))
+        let silent = ApplicationAggregate(
+            application: Self.application, vms: 0, peakVMs: 0, cooling: 0, launches: 0, stops: 0, misses: 0,
+            waited: .zero, traffic: TrafficCounters(), tunnel: TunnelCounters(), cpu: .zero, memory: 0,
+            peers: PeerTable())
+        // Read and 0 is not the same as not read.
+        let unread = ApplicationAggregate(
+            application: Self.application, vms: 0, peakVMs: 0, cooling: 0, launches: 0, stops: 0, misses: 0,
+            waited: .zero, traffic: nil)
+        let batches = [
+            Aggregates(
+                sequence: 9, interval: .seconds(40), endedAt: Instant(nanoseconds: 5_000_000_000),
+                applications: [full, silent, unread], folded: 4, lost: 2, unattributedPackets: 0),
+            Aggregates(
+                sequence: 10, interval: .seconds(10), endedAt: Instant(nanoseconds: 6_000_000_000), applications: []),
+        ]
+        for batch in batches {
+            let message = Outrider_V1_AgentMessage(.aggregates(batch), from: try Self.identity(), sequence: 1)
+            let bytes: [UInt8] = try message.serializedBytes()
+            #expect(try Outrider_V1_AgentMessage(serializedBytes: bytes).value() == .aggregates(batch))
+            #expect(try Aggregates(decoding: batch.encoded()) == batch)
+        }
+        #expect(throws: (any Error).self) { try Aggregates(decoding: [0xFF, 0xFF, 0xFF]) }
+    }
+
     @Test func arrivalsAndKernelInventories() throws {
         let kernel = KernelInventory(
             position: Self.position, localVNIs: [SessionNetworkID(unchecked: 0x1000)],

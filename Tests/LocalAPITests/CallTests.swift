@@ -81,6 +81,60 @@ import Testing
         }
     }
 
+    private static func telemetry(of application: ApplicationID) -> AgentTelemetryReport {
+        var telemetry = AgentTelemetryReport(interval: .seconds(10))
+        telemetry.age = .milliseconds(20)
+        telemetry.took = .microseconds(900)
+        telemetry.sources = [
+            .init(name: "ports", rows: 3, error: nil), .init(name: "flows", rows: nil, error: "no such table"),
+        ]
+        // One of which all is known, one of which nothing is: absent comes back as absent.
+        var known = AgentTelemetryReport.Application(application: application)
+        known.receivedBytes = 1
+        known.sentBytes = 2
+        known.receivedPackets = 3
+        known.sentPackets = 4
+        known.droppedPackets = 5
+        known.tunnelBytes = 6
+        known.tunnelPackets = 7
+        known.cpu = .microseconds(8)
+        known.memoryBytes = 9
+        known.memoryVMs = 10
+        let (source, destination) = (SessionNetworkID(unchecked: 0x1001), SessionNetworkID(unchecked: 0x2001))
+        known.pairs = [.init(source: source, destination: destination, bytes: 11, packets: 12)]
+        known.unread = 13
+        known.unbased = 14
+        known.reset = 15
+        known.late = 16
+        telemetry.applications = [known, .init(application: application)]
+        telemetry.flows = 17
+        telemetry.events = ["link": 22, "neighbor": 23]
+        telemetry.backlog.batches = 18
+        telemetry.backlog.intervals = 19
+        telemetry.backlog.folded = 20
+        telemetry.backlog.lost = 21
+        return telemetry
+    }
+
+    @Test func workloadsSurviveAndOthersAreRefused() throws {
+        let application = try #require(ApplicationID(Self.application))
+        let interface = try #require(VMInterface(vm: "v", nic: 0))
+        for workload in [nil, WorkloadWish.process(4711), .controlGroup("/sys/fs/cgroup/machine/v")] {
+            let attach = AttachCall(application: application, interface: interface, port: .later, workload: workload)
+            #expect(try AttachCall(json: JSONValue(parsing: attach.json.encoded())) == attach)
+            let plug = PlugCall(interface: interface, port: "tap0", workload: workload)
+            #expect(try PlugCall(json: JSONValue(parsing: plug.json.encoded())) == plug)
+        }
+        let wrong: [JSONValue] = [
+            [:], ["process": 0], ["process": "1"], ["process": 4_294_967_296], ["control_group": "relative"],
+            ["control_group": "/a\0b"], ["process": 1, "control_group": "/a"], ["other": 1], 7,
+        ]
+        for workload in wrong {
+            let json: JSONValue = ["vm": "v", "nic": 0, "port": "tap0", "workload": workload]
+            #expect(throws: VarlinkFailure.self, "\(workload)") { try PlugCall(json: json) }
+        }
+    }
+
     @Test func statusSurvives() throws {
         let application = try #require(ApplicationID(Self.application))
         var dataplane = AgentStatusReport.Dataplane()
@@ -105,7 +159,7 @@ import Testing
                     sni: SessionNetworkID(unchecked: 0x1001), interface: try #require(VMInterface(vm: "v", nic: 0)),
                     application: application, session: nil, state: "bound", servedFrom: "staged", epoch: Epoch(3),
                     mac: MACAddress(0x064f_5200_1001), port: "sni001001")
-            ], counts: counts, dataplane: dataplane)
+            ], counts: counts, dataplane: dataplane, telemetry: Self.telemetry(of: application))
         #expect(try AgentStatusReport(json: JSONValue(parsing: report.json.encoded())) == report)
     }
 }

@@ -14,7 +14,8 @@ private let allowed: [String: Set<String>] = {
         "Forecasting": [],
         "Allocation": ["FleetProtocol", "Forecasting", "NetworkTypes"],
         "Dataplane": collections.union(["NetworkTypes"]),
-        "AgentCore": collections.union(["Dataplane", "FleetProtocol", "NetworkTypes"]),
+        "Telemetry": ["FleetProtocol", "NetworkTypes"],
+        "AgentCore": collections.union(["Dataplane", "FleetProtocol", "NetworkTypes", "Telemetry"]),
         "CoordinatorCore": collections.union(["Allocation", "FleetProtocol", "Forecasting", "NetworkTypes", "SNISpace"]
         ),
 
@@ -39,6 +40,7 @@ private let allowed: [String: Set<String>] = {
         "Agent": system.union(transport).union([
             "AgentCore", "ControlAPI", "DaemonSupport", "Dataplane", "FleetMapping", "FleetProtocol",
             "FoundationEssentials", "Journal", "LocalAPI", "Logging", "Netlink", "NetworkTypes", "ServiceLifecycle",
+            "Telemetry",
         ]),
         "Coordinator": system.union(transport).union([
             "Allocation", "ControlAPI", "ControlAPIMapping", "CoordinatorCore", "DaemonSupport", "FleetProtocol",

@@ -27,7 +27,8 @@ import Testing
 
     @Test func coresAreDeterministic() throws {
         let cores: Set = [
-            "NetworkTypes", "FleetProtocol", "SNISpace", "Forecasting", "Allocation", "Dataplane", "AgentCore",
+            "NetworkTypes", "FleetProtocol", "SNISpace", "Forecasting", "Allocation", "Dataplane", "Telemetry",
+            "AgentCore",
             "CoordinatorCore",
         ]
         let files = Repository.swiftFiles.filter { $0.path.hasPrefix("Sources/") && cores.contains($0.target) }

@@ -6,7 +6,9 @@
 #if __has_include("nl_links.h")
 #include "nl_links.h"
 #include "nl_routing.h"
+#include "telemetry.h"
 #endif
 #if __has_include("nftables.h")
 #include "nftables.h"
+#include "nftables_dynamic.h"
 #endif

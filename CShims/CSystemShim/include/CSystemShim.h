@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "workload.h"
+
 // MARK: Network namespaces (namespace.c)
 
 /// Opens a network namespace by path; -EINVAL when the path is something else.

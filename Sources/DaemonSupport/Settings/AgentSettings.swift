@@ -113,8 +113,9 @@ extension AgentSettings {
             "How often the kernel's state is compared with the desired state, beside every time that an event asks for it."
         )
         static let sampleInterval = SettingKey.scalar(
-            "sample-interval", .duration(), .defaulted(.seconds(2)),
-            "How often port counters are read. The coordinator says how often they are reported.")
+            "sample-interval", .duration(), .defaulted(.seconds(10)),
+            "How often counters, CPU and memory of the VMs are read. The coordinator says how often they are reported;",
+            "a whole part of that interval loses nothing at its ends.")
         static let logLevel = SettingKey.logLevel
     }
 

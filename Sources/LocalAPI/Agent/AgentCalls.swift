@@ -19,10 +19,13 @@ public struct AttachCall: Hashable, Sendable {
     public var port: PortWish
     /// Longest wait for a block; nil means the agent's default.
     public var timeout: Duration?
+    /// Where the VM's CPU and memory are read; nil changes nothing.
+    public var workload: WorkloadWish?
     public init(
         application: ApplicationID, session: SessionID? = nil, interface: VMInterface, mac: MACAddress? = nil,
-        port: PortWish, timeout: Duration? = nil
+        port: PortWish, timeout: Duration? = nil, workload: WorkloadWish? = nil
     ) {
+        self.workload = workload
         self.application = application
         self.session = session
         self.interface = interface
@@ -30,6 +33,10 @@ public struct AttachCall: Hashable, Sendable {
         self.port = port
         self.timeout = timeout
     }
+
+    private static let parameters = [
+        "application", "session", "vm", "nic", "mac", "port", "timeout_ms", "workload",
+    ]
 
     /// Longest wait that a caller may ask for.
     public static let timeoutMax = Duration.seconds(600)
@@ -46,12 +53,12 @@ public struct AttachCall: Hashable, Sendable {
         return .fields([
             "application": .text(application), "session": session.map { .text($0) },
             "vm": .string(interface.vm), "nic": .integer(Int64(interface.nic)), "mac": mac.map { .text($0) },
-            "port": port, "timeout_ms": timeout.map { .milliseconds($0) },
+            "port": port, "timeout_ms": timeout.map { .milliseconds($0) }, "workload": workload?.json,
         ])
     }
 
     public init(json: JSONValue) throws(VarlinkFailure) {
-        let fields = try Fields(json, known: ["application", "session", "vm", "nic", "mac", "port", "timeout_ms"])
+        let fields = try Fields(json, known: Self.parameters)
         application = try fields.value("application", "a UUID")
         session = try fields.optional("session", "a UUID")
         interface = try fields.interface()
@@ -60,6 +67,7 @@ public struct AttachCall: Hashable, Sendable {
             throw .invalidParameter("mac", reason: "\(mac) is not the address of one interface")
         }
         port = try Self.port(fields)
+        workload = try fields.workload()
         timeout = try fields.integer("timeout_ms", in: 0...Self.timeoutMax.inNanoseconds / 1_000_000).map {
             .milliseconds($0)
         }
@@ -99,7 +107,12 @@ public struct PlugCall: Hashable, Sendable {
     public var port: String
     /// Path of the namespace that it is in; nil is the host's.
     public var namespace: String?
-    public init(interface: VMInterface, port: String, namespace: String? = nil) {
+    /// Where the VM's CPU and memory are read; nil changes nothing.
+    public var workload: WorkloadWish?
+    public init(
+        interface: VMInterface, port: String, namespace: String? = nil, workload: WorkloadWish? = nil
+    ) {
+        self.workload = workload
         self.interface = interface
         self.port = port
         self.namespace = namespace
@@ -108,12 +121,13 @@ public struct PlugCall: Hashable, Sendable {
     public var json: JSONValue {
         .fields([
             "vm": .string(interface.vm), "nic": .integer(Int64(interface.nic)), "port": .string(port),
-            "namespace": namespace.map { .string($0) },
+            "namespace": namespace.map { .string($0) }, "workload": workload?.json,
         ])
     }
 
     public init(json: JSONValue) throws(VarlinkFailure) {
-        let fields = try Fields(json, known: ["vm", "nic", "port", "namespace"])
+        let fields = try Fields(json, known: ["vm", "nic", "port", "namespace", "workload"])
+        workload = try fields.workload()
         interface = try fields.interface()
         port = try fields.interfaceName("port")
         namespace = fields.isAbsent("namespace") ? nil : try fields.text("namespace")

@@ -16,6 +16,10 @@ public enum AgentInterface {
         type Veth (namespace: string, name: string)
         type Tap (uid: ?int, gid: ?int)
 
+        # Where the CPU and memory of the VM are read: exactly one of the two. process is the number of its process,
+        # control_group the absolute path of its control group's folder, version 1 or 2.
+        type Workload (process: ?int, control_group: ?string)
+
         # What the VM needs to address itself. class is the application's priority; served_from is staged, leased,
         # reserved or cold.
         type Attachment (
@@ -87,8 +91,53 @@ public enum AgentInterface {
           pending: []string
         )
 
+        # What is read of the VMs. name: ports, tunnels, workloads, flows or disk (the copy of the backlog). rows is absent
+        # when the latest reading failed.
+        type Source (name: string, rows: ?int, error: ?string)
+
+        # bytes of source to destination (identifiers), counted for certain.
+        type Pair (source: int, destination: int, bytes: int, packets: int)
+
+        # Readings of one VM, block or pair that are missing: the figures beside are lower bounds then.
+        type Gaps (unread: int, unbased: int, reset: int, late: int)
+
+        # One application since the reading before. What is not known is absent, never 0. memory_bytes is of memory_vms
+        # VMs; pairs are the largest.
+        type ApplicationTelemetry (
+          application: string,
+          rx_bytes: ?int,
+          tx_bytes: ?int,
+          rx_packets: ?int,
+          tx_packets: ?int,
+          dropped_packets: ?int,
+          tunnel_rx_bytes: ?int,
+          tunnel_rx_packets: ?int,
+          cpu_us: ?int,
+          memory_bytes: ?int,
+          memory_vms: int,
+          pairs: ?[]Pair,
+          gaps: Gaps
+        )
+
+        # Aggregates that the coordinator has not taken, the intervals in them, and intervals that were folded into
+        # coarser ones or given up.
+        type Backlog (batches: int, intervals: int, folded: int, lost: int)
+
+        # interval_ms: between readings. age_ms: since the latest. took_us: what it took. events: changes in the overlay's
+        # namespace that were not the agent's own, by kind, since it started.
+        type Telemetry (
+          interval_ms: int,
+          age_ms: ?int,
+          took_us: ?int,
+          sources: []Source,
+          applications: []ApplicationTelemetry,
+          flows: int,
+          events: [string]int,
+          backlog: Backlog
+        )
+
         # Binds an identifier to interface `nic` of `vm` and makes its port. Calling it again with the same parameters
-        # gives the same answer. timeout_ms bounds the wait for a block.
+        # gives the same answer, and may name another workload. timeout_ms bounds the wait for a block.
         method Attach(
           application: string,
           session: ?string,
@@ -96,7 +145,8 @@ public enum AgentInterface {
           nic: int,
           mac: ?string,
           port: Port,
-          timeout_ms: ?int
+          timeout_ms: ?int,
+          workload: ?Workload
         ) -> (
           sni: int,
           ipv4: string,
@@ -111,7 +161,7 @@ public enum AgentInterface {
         )
 
         # Hands over a port that was attached as `later`. namespace is where it is now, absent for the host's.
-        method Plug(vm: string, nic: int, port: string, namespace: ?string) -> (
+        method Plug(vm: string, nic: int, port: string, namespace: ?string, workload: ?Workload) -> (
           sni: int,
           ipv4: string,
           ipv6: string,
@@ -144,7 +194,8 @@ public enum AgentInterface {
           leases: []Lease,
           bindings: []Binding,
           counts: Counts,
-          dataplane: ?Dataplane
+          dataplane: ?Dataplane,
+          telemetry: ?Telemetry
         )
 
         # The caller is neither root nor in the group of the socket.

@@ -115,12 +115,16 @@ public struct AgentStatusReport: Hashable, Sendable {
     public var bindings: [Binding]
     public var counts: Counts
     public var dataplane: Dataplane?
+    /// Nil from an agent that does not tell.
+    public var telemetry: AgentTelemetryReport?
 
     public init(
         host: String, incarnation: String, boot: String, recovering: Bool, bindingStopped: String?,
         journalSequence: UInt64, grant: Grant?, connected: Bool, silentFor: Duration?, position: String,
-        acknowledged: String, leases: [Lease], bindings: [Binding], counts: Counts, dataplane: Dataplane?
+        acknowledged: String, leases: [Lease], bindings: [Binding], counts: Counts, dataplane: Dataplane?,
+        telemetry: AgentTelemetryReport? = nil
     ) {
+        self.telemetry = telemetry
         self.host = host
         self.incarnation = incarnation
         self.boot = boot

@@ -10,7 +10,7 @@ extension AgentStatusReport {
                 "connected": .bool(connected), "silent_ms": silentFor.map { .milliseconds($0) },
                 "position": .string(position), "acknowledged": .string(acknowledged),
             ]), "leases": .array(leases.map(\.json)), "bindings": .array(bindings.map(\.json)), "counts": counts.json,
-            "dataplane": dataplane?.json,
+            "dataplane": dataplane?.json, "telemetry": telemetry?.json,
         ])
     }
 
@@ -29,7 +29,9 @@ extension AgentStatusReport {
             leases: try fields.list("leases") { (value) throws(VarlinkFailure) in try Lease(json: value) },
             bindings: try fields.list("bindings") { (value) throws(VarlinkFailure) in try Binding(json: value) },
             counts: try Counts(json: json["counts"] ?? .null),
-            dataplane: fields.isAbsent("dataplane") ? nil : try Dataplane(json: json["dataplane"] ?? .null))
+            dataplane: fields.isAbsent("dataplane") ? nil : try Dataplane(json: json["dataplane"] ?? .null),
+            telemetry: fields.isAbsent("telemetry")
+                ? nil : try AgentTelemetryReport(json: json["telemetry"] ?? .null))
     }
 }
 

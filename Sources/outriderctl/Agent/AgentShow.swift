@@ -12,6 +12,7 @@ struct AgentShow: AsyncParsableCommand {
         let report = try withAgent(options) { (client) throws(AgentCallError) in try client.status(timeout: timeout) }
         Output(format: options.output).show(json: report.json.description) {
             report.facts + section(Self.leases(report)) + section(Self.bindings(report))
+                + section(Self.applications(report))
         }
     }
 
@@ -27,6 +28,23 @@ struct AgentShow: AsyncParsableCommand {
             table.add([
                 "\(lease.block)", "\(lease.application)", state, "\(lease.epoch)", "\(lease.bound)",
                 "\(lease.cooling)", "\(lease.available)",
+            ])
+        }
+        return table
+    }
+
+    /// What the latest reading brought; what is not known stands empty.
+    private static func applications(_ report: AgentStatusReport) -> Table {
+        var table = Table([
+            .text("APPLICATION"), .number("RX BYTES"), .number("TX BYTES"), .number("DROPPED"), .number("CPU MS"),
+            .number("MEMORY MIB"), .number("GAPS"),
+        ])
+        for row in report.telemetry?.applications ?? [] {
+            func text(_ value: UInt64?) -> String { value.map { "\($0)" } ?? "" }
+            table.add([
+                "\(row.application)", text(row.receivedBytes), text(row.sentBytes), text(row.droppedPackets),
+                row.cpu.map { "\(Int64($0 / .milliseconds(1)))" } ?? "", text(row.memoryBytes.map { $0 >> 20 }),
+                "\(row.unread + row.unbased + row.reset + row.late)",
             ])
         }
         return table
@@ -70,11 +88,27 @@ extension AgentStatusReport {
             for object in dataplane.pending { facts.add("pending", object) }
             for object in dataplane.foreign { facts.add("foreign", object) }
         }
+        if let telemetry { telemetry.add(to: &facts) }
         return facts.lines
     }
 
     private var connection: String {
         let silence = silentFor.map { ", silent for \(Words.milliseconds($0))" } ?? ""
         return (connected ? "connected" : "not connected") + silence
+    }
+}
+
+extension AgentTelemetryReport {
+    func add(to facts: inout Facts) {
+        let read = sources.compactMap { source in source.rows.map { "\($0) \(source.name)" } }
+        let since = age.map { ", \(Words.milliseconds($0)) ago" } ?? ""
+        facts.add("read", (read.isEmpty ? "nothing yet" : read.joined(separator: ", ")) + since)
+        for source in sources {
+            if let error = source.error { facts.add("not read", "\(source.name): \(error)") }
+        }
+        if backlog.batches > 0 || backlog.lost > 0 {
+            facts.add(
+                "backlog", "\(backlog.intervals) intervals in \(backlog.batches) batches, \(backlog.lost) given up")
+        }
     }
 }

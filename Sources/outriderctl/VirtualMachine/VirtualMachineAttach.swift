@@ -18,10 +18,12 @@ struct VirtualMachineAttach: AsyncParsableCommand {
     @Option(help: "UUID of the session.") var session: String?
     @Option(help: "Address of the VM's interface; chosen when absent.") var mac: String?
     @OptionGroup(title: "Port (one of --veth, --tap, --later)") var port: PortOptions
+    @OptionGroup(title: "Telemetry (at most one of --process, --cgroup)") var workload: WorkloadOptions
 
     func run() async throws {
         var call = AttachCall(
-            application: try await application(), interface: try interface.interface(), port: port.wish)
+            application: try await application(), interface: try interface.interface(), port: port.wish,
+            workload: workload.wish)
         if let session {
             guard let id = SessionID(session) else {
                 throw ControlFailure(.usage, "--session '\(session)' is no UUID; see 'outriderctl session list'")
@@ -55,6 +57,26 @@ struct VirtualMachineAttach: AsyncParsableCommand {
         }
         return id
     }
+}
+
+/// Where CPU and memory of the VM are read.
+struct WorkloadOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Process of the VM, to read its CPU and memory.", valueName: "number"))
+    var process: Int32?
+    @Option(help: ArgumentHelp("Control group of the VM, to read its CPU and memory.", valueName: "path"))
+    var cgroup: String?
+
+    func validate() throws {
+        guard process == nil || cgroup == nil else {
+            throw ValidationError("--process and --cgroup exclude each other")
+        }
+        if let process, process < 1 { throw ValidationError("--process takes the number of a process, not \(process)") }
+        if let cgroup, !cgroup.hasPrefix("/") {
+            throw ValidationError("--cgroup takes the absolute path of a control group's folder, not '\(cgroup)'")
+        }
+    }
+
+    var wish: WorkloadWish? { process.map(WorkloadWish.process) ?? cgroup.map(WorkloadWish.controlGroup) }
 }
 
 /// How the interface gets its port.
