@@ -19,7 +19,7 @@ actor KernelWorker {
     private let executor = QueueExecutor(label: "outrider.kernel")
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    let vtep: IPv4Address
+    let vtep: IPAddress
     let namespace: OverlayNamespace
     let work: WorkQueue<KernelWork>
     let reaper: PortReaper
@@ -42,7 +42,7 @@ actor KernelWorker {
     var raised: Set<Int> = []
 
     init(
-        vtep: IPv4Address, namespace: OverlayNamespace, work: WorkQueue<KernelWork>,
+        vtep: IPAddress, namespace: OverlayNamespace, work: WorkQueue<KernelWork>,
         reaper: PortReaper, outcomes: WorkQueue<AgentInput>, logger: Logger
     ) {
         self.vtep = vtep
@@ -193,7 +193,7 @@ actor KernelWorker {
             let model = DataplaneState(configuration: configuration, deletes: deletes)
             // Subscribed before the first dump, so that no change falls between the two.
             try watch(ignoring: [fresh.route.port])
-            try prepare(fresh, state: model)
+            try prepare(fresh, state: model, keepsPresent: true)
             kernel = fresh
             state = model
             // Nothing is written here: what the journal wants comes next, and until then all would look superfluous.
@@ -220,11 +220,13 @@ actor KernelWorker {
         if !early.isEmpty { converge() }
     }
 
-    private func prepare(_ kernel: KernelDataplane, state: DataplaneState) throws(NetlinkError) {
+    private func prepare(
+        _ kernel: KernelDataplane, state: DataplaneState, keepsPresent: Bool = false
+    ) throws(NetlinkError) {
         let elements = state.tracker.desiredElements
         let preparation = try kernel.prepare(
-            mayReplace: state.tracker.policy.deletes == .everything, elements: { elements.filter { $0.set != .vtep } },
-            endpoints: { elements.filter { $0.set == .vtep } })
+            mayReplace: state.tracker.policy.deletes == .everything, keepsPresent: keepsPresent,
+            elements: { elements })
         raised.insert(preparation.device.index)
         if preparation.device.isNew { logger.notice("overlay device made") }
         if !preparation.replacedTables.isEmpty {
