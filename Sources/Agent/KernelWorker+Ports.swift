@@ -102,6 +102,18 @@ extension KernelWorker {
             pending: pending + withheld, kernel: inventory(tracker))
     }
 
+    /// What the filters dropped; a failure when there is no overlay yet.
+    func drops() -> Result<[DropCount], DataplaneFailure> {
+        guard let kernel else {
+            return .failure(DataplaneFailure(reason: "the overlay is not up: no boot grant yet, nothing is filtered"))
+        }
+        do throws(NetlinkError) {
+            return .success(try kernel.drops())
+        } catch {
+            return .failure(DataplaneFailure(reason: error.description))
+        }
+    }
+
     private func inventory(_ tracker: Tracker) -> KernelInventory {
         let own = tracker.ownBlocks
         return KernelInventory(localVNIs: own.local, remoteBlocks: own.remote, ports: ports.keys.sorted())
