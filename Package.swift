@@ -49,6 +49,7 @@ let package = Package(
         .executable(name: "outrider-sim", targets: ["outrider-sim"]),
         // For the nested packages Tools/ and Benchmarks/, which must not pull gRPC into their builds.
         .library(name: "NetworkTypes", targets: ["NetworkTypes"]),
+        .library(name: "Dataplane", targets: ["Dataplane"]),
         .library(name: "Netlink", targets: ["Netlink"]),
         .library(name: "LocalAPI", targets: ["LocalAPI"]),
         .library(name: "Forecasting", targets: ["Forecasting"]),

@@ -17,13 +17,15 @@ let package = Package(
     name: "outrider-bench",
     dependencies: [.package(name: "outrider", path: "..")],
     targets: [
+        // Finds libmnl through the product's own system library target.
+        .target(name: "CRouteLoop", dependencies: [.product(name: "Netlink", package: "outrider")]),
         .executableTarget(
             name: "outrider-bench",
             dependencies: [
                 "NetworkTypes", "Forecasting", "SimulationKit", "LocalAPI", "Netlink", "NamespaceKit", "SNISpace",
-                "FleetSimulation",
+                "FleetSimulation", "Dataplane",
             ].map {
                 .product(name: $0, package: "outrider")
-            }, swiftSettings: strict)
+            } + ["CRouteLoop"], swiftSettings: strict),
     ]
 )

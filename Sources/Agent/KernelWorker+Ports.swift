@@ -99,7 +99,7 @@ extension KernelWorker {
             routes: counts[.route] ?? 0, nexthops: counts[.nexthop] ?? 0, nftElements: elements,
             foreign: tracker.foreign.sorted().map(\.description),
             kernelWrites: UInt64(kernel?.writes ?? 0) + reaper.writes.load(ordering: .relaxed),
-            pending: pending + withheld, kernel: inventory(tracker))
+            pending: pending + withheld + pathProblems, kernel: inventory(tracker))
     }
 
     /// What the filters dropped; a failure when there is no overlay yet.

@@ -31,6 +31,8 @@ actor KernelWorker {
     /// Index of each port in the kernel, for counters.
     var ports: [SessionNetworkID: Int] = [:]
     var repairs: UInt64 = 0
+    /// Paths of the underlay that cannot carry the overlay, as of the last audit.
+    var pathProblems: [String] = []
     private var taken: NetlinkError?
     /// Settings to bring the overlay up with, kept for another attempt.
     private var wanted: (grant: BootGrant, deletes: DeletionScope)?
@@ -68,9 +70,7 @@ actor KernelWorker {
         try RouteSocket(in: namespace.overlay).ports().map { sni, link in
             ports[sni] = link.index
             if link.isUp { raised.insert(link.index) }
-            let mark = PortMark(link.alias)
-            return AdoptedPort(
-                sni: sni, index: link.index, interface: mark?.interface, application: mark?.application, mac: mark?.mac)
+            return AdoptedPort(sni, link)
         }
     }
 
@@ -254,7 +254,22 @@ actor KernelWorker {
             logger.notice(
                 "repaired the kernel's state", metadata: ["reason": "\(reason)", "writes": "\(kernel.writes - before)"])
         }
+        checkPaths(kernel)
         outcomes.put(.hostReport(report()))
+    }
+
+    /// Nothing that the agent could mend, but an operator must hear of it: VMs would lose their longest packets.
+    private func checkPaths(_ kernel: KernelDataplane) {
+        let endpoints = (state?.tracker.desiredElements ?? []).compactMap { element -> IPAddress? in
+            if case .vtep(let address) = element { address } else { nil }
+        }
+        do throws(NetlinkError) {
+            let problems = try kernel.pathProblems(to: endpoints)
+            for problem in problems where !pathProblems.contains(problem) { logger.warning("\(problem)") }
+            pathProblems = problems
+        } catch {
+            logger.warning("paths of the underlay could not be read", metadata: ["reason": "\(error)"])
+        }
     }
 
     // MARK: Events

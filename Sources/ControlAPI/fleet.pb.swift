@@ -396,7 +396,7 @@ public nonisolated struct Outrider_V1_Hello: Sendable {
   /// Fingerprint of the machine, opaque.
   public var fingerprint: String = String()
 
-  /// VTEP address of the host (IPv4 text).
+  /// VTEP address of the host, text of either family.
   public var vtep: String = String()
 
   /// MTU of the underlay interface.
@@ -998,8 +998,8 @@ public nonisolated struct Outrider_V1_BootRefusal: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Stable code: `barred`, `boot-conflict`, `frozen`, `incarnation-conflict`, `journal-behind`, `vtep-taken`,
-  /// `mtu-too-small`.
+  /// Stable code: `barred`, `boot-conflict`, `frozen`, `incarnation-conflict`, `journal-behind`, `vtep-family`,
+  /// `vtep-taken`, `mtu-too-small`.
   public var code: String = String()
 
   /// In words, with the way out.
@@ -1169,7 +1169,7 @@ public nonisolated struct Outrider_V1_EndpointDropped: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// VTEP address (IPv4 text).
+  /// VTEP address (text of either family).
   public var vtep: String = String()
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1183,7 +1183,7 @@ public nonisolated struct Outrider_V1_EndpointAdmitted: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// VTEP address (IPv4 text).
+  /// VTEP address (text of either family).
   public var vtep: String = String()
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1374,7 +1374,7 @@ public nonisolated struct Outrider_V1_RemoteSet: Sendable {
   /// Host that leases it.
   public var host: String = String()
 
-  /// VTEP of that host (IPv4 text).
+  /// VTEP of that host (text of either family).
   public var vtep: String = String()
 
   /// Everything stands ready and no route leads there yet: the destination of a migration before its flip.

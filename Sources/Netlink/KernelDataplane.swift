@@ -64,6 +64,23 @@ public final class KernelDataplane {
         return Preparation(device: state, replacedTables: replaced)
     }
 
+    /// What ``prepare(mayReplace:keepsPresent:elements:)`` would make or correct, in words; nothing is written.
+    public func gaps() throws(NetlinkError) -> [String] {
+        var gaps: [String] = []
+        if let link = try route.link(named: device.name) {
+            let isOurs = link.vxlan?.isFiltered == true && link.vxlan?.local == device.vtep
+            if !isOurs || link.vxlan?.port != device.port {
+                gaps.append("replace device \(device.name): it has another kind, endpoint or port")
+            } else if link.mtu != device.mtu || link.mac != device.mac {
+                gaps.append("correct MTU and address of device \(device.name)")
+            }
+            if !link.isUp { gaps.append("raise device \(device.name)") }
+        } else {
+            gaps.append("make device \(device.name) with endpoint \(device.vtep), port \(device.port)")
+        }
+        return try gaps + overlayTables.structureGaps() + underlayTables.structureGaps()
+    }
+
     /// What became of a plan.
     public struct Outcome: Sendable {
         public var completed: [KernelOperation] = []

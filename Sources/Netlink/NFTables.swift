@@ -201,6 +201,39 @@ extension NFTables {
         }
     }
 
+    /// Lets the kernel check a table with all that is in it and throws it away: the transaction ends in a message that must
+    /// fail. Nothing of it is ever in force.
+    ///
+    /// - Throws: the first error of another message.
+    func rehearse(_ table: NFTTable) throws(NetlinkError) {
+        var table = table
+        table.name = "outrider_probe"
+        var batch = NFTBatch(messages: 64, firstSequence: socket.nextSequence())
+        defer { batch.release() }
+        batch.add(table, comment: NFTStructure.version)
+        batch.deleteTable(table.family, "outrider_no_such_table")
+        let last = batch.sequence
+        for outcome in try send(batch.finish()) where outcome.code != 0 && outcome.sequence != last {
+            throw NetlinkError(
+                operation: "check nf_tables", object: TableKey(table).description, code: outcome.code,
+                detail: outcome.text)
+        }
+    }
+
+    /// What ``ensureStructure(rebuildingChain:keepsPresent:elements:)`` would make anew; nothing is written.
+    public func structureGaps() throws(NetlinkError) -> [String] {
+        let snapshot = try Snapshot(
+            tables: rows(OUTRIDER_NFT_TABLES), chains: rows(OUTRIDER_NFT_CHAINS), rules: ruleRows())
+        return tables.compactMap { table in
+            switch snapshot.state(of: table) {
+            case .good: nil
+            case .missing: "make filter table \(TableKey(table))"
+            case .broken: "replace filter table \(TableKey(table)): it is of another version or was changed"
+            case .chainBroken: "rebuild the chain of filter table \(TableKey(table))"
+            }
+        }
+    }
+
     private func ruleRows() throws(NetlinkError) -> [NFTRow] { try rows(OUTRIDER_NFT_RULES) }
 }
 

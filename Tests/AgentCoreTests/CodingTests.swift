@@ -75,6 +75,8 @@ import Testing
                     operations: [
                         .dropEndpoint(.v4(IPv4Address(7))), .admitEndpoint(.v4(IPv4Address(8))),
                         .setDeparture(departure),
+                        .dropEndpoint(.v6(IPv6Address(high: 1, low: .max))),
+                        .admitEndpoint(.v6(IPv6Address(high: 0, low: 1))),
                         .removeDeparture(departure.sni, Epoch(7)), .setLease(incoming), .setRemote(standby),
                     ], withdraw: true)),
         ]

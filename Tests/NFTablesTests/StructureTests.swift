@@ -51,6 +51,19 @@ import Testing
         try host.expectDrop("pair") { bed.reds[0].send(Frames.udp4(bed.reds[0].address4, bed.blues[0].address4)) }
     }
 
+    /// An agent that has just started does not know yet what is wanted; VMs run on what is there.
+    @Test func aReplacedTableKeepsWhatItHeldWhenAsked() throws {
+        let bed = try OverlayBed("k")
+        let host = bed.hosts[0]
+        let before = try FilterSet.allCases.filter { !$0.isUnderlay }.map { Set(try host.tables.dump($0)) }
+        _ = try nft(bed, "add rule inet outrider input accept")
+        _ = try nft(bed, "add rule arp outrider input accept")
+        #expect(try host.tables.structureGaps().count == 2)
+        #expect(try host.tables.ensureStructure(keepsPresent: true) { [] } == ["inet outrider", "arp outrider"])
+        #expect(try FilterSet.allCases.filter { !$0.isUnderlay }.map { Set(try host.tables.dump($0)) } == before)
+        #expect(try host.tables.structureGaps() == [])
+    }
+
     @Test func aLostIngressChainIsRebuiltWithoutTouchingTheSets() throws {
         let bed = try OverlayBed("l")
         let host = bed.hosts[0]

@@ -43,6 +43,21 @@ import Testing
             ])
     }
 
+    @Test func nexthopOverIPv6HasAChecksum() throws {
+        let network: UInt64 = 0x2001_0DB8 << 32
+        let nexthop = Nexthop(
+            id: 0x4400_1010, vni: SessionNetworkID(unchecked: 0x1010), source: .v6(IPv6Address(high: network, low: 1)),
+            vtep: .v6(IPv6Address(high: network, low: 2)), gateway: .linkLocal(2), device: "outrider")
+        #expect(
+            try Array(hex(.nexthop(nexthop, index: 5)).dropFirst(15)) == [
+                "06000700", "04000000",  // NHA_ENCAP_TYPE LWTUNNEL_ENCAP_IP6
+                "40000880", "0c000100", "00000000", "00001010",  // ENCAP { ID, DST, SRC, FLAGS }
+                "14000200", "20010db8", "00000000", "00000000", "00000002",
+                "14000300", "20010db8", "00000000", "00000000", "00000001",
+                "06000600", "00010000",  // TUNNEL_CSUM
+            ])
+    }
+
     @Test func routes() throws {
         let prefix = IPPrefix.v4(IPv4Address(0x0A00_1010), length: 28)
         #expect(

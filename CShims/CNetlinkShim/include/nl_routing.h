@@ -51,6 +51,14 @@ int outrider_nl_route_delete(void *buffer, size_t capacity, const struct outride
 int outrider_nl_route_dump(void *buffer, size_t capacity, uint8_t family, uint8_t protocol);
 int outrider_nl_route_parse(const void *message, size_t length, struct outrider_route *route);
 
+// MARK: Paths
+
+/// RTM_GETROUTE: how a packet from one address to another leaves.
+int outrider_nl_path_get(
+    void *buffer, size_t capacity, uint8_t family, const uint8_t *source, const uint8_t *destination);
+/// Device of the path (0: none) and its own MTU, by route or learned (0: the device's).
+int outrider_nl_path_parse(const void *message, size_t length, int32_t *index, uint32_t *mtu);
+
 // MARK: VNI filter
 
 /// RTM_NEWTUNNEL or RTM_DELTUNNEL for one VNI; the kernel does not check that it fits 24 bits, the caller does.
