@@ -51,6 +51,7 @@ let package = Package(
         .library(name: "NetworkTypes", targets: ["NetworkTypes"]),
         .library(name: "FleetProtocol", targets: ["FleetProtocol"]),
         .library(name: "Telemetry", targets: ["Telemetry"]),
+        .library(name: "Dataplane", targets: ["Dataplane"]),
         .library(name: "Netlink", targets: ["Netlink"]),
         .library(name: "LocalAPI", targets: ["LocalAPI"]),
         .library(name: "Forecasting", targets: ["Forecasting"]),

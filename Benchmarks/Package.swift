@@ -19,13 +19,15 @@ let package = Package(
     targets: [
         // Reads `libmnl.pc` through the product's own system library target.
         .target(name: "CBareLoop", dependencies: [.product(name: "Netlink", package: "outrider")]),
+        // Finds libmnl through the product's own system library target.
+        .target(name: "CRouteLoop", dependencies: [.product(name: "Netlink", package: "outrider")]),
         .executableTarget(
             name: "outrider-bench",
             dependencies: [
                 "NetworkTypes", "Forecasting", "SimulationKit", "LocalAPI", "Netlink", "NamespaceKit", "SNISpace",
-                "FleetSimulation", "FleetProtocol", "Telemetry",
+                "FleetSimulation", "FleetProtocol", "Telemetry", "Dataplane",
             ].map {
                 .product(name: $0, package: "outrider")
-            } + ["CBareLoop"], swiftSettings: strict),
+            } + ["CBareLoop", "CRouteLoop"], swiftSettings: strict),
     ]
 )

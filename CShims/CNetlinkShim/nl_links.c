@@ -36,7 +36,9 @@ int outrider_nl_vxlan_create(void *buffer, size_t capacity, const struct outride
     mnl_attr_put_u8(header, IFLA_VXLAN_COLLECT_METADATA, 1);
     mnl_attr_put_u8(header, IFLA_VXLAN_VNIFILTER, 1);
     mnl_attr_put_u8(header, IFLA_VXLAN_LEARNING, 0);
-    mnl_attr_put_u32(header, IFLA_VXLAN_LOCAL, htonl(vxlan->local_ipv4));
+    mnl_attr_put(
+        header, vxlan->local_family == AF_INET6 ? IFLA_VXLAN_LOCAL6 : IFLA_VXLAN_LOCAL,
+        address_size(vxlan->local_family), vxlan->local);
     mnl_attr_put_u16(header, IFLA_VXLAN_PORT, htons(vxlan->port));
     mnl_attr_put_u8(header, IFLA_VXLAN_TTL, vxlan->ttl);
     mnl_attr_nest_end(header, data);
@@ -133,10 +135,10 @@ static void copy_text(char *target, size_t size, const char *text) {
 static void parse_vxlan(const struct nlmsghdr *header, struct rtnl_link *source, struct outrider_link *link) {
     struct nl_addr *local = NULL;
     if (rtnl_link_vxlan_get_local(source, &local) == 0 && local) {
-        if (nl_addr_get_len(local) == 4) {
-            uint32_t address;
-            memcpy(&address, nl_addr_get_binary_addr(local), sizeof address);
-            link->vxlan_local = ntohl(address);
+        size_t size = nl_addr_get_len(local);
+        if (size == 4 || size == 16) {
+            link->vxlan_local_family = size == 4 ? AF_INET : AF_INET6;
+            memcpy(link->vxlan_local, nl_addr_get_binary_addr(local), size);
         }
         nl_addr_put(local);
     }

@@ -3,6 +3,7 @@
 #include "nl_routing.h"
 
 #include <endian.h>
+#include <linux/if_tunnel.h>
 #include <linux/lwtunnel.h>
 #include <linux/nexthop.h>
 
@@ -17,11 +18,16 @@ int outrider_nl_nexthop_put(void *buffer, size_t capacity, const struct outrider
     mnl_attr_put_u32(header, NHA_ID, nexthop->id);
     mnl_attr_put_u32(header, NHA_OIF, nexthop->index);
     mnl_attr_put(header, NHA_GATEWAY, sizeof nexthop->gateway, nexthop->gateway);
-    mnl_attr_put_u16(header, NHA_ENCAP_TYPE, LWTUNNEL_ENCAP_IP);
+    int is_ipv6 = nexthop->outer_family == AF_INET6;
+    size_t size = address_size(nexthop->outer_family);
+    mnl_attr_put_u16(header, NHA_ENCAP_TYPE, is_ipv6 ? LWTUNNEL_ENCAP_IP6 : LWTUNNEL_ENCAP_IP);
     struct nlattr *nest = mnl_attr_nest_start(header, NHA_ENCAP);
     uint64_t id = htobe64(nexthop->vni);
+    // LWTUNNEL_IP_* and LWTUNNEL_IP6_* have the same numbers.
     mnl_attr_put(header, LWTUNNEL_IP_ID, sizeof id, &id);
-    mnl_attr_put_u32(header, LWTUNNEL_IP_DST, htonl(nexthop->vtep));
+    mnl_attr_put(header, LWTUNNEL_IP_DST, size, nexthop->vtep);
+    mnl_attr_put(header, LWTUNNEL_IP_SRC, size, nexthop->source);
+    if (is_ipv6) mnl_attr_put_u16(header, LWTUNNEL_IP6_FLAGS, TUNNEL_CSUM);
     mnl_attr_nest_end(header, nest);
     return header->nlmsg_len;
 }
@@ -42,19 +48,24 @@ int outrider_nl_nexthop_dump(void *buffer, size_t capacity) {
 }
 
 /// 0 when the encapsulation is one that we write.
-static int parse_encap(const struct nlattr *nest, struct outrider_nexthop *nexthop) {
+static int parse_encap(uint16_t type, const struct nlattr *nest, struct outrider_nexthop *nexthop) {
     const struct nlattr *table[LWTUNNEL_IP_OPTS + 1];
+    if (type != LWTUNNEL_ENCAP_IP && type != LWTUNNEL_ENCAP_IP6) return -1;
+    nexthop->outer_family = type == LWTUNNEL_ENCAP_IP6 ? AF_INET6 : AF_INET;
+    size_t size = address_size(nexthop->outer_family);
     sort_nested(nest, table, LWTUNNEL_IP_OPTS + 1);
     uint64_t id;
-    uint32_t destination, source = 0;
     if (copy_exactly(&id, table[LWTUNNEL_IP_ID], sizeof id) < 0) return -1;
-    if (copy_exactly(&destination, table[LWTUNNEL_IP_DST], sizeof destination) < 0) return -1;
-    if (table[LWTUNNEL_IP_SRC]) copy_exactly(&source, table[LWTUNNEL_IP_SRC], sizeof source);
-    if (be64toh(id) > UINT32_MAX || source != 0 || table[LWTUNNEL_IP_OPTS]) return -1;
+    if (copy_exactly(nexthop->vtep, table[LWTUNNEL_IP_DST], size) < 0) return -1;
+    if (copy_exactly(nexthop->source, table[LWTUNNEL_IP_SRC], size) < 0) return -1;
+    if (be64toh(id) > UINT32_MAX || table[LWTUNNEL_IP_OPTS]) return -1;
     if (table[LWTUNNEL_IP_TTL] && mnl_attr_get_u8(table[LWTUNNEL_IP_TTL])) return -1;
     if (table[LWTUNNEL_IP_TOS] && mnl_attr_get_u8(table[LWTUNNEL_IP_TOS])) return -1;
+    // The kernel adds TUNNEL_KEY by itself.
+    uint16_t flags = 0, wanted = type == LWTUNNEL_ENCAP_IP6 ? TUNNEL_CSUM : 0;
+    if (table[LWTUNNEL_IP_FLAGS]) copy_exactly(&flags, table[LWTUNNEL_IP_FLAGS], sizeof flags);
+    if ((flags & ~TUNNEL_KEY) != wanted) return -1;
     nexthop->vni = (uint32_t)be64toh(id);
-    nexthop->vtep = ntohl(destination);
     return 0;
 }
 
@@ -72,8 +83,7 @@ int outrider_nl_nexthop_parse(const void *message, size_t length, struct outride
         head->nh_family != AF_INET6 || table[NHA_GROUP] || table[NHA_BLACKHOLE] || table[NHA_FDB] ||
         copy_exactly(&nexthop->index, table[NHA_OIF], sizeof nexthop->index) < 0 ||
         copy_exactly(nexthop->gateway, table[NHA_GATEWAY], sizeof nexthop->gateway) < 0 || !table[NHA_ENCAP_TYPE] ||
-        mnl_attr_get_u16(table[NHA_ENCAP_TYPE]) != LWTUNNEL_ENCAP_IP || !table[NHA_ENCAP] ||
-        parse_encap(table[NHA_ENCAP], nexthop) < 0;
+        !table[NHA_ENCAP] || parse_encap(mnl_attr_get_u16(table[NHA_ENCAP_TYPE]), table[NHA_ENCAP], nexthop) < 0;
     return 0;
 }
 

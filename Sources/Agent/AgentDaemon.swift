@@ -33,6 +33,7 @@ public struct AgentDaemon: Sendable {
         logger.info("starting", metadata: ["version": "\(Version.current)", "configuration": "\(configurationFile)"])
         let namespace = try OverlayNamespace(path: settings.overlayNamespace, host: NamespaceSockets(path: nil))
         let lock = try NamespaceLock(namespace.overlay.namespace)
+        _ = try AgentChecks.requireFeatures(settings, namespace)
         let daemon = try await AgentDaemon(settings, namespace: namespace, logger: logger)
         let notifier = ServiceManagerNotifier(socketPath: environment.notifySocket)
         defer { withExtendedLifetime(lock) {} }

@@ -15,6 +15,10 @@ public enum AgentStartError: Error, Sendable, CustomStringConvertible {
     case namespaceInUse(String)
     /// The group that may use the socket does not exist.
     case noSuchGroup(String)
+    /// What the kernel lacks, by name.
+    case kernelLacks([String])
+    /// What is wrong with paths to other hosts.
+    case underlay([String])
     /// VMs are attached.
     case portsLeft([String])
 
@@ -27,6 +31,9 @@ public enum AgentStartError: Error, Sendable, CustomStringConvertible {
             "another agent works in \(path); stop it first, or configure another overlay-namespace"
         case .noSuchGroup(let name):
             "group '\(name)' does not exist; create it (groupadd --system \(name)) or change 'socket-group'"
+        case .kernelLacks(let features):
+            "this kernel lacks: \(features.joined(separator: "; ")); boot one that has it"
+        case .underlay(let problems): problems.joined(separator: "; ")
         case .portsLeft(let ports):
             "VMs are attached: \(ports.joined(separator: ", ")); detach them first, or use --force to cut them off"
         }
@@ -41,7 +48,7 @@ public func exitCode(for error: any Error) -> ExitCode {
         switch error {
         case .file, .noSuchEndpoint, .noSuchGroup: return .configuration
         case .namespaceInUse: return .temporary
-        case .portsLeft: return .failure
+        case .portsLeft, .kernelLacks, .underlay: return .failure
         }
     case let error as NetlinkError:
         return error.isPermission ? .permission : error.isExists || error.isBusy ? .cannotCreate : .failure

@@ -2,6 +2,7 @@ import CSystemShim
 public import DaemonSupport
 import FoundationEssentials
 import Glibc
+import LocalAPI
 import Netlink
 import NetworkTypes
 
@@ -21,6 +22,18 @@ public enum AgentVerbs {
         }
     }
 
+    /// What is wanted of the kernel, what it has and the difference, as JSON. Changes nothing.
+    public static func export(_ settings: AgentSettings) throws -> String {
+        try KernelView.read(settings).json.description
+    }
+
+    /// What a start of the agent would write to the kernel now, one line each, or why nothing.
+    public static func dryRun(_ settings: AgentSettings) throws -> [String] {
+        let view = try KernelView.read(settings)
+        if let reason = view.reason { return [reason] }
+        return view.planLines.isEmpty ? ["nothing to do: the kernel has what is wanted"] : view.planLines
+    }
+
     /// Takes away everything that the agent put into the kernel, and with `purge` its journal.
     ///
     /// Refused while an agent works in the namespace, and while VMs are attached unless `force`. Safe to repeat.
@@ -31,6 +44,10 @@ public enum AgentVerbs {
         if let namespace = try existing(settings.overlayNamespace, host: host) {
             removed += try remove(namespace, path: settings.overlayNamespace, force: force)
         }
+        // It is found by its name, also when the device or the whole namespace has gone before.
+        let guardian = try NFTables(.underlay(vxlanPort: 4789), in: host)
+        try guardian.removeStructure()
+        if guardian.writes > 0 { removed.append("filter table of the host") }
         if purge {
             for name in [
                 "journal", "journal.lock", "journal.new", "telemetry", "telemetry.lock", "telemetry.new",
@@ -66,9 +83,6 @@ public enum AgentVerbs {
             for (_, link) in ports where try route.deletePort(named: link.name) { removed.append("port \(link.name)") }
             let devices = try route.links().filter { $0.vxlan?.isFiltered == true }
             for device in devices {
-                if let vxlan = device.vxlan {
-                    try NFTables(.underlay(vxlanPort: vxlan.port), in: namespace.host).removeStructure()
-                }
                 if try route.deleteLink(named: device.name) { removed.append("device \(device.name)") }
             }
             try OverlayNamespace.delete(path: path)

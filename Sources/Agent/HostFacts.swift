@@ -23,16 +23,23 @@ struct HostFacts {
         return HostFacts(boot: boot, fingerprint: fingerprint, underlayMTU: try underlayMTU(settings, host: host))
     }
 
-    /// The configured MTU, or that of the interface which carries the VTEP.
+    /// The configured MTU, or that of the interface which carries the VTEP. Whatever leads to an endpoint on the loopback
+    /// device, no path is wider than the narrowest interface.
     private static func underlayMTU(_ settings: AgentSettings, host: NamespaceSockets) throws -> Int {
         let route = try RouteSocket(in: host)
         let carrier = try route.addresses().first { entry in
-            if case .v4(let address, _) = entry.prefix { address == settings.vtep } else { false }
+            switch entry.prefix {
+            case .v4(let address, _): .v4(address) == settings.vtep
+            case .v6(let address, _): .v6(address) == settings.vtep
+            }
         }
-        guard let carrier, let link = try route.links().first(where: { $0.index == carrier.index }) else {
+        let links = try route.links()
+        guard let carrier, let link = links.first(where: { $0.index == carrier.index }) else {
             throw AgentStartError.noSuchEndpoint(settings.vtep.description)
         }
-        return settings.underlayMTU ?? link.mtu
+        guard link.isLoopback else { return settings.underlayMTU ?? link.mtu }
+        let narrowest = links.filter { $0.isUp && $0.isLowerUp && !$0.isLoopback }.map(\.mtu).min()
+        return settings.underlayMTU ?? narrowest ?? link.mtu
     }
 
     private static func content(of path: String) throws -> String {

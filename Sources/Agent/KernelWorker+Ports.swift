@@ -83,7 +83,19 @@ extension KernelWorker {
             routes: counts[.route] ?? 0, nexthops: counts[.nexthop] ?? 0, nftElements: elements,
             foreign: tracker.foreign.sorted().map(\.description),
             kernelWrites: UInt64(kernel?.writes ?? 0) + reaper.writes.load(ordering: .relaxed),
-            pending: pending + withheld, kernel: inventory(tracker))
+            pending: pending + withheld + pathProblems, kernel: inventory(tracker))
+    }
+
+    /// What the filters dropped; a failure when there is no overlay yet.
+    func drops() -> Result<[DropCount], DataplaneFailure> {
+        guard let kernel else {
+            return .failure(DataplaneFailure(reason: "the overlay is not up: no boot grant yet, nothing is filtered"))
+        }
+        do throws(NetlinkError) {
+            return .success(try kernel.drops())
+        } catch {
+            return .failure(DataplaneFailure(reason: error.description))
+        }
     }
 
     private func inventory(_ tracker: Tracker) -> KernelInventory {

@@ -19,7 +19,7 @@ actor KernelWorker {
     private let executor = QueueExecutor(label: "outrider.kernel")
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    let vtep: IPv4Address
+    let vtep: IPAddress
     let namespace: OverlayNamespace
     let work: WorkQueue<KernelWork>
     let reaper: PortReaper
@@ -30,6 +30,8 @@ actor KernelWorker {
     var state: DataplaneState?
     let ports: PortBook
     var repairs: UInt64 = 0
+    /// Paths of the underlay that cannot carry the overlay, as of the last audit.
+    var pathProblems: [String] = []
     private var taken: NetlinkError?
     /// Settings to bring the overlay up with, kept for another attempt.
     private var wanted: (grant: BootGrant, deletes: DeletionScope)?
@@ -41,7 +43,7 @@ actor KernelWorker {
     var raised: Set<Int> = []
 
     init(
-        vtep: IPv4Address, namespace: OverlayNamespace, work: WorkQueue<KernelWork>,
+        vtep: IPAddress, namespace: OverlayNamespace, work: WorkQueue<KernelWork>,
         reaper: PortReaper, ports: PortBook, outcomes: WorkQueue<AgentInput>, logger: Logger
     ) {
         self.ports = ports
@@ -66,11 +68,9 @@ actor KernelWorker {
     /// Adopts what runs: ports by name and mark.
     func adoptPorts() throws(NetlinkError) -> [AdoptedPort] {
         try RouteSocket(in: namespace.overlay).ports().map { sni, link in
-            let mark = PortMark(link.alias)
-            ports.put(sni, index: link.index, isNew: false, application: mark?.application)
+            ports.put(sni, index: link.index, isNew: false, application: PortMark(link.alias)?.application)
             if link.isUp { raised.insert(link.index) }
-            return AdoptedPort(
-                sni: sni, index: link.index, interface: mark?.interface, application: mark?.application, mac: mark?.mac)
+            return AdoptedPort(sni, link)
         }
     }
 
@@ -192,7 +192,7 @@ actor KernelWorker {
             let model = DataplaneState(configuration: configuration, deletes: deletes)
             // Subscribed before the first dump, so that no change falls between the two.
             try watch(ignoring: [fresh.route.port])
-            try prepare(fresh, state: model)
+            try prepare(fresh, state: model, keepsPresent: true)
             kernel = fresh
             state = model
             // Nothing is written here: what the journal wants comes next, and until then all would look superfluous.
@@ -219,11 +219,13 @@ actor KernelWorker {
         if !early.isEmpty { converge() }
     }
 
-    private func prepare(_ kernel: KernelDataplane, state: DataplaneState) throws(NetlinkError) {
+    private func prepare(
+        _ kernel: KernelDataplane, state: DataplaneState, keepsPresent: Bool = false
+    ) throws(NetlinkError) {
         let elements = state.tracker.desiredElements
         let preparation = try kernel.prepare(
-            mayReplace: state.tracker.policy.deletes == .everything, elements: { elements.filter { $0.set != .vtep } },
-            endpoints: { elements.filter { $0.set == .vtep } })
+            mayReplace: state.tracker.policy.deletes == .everything, keepsPresent: keepsPresent,
+            elements: { elements })
         raised.insert(preparation.device.index)
         if preparation.device.isNew { logger.notice("overlay device made") }
         if !preparation.replacedTables.isEmpty {
@@ -251,7 +253,22 @@ actor KernelWorker {
             logger.notice(
                 "repaired the kernel's state", metadata: ["reason": "\(reason)", "writes": "\(kernel.writes - before)"])
         }
+        checkPaths(kernel)
         outcomes.put(.hostReport(report()))
+    }
+
+    /// Nothing that the agent could mend, but an operator must hear of it: VMs would lose their longest packets.
+    private func checkPaths(_ kernel: KernelDataplane) {
+        let endpoints = (state?.tracker.desiredElements ?? []).compactMap { element -> IPAddress? in
+            if case .vtep(let address) = element { address } else { nil }
+        }
+        do throws(NetlinkError) {
+            let problems = try kernel.pathProblems(to: endpoints)
+            for problem in problems where !pathProblems.contains(problem) { logger.warning("\(problem)") }
+            pathProblems = problems
+        } catch {
+            logger.warning("paths of the underlay could not be read", metadata: ["reason": "\(error)"])
+        }
     }
 
     // MARK: Events

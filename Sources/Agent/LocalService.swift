@@ -1,6 +1,7 @@
 import AgentCore
 import FleetProtocol
 import LocalAPI
+import Netlink
 import NetworkTypes
 
 /// The agent behind its socket: turns calls into inputs of the machine and replies into answers.
@@ -48,6 +49,19 @@ struct LocalService: AgentService {
             return report
         case .success: throw .dataplaneFailed(reason: "the machine answered another call")
         case .failure(let error): throw AgentFailure(error)
+        }
+    }
+
+    func drops() async throws(AgentFailure) -> DropReport {
+        switch await worker.drops() {
+        case .success(let counts):
+            return DropReport(
+                drops: counts.map {
+                    DropReport.Drop(
+                        reason: $0.reason.rawValue, place: $0.reason.place.rawValue, packets: $0.packets,
+                        bytes: $0.bytes, explanation: $0.reason.explanation)
+                })
+        case .failure(let error): throw .dataplaneFailed(reason: error.reason)
         }
     }
 

@@ -50,7 +50,7 @@ struct DurableState: Sendable {
     /// Identifiers kept for stopped VMs, and for how long.
     var holds: [SessionNetworkID: Duration] = [:]
     /// Endpoints that nothing may be sent to or taken from, whatever remote blocks name them.
-    var dropped: Set<IPv4Address> = []
+    var dropped: Set<IPAddress> = []
     /// Identifiers of own leases that move, or moved, to another host: not handed out.
     var departures: [SessionNetworkID: Departure] = [:]
     /// Identifiers of incoming leases whose guest has spoken here.

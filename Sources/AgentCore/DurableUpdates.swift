@@ -188,14 +188,14 @@ extension DurableState {
         dropped.contains(remote.vtep) ? nil : remote.forDataplane
     }
 
-    private mutating func drop(endpoint vtep: IPv4Address, into result: inout Consequences) {
+    private mutating func drop(endpoint vtep: IPAddress, into result: inout Consequences) {
         guard dropped.insert(vtep).inserted else { return }
         for block in remotes.values.filter({ $0.vtep == vtep }).map(\.block).sorted() {
             result.changes.append(.removeRemoteBlock(block))
         }
     }
 
-    private mutating func admit(endpoint vtep: IPv4Address, into result: inout Consequences) {
+    private mutating func admit(endpoint vtep: IPAddress, into result: inout Consequences) {
         guard dropped.remove(vtep) != nil else { return }
         for remote in remotes.values.filter({ $0.vtep == vtep }).sorted(by: { $0.block < $1.block })
         where !overlapsOwn(remote.block) {

@@ -16,7 +16,7 @@ extension ByteWriter {
             $0.sni($1.sni)
             $0.signed($1.hold.inNanoseconds)
         }
-        list(value.dropped) { $0.number(UInt64($1.rawValue)) }
+        list(value.dropped) { $0.endpoint($1) }
         list(value.departures) { $0.departure($1) }
         list(value.arrived) { $0.sni($1) }
         list((value.leases + value.orphans).filter { $0.incoming != nil }) {
@@ -38,7 +38,7 @@ extension ByteReader {
         value.holds = try list { (part) throws(JournalRecordError) in
             IdentifierHold(sni: try part.sni(), hold: .nanoseconds(try part.signed()))
         }
-        value.dropped = try list { (part) throws(JournalRecordError) in IPv4Address(try part.narrow()) }
+        value.dropped = try list { (part) throws(JournalRecordError) in try part.endpoint() }
         value.departures = try list { (part) throws(JournalRecordError) in try part.departure() }
         value.arrived = try list { (part) throws(JournalRecordError) in try part.sni() }
         let incoming = try list { (part) throws(JournalRecordError) in (try part.block(), try part.interface()) }

@@ -1,6 +1,10 @@
 import FleetProtocol
 import NetworkTypes
 
+private enum EndpointCoding {
+    static let ipv6: UInt64 = 1 << 32
+}
+
 extension ByteWriter {
     mutating func sni(_ value: SessionNetworkID) { number(UInt64(value.rawValue)) }
     mutating func block(_ value: SNIBlock) {
@@ -41,6 +45,17 @@ extension ByteWriter {
             number(length)
         }
     }
+    /// An IPv4 endpoint is its number, as in journals from before there were others; an IPv6 one follows a number that
+    /// no IPv4 address has.
+    mutating func endpoint(_ value: IPAddress) {
+        switch value {
+        case .v4(let address): number(UInt64(address.rawValue))
+        case .v6(let address):
+            number(EndpointCoding.ipv6)
+            fixed(address.high)
+            fixed(address.low)
+        }
+    }
     mutating func scope(_ value: ScopeState) {
         uuid(value.application)
         text(value.name)
@@ -71,7 +86,7 @@ extension ByteWriter {
         uuid(value.application)
         number(value.epoch.rawValue)
         text(value.host.name)
-        number(UInt64(value.vtep.rawValue))
+        endpoint(value.vtep)
     }
     mutating func binding(_ value: BindingRecord) {
         sni(value.sni)
@@ -145,6 +160,11 @@ extension ByteReader {
         default: throw fail("an address family")
         }
     }
+    mutating func endpoint() throws(JournalRecordError) -> IPAddress {
+        let value = try number()
+        if value == EndpointCoding.ipv6 { return .v6(IPv6Address(high: try fixed(), low: try fixed())) }
+        return .v4(IPv4Address(try need(UInt32(exactly: value), "a tunnel endpoint")))
+    }
     mutating func scope() throws(JournalRecordError) -> ScopeState {
         let application: ApplicationID = try uuid()
         let name = try text()
@@ -168,7 +188,7 @@ extension ByteReader {
     mutating func remote() throws(JournalRecordError) -> RemoteBlock {
         RemoteBlock(
             block: try block(), application: try uuid(), epoch: Epoch(try number()), host: try host(),
-            vtep: IPv4Address(try narrow()))
+            vtep: try endpoint())
     }
     mutating func binding() throws(JournalRecordError) -> BindingRecord {
         let sni = try sni()

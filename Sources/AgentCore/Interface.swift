@@ -13,7 +13,7 @@ public struct Token: Hashable, Sendable {
 public struct AgentCoreConfiguration: Hashable, Sendable {
     /// Fingerprint of the machine, opaque.
     public var fingerprint: String
-    public var vtep: IPv4Address
+    public var vtep: IPAddress
     /// Bytes.
     public var underlayMTU: Int
     public var version: String
@@ -26,7 +26,7 @@ public struct AgentCoreConfiguration: Hashable, Sendable {
     /// Records after which the journal is rewritten as one checkpoint.
     public var recordsPerCheckpoint: Int
     public init(
-        fingerprint: String, vtep: IPv4Address, underlayMTU: Int, version: String,
+        fingerprint: String, vtep: IPAddress, underlayMTU: Int, version: String,
         attachTimeout: Duration = .seconds(5), waitingLaunchesMax: Int = 4096, aggregatesKeptMax: Int = 512,
         recordsPerCheckpoint: Int = 8192
     ) {

@@ -84,7 +84,7 @@ public struct Checkpoint: Hashable, Sendable {
     /// Identifiers kept for stopped VMs, and for how long.
     public var holds: [IdentifierHold] = []
     /// Endpoints that nothing may be sent to or taken from.
-    public var dropped: [IPv4Address] = []
+    public var dropped: [IPAddress] = []
     /// Identifiers that move, or moved, to another host.
     public var departures: [Departure] = []
     /// Identifiers whose VM migrated here and spoke, while the coordinator may not know it yet.

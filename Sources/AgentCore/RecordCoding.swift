@@ -151,10 +151,10 @@ extension ByteWriter {
             number(epoch.rawValue)
         case .dropEndpoint(let vtep):
             byte(7)
-            number(UInt64(vtep.rawValue))
+            endpoint(vtep)
         case .admitEndpoint(let vtep):
             byte(8)
-            number(UInt64(vtep.rawValue))
+            endpoint(vtep)
         case .setDeparture(let departure):
             byte(9)
             self.departure(departure)
@@ -204,8 +204,8 @@ extension ByteReader {
         case 4: return .removeLease(try block(), Epoch(try number()))
         case 5: return .setRemote(try remote())
         case 6: return .removeRemote(try block(), Epoch(try number()))
-        case 7: return .dropEndpoint(IPv4Address(try narrow()))
-        case 8: return .admitEndpoint(IPv4Address(try narrow()))
+        case 7: return .dropEndpoint(try endpoint())
+        case 8: return .admitEndpoint(try endpoint())
         case 9: return .setDeparture(try departure())
         case 10: return .removeDeparture(try sni(), Epoch(try number()))
         case 11:

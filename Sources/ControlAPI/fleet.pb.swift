@@ -419,7 +419,7 @@ public nonisolated struct Outrider_V1_Hello: Sendable {
   /// Fingerprint of the machine, opaque.
   public var fingerprint: String = String()
 
-  /// VTEP address of the host (IPv4 text).
+  /// VTEP address of the host, text of either family.
   public var vtep: String = String()
 
   /// MTU of the underlay interface.
@@ -1187,8 +1187,8 @@ public nonisolated struct Outrider_V1_BootRefusal: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Stable code: `barred`, `boot-conflict`, `frozen`, `incarnation-conflict`, `journal-behind`, `vtep-taken`,
-  /// `mtu-too-small`.
+  /// Stable code: `barred`, `boot-conflict`, `frozen`, `incarnation-conflict`, `journal-behind`, `vtep-family`,
+  /// `vtep-taken`, `mtu-too-small`.
   public var code: String = String()
 
   /// In words, with the way out.
@@ -1358,7 +1358,7 @@ public nonisolated struct Outrider_V1_EndpointDropped: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// VTEP address (IPv4 text).
+  /// VTEP address (text of either family).
   public var vtep: String = String()
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1372,7 +1372,7 @@ public nonisolated struct Outrider_V1_EndpointAdmitted: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// VTEP address (IPv4 text).
+  /// VTEP address (text of either family).
   public var vtep: String = String()
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1563,7 +1563,7 @@ public nonisolated struct Outrider_V1_RemoteSet: Sendable {
   /// Host that leases it.
   public var host: String = String()
 
-  /// VTEP of that host (IPv4 text).
+  /// VTEP of that host (text of either family).
   public var vtep: String = String()
 
   /// Everything stands ready and no route leads there yet: the destination of a migration before its flip.

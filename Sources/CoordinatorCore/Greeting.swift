@@ -7,7 +7,7 @@ struct Candidate: Hashable, Sendable {
     var claimant: Claimant
     /// It reports VMs, or says that its journal was lost: what runs there is to be adopted.
     var hasVMs: Bool
-    var vtep: IPv4Address
+    var vtep: IPAddress
     var version: String
 }
 
@@ -24,9 +24,6 @@ struct Candidate: Hashable, Sendable {
 /// | an accepted one with its journal behind | told to adopt what runs |
 /// | any other with its own VTEP and MTU | joined, granted unless it is frozen |
 extension CoordinatorMachine {
-    /// Outer IPv4, UDP, VXLAN and inner Ethernet headers (RFC 7348 section 5), bytes.
-    static let encapsulation = 50
-
     mutating func greet(_ hello: Hello, from identity: AgentIdentity, on stream: StreamID) {
         let id = identity.host
         live.streams[stream]?.identity = identity
@@ -229,12 +226,25 @@ extension CoordinatorMachine {
     }
 
     private func placeRefusal(of hello: Hello, on id: HostID) -> (code: String, reason: String)? {
-        if let other = state.hosts.values.first(where: { $0.vtep == hello.vtep && $0.id != id }),
+        if let other = state.hosts.values.first(where: { $0.vtep.tunnelMAC == hello.vtep.tunnelMAC && $0.id != id }),
             isReporting(other.id) || !held(by: other.id).isEmpty || state.safety[other.id]?.fence != nil
         {
-            return ("vtep-taken", "host \(other.id) has the VTEP \(hello.vtep); give this host its own address")
+            let what =
+                other.vtep == hello.vtep
+                ? "has the VTEP \(hello.vtep)"
+                : "has the VTEP \(other.vtep), from which the same tunnel address \(hello.vtep.tunnelMAC) follows"
+            return ("vtep-taken", "host \(other.id) \(what); give this host its own address")
         }
-        let needed = configuration.overlayMTU + Self.encapsulation
+        if let other = state.hosts.values.filter({ $0.vtep.isIPv6 != hello.vtep.isIPv6 && $0.id != id })
+            .filter({ isReporting($0.id) || !held(by: $0.id).isEmpty }).min(by: { $0.id < $1.id })
+        {
+            return (
+                "vtep-family",
+                "host \(other.id) has the VTEP \(other.vtep), this host \(hello.vtep): no packet can go between them; "
+                    + "give all hosts a vtep of one family"
+            )
+        }
+        let needed = configuration.overlayMTU + hello.vtep.tunnelOverhead
         if hello.underlayMTU < needed {
             return (
                 "mtu-too-small",

@@ -11,7 +11,7 @@ struct HostView: Hashable, Sendable {
     var leases: [UInt32: LeaseOrder] = [:]
     var remotes: [UInt32: RemoteBlock] = [:]
     /// Endpoints that nothing may be sent to or taken from.
-    var dropped: Set<IPv4Address> = []
+    var dropped: Set<IPAddress> = []
     /// By identifier.
     var departures: [UInt32: Departure] = [:]
 }

@@ -45,10 +45,10 @@ public struct LocalBlock: Hashable, Sendable {
 public struct RemoteRoute: Hashable, Sendable {
     public var block: SNIBlock
     public var application: ApplicationID
-    public var vtep: IPv4Address
+    public var vtep: IPAddress
     /// Nexthop, neighbor and admitted sender stand ready, and no route leads there: the flip only adds the routes.
     public var standby: Bool
-    public init(block: SNIBlock, application: ApplicationID, vtep: IPv4Address, standby: Bool = false) {
+    public init(block: SNIBlock, application: ApplicationID, vtep: IPAddress, standby: Bool = false) {
         self.block = block
         self.application = application
         self.vtep = vtep

@@ -4,8 +4,9 @@ public import NetworkTypes
 public struct DataplaneConfiguration: Hashable, Sendable {
     public var plan: OverlayPlan
     /// This host's tunnel endpoint.
-    public var vtep: IPv4Address
-    /// MTU of the VXLAN device and of every port, in bytes: the fleet's smallest underlay MTU less 50 (RFC 7348).
+    public var vtep: IPAddress
+    /// MTU of the VXLAN device and of every port, in bytes: the fleet's smallest underlay MTU less
+    /// ``IPAddress/tunnelOverhead``.
     public var mtu: Int
     /// Name of the VXLAN device inside the overlay's namespace.
     public var device: String
@@ -13,7 +14,7 @@ public struct DataplaneConfiguration: Hashable, Sendable {
     public var vxlanPort: UInt16
 
     public init(
-        plan: OverlayPlan = .standard, vtep: IPv4Address, mtu: Int, device: String = "outrider",
+        plan: OverlayPlan = .standard, vtep: IPAddress, mtu: Int, device: String = "outrider",
         vxlanPort: UInt16 = 4789
     ) {
         self.plan = plan
@@ -37,12 +38,6 @@ public struct DataplaneConfiguration: Hashable, Sendable {
     public static let defaultMetric4: UInt32 = 0
     public static let defaultMetric6: UInt32 = 1024
 
-    /// Address of a VTEP's VXLAN device, derived so that no host has to learn it.
-    public static func deviceMAC(of vtep: IPv4Address) -> MACAddress {
-        MACAddress(0x024F << 32 | UInt64(vtep.rawValue))
-    }
-    /// Gateway inside the tunnel that stands for a VTEP.
-    public static func gateway(of vtep: IPv4Address) -> IPv6Address { .linkLocal(UInt64(vtep.rawValue)) }
     /// Id of a remote block's nexthop object: unique, as blocks of one size never overlap.
     public static func nexthopID(of block: SNIBlock) -> UInt32 {
         0x4000_0000 | UInt32(block.order) << 24 | block.first.rawValue

@@ -8,7 +8,7 @@ public import NetworkTypes
 /// | change | objects |
 /// |---|---|
 /// | (always) | gateway address on `lo`, unreachable cover routes of both overlay prefixes |
-/// | local block | its VNI in the filter |
+/// | local block | its VNI in the filter, and in the host's table |
 /// | remote block | nexthop object, a route of each family; neighbor and admitted sender per tunnel endpoint |
 /// | scope | pairs of ranges within the application, and with each application when both allow each other |
 /// | remote block on standby | all of it but the routes |
@@ -25,7 +25,7 @@ public struct DataplaneModel: Sendable {
         case forwarding(SessionNetworkID)
         case local(SNIBlock)
         case remote(SNIBlock)
-        case tunnelEndpoint(IPv4Address)
+        case tunnelEndpoint(IPAddress)
         case scope(ApplicationPair)
 
         var precedence: Int {
@@ -46,7 +46,7 @@ public struct DataplaneModel: Sendable {
     private var forwardings: [SessionNetworkID: Forwarding] = [:]
     private var localBlocks: [SNIBlock: LocalBlock] = [:]
     private var remoteBlocks: [SNIBlock: RemoteRoute] = [:]
-    private var blocksOfEndpoint: [IPv4Address: Int] = [:]
+    private var blocksOfEndpoint: [IPAddress: Int] = [:]
     private var scopes: [ApplicationID: Scope] = [:]
     private var pairs: [ApplicationPair: Set<FilterElement>] = [:]
 
@@ -74,13 +74,16 @@ public struct DataplaneModel: Sendable {
         case .setLocalBlock(let local):
             try check(local.block)
             localBlocks[local.block] = local
-            want([.vni(local.block.vni)], for: .local(local.block), touched: &touched)
+            want(builder.local(local.block), for: .local(local.block), touched: &touched)
         case .removeLocalBlock(let block):
             guard localBlocks.removeValue(forKey: block) != nil else { return [] }
-            unwant([.vni(block.vni)], for: .local(block), touched: &touched)
+            unwant(builder.local(block).map(\.key), for: .local(block), touched: &touched)
         case .setRemoteBlock(let route):
             try check(route.block)
             guard route.vtep != configuration.vtep else { throw .ownTunnelEndpoint(route.block, route.vtep) }
+            guard route.vtep.isIPv6 == configuration.vtep.isIPv6 else {
+                throw .otherFamily(route.block, route.vtep, own: configuration.vtep)
+            }
             setRemote(route, touched: &touched)
         case .removeRemoteBlock(let block):
             removeRemote(block, touched: &touched)
@@ -154,7 +157,7 @@ extension DataplaneModel {
         releaseEndpoint(route.vtep, touched: &touched)
     }
 
-    private mutating func releaseEndpoint(_ vtep: IPv4Address, touched: inout Set<KernelKey>) {
+    private mutating func releaseEndpoint(_ vtep: IPAddress, touched: inout Set<KernelKey>) {
         let left = (blocksOfEndpoint[vtep] ?? 1) - 1
         blocksOfEndpoint[vtep] = left > 0 ? left : nil
         guard left <= 0 else { return }

@@ -11,8 +11,12 @@ public enum FilterSet: String, Hashable, Comparable, Sendable, CaseIterable {
     case solicitor6
     /// `tunnel id . destination` of bound VMs, checked on the VXLAN device.
     case ingress4, ingress6
-    /// Known tunnel endpoints, in the host's own namespace.
-    case vtep
+    /// Known tunnel endpoints and the tunnel ids of this host's blocks, in the host's own namespace.
+    case vtep, vtep6
+    case tunnelID = "tunnel_id"
+
+    /// The host's own namespace holds it, not the overlay's.
+    public var isUnderlay: Bool { self == .vtep || self == .vtep6 || self == .tunnelID }
 
     public static func < (lhs: Self, rhs: Self) -> Bool { lhs.rawValue < rhs.rawValue }
 }
@@ -28,7 +32,9 @@ public enum FilterElement: Hashable, Sendable {
     case solicitor6(device: String, IPv6Address)
     case ingress4(vni: SessionNetworkID, IPv4Address)
     case ingress6(vni: SessionNetworkID, IPv6Address)
-    case vtep(IPv4Address)
+    case vtep(IPAddress)
+    /// A VNI that this host receives on.
+    case tunnelID(SessionNetworkID)
     /// Bytes that none of the forms above yields: only ever read from a kernel, and only ever deleted.
     case unknown(FilterSet, key: [UInt8], end: [UInt8])
 
@@ -42,7 +48,8 @@ public enum FilterElement: Hashable, Sendable {
         case .solicitor6: .solicitor6
         case .ingress4: .ingress4
         case .ingress6: .ingress6
-        case .vtep: .vtep
+        case .vtep(let address): address.isIPv6 ? .vtep6 : .vtep
+        case .tunnelID: .tunnelID
         case .unknown(let set, _, _): set
         }
     }
@@ -62,6 +69,7 @@ extension FilterElement: CustomStringConvertible {
         case .ingress4(let vni, let address): "ingress4 \(vni) . \(address)"
         case .ingress6(let vni, let address): "ingress6 \(vni) . \(address)"
         case .vtep(let address): "vtep \(address)"
+        case .tunnelID(let vni): "tunnel_id \(vni)"
         case .unknown(let set, let key, let end): "\(set.rawValue) unknown \(key) \(end)"
         }
     }
@@ -87,7 +95,9 @@ extension FilterElement {
             SortFields(device, numbers(address))
         case .ingress4(let vni, let address): SortFields([UInt64(vni.rawValue), UInt64(address.rawValue)])
         case .ingress6(let vni, let address): SortFields([UInt64(vni.rawValue)] + numbers(address))
-        case .vtep(let address): SortFields([UInt64(address.rawValue)])
+        case .vtep(.v4(let address)): SortFields([UInt64(address.rawValue)])
+        case .vtep(.v6(let address)): SortFields(numbers(address))
+        case .tunnelID(let vni): SortFields([UInt64(vni.rawValue)])
         case .unknown(_, let key, let end):
             SortFields("\u{10FFFF}", key.map(UInt64.init) + [.max] + end.map(UInt64.init))
         }

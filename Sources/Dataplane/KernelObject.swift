@@ -92,19 +92,24 @@ extension KernelKey: CustomStringConvertible {
     }
 }
 
-/// A nexthop object with IPv4 encapsulation: where one remote block lives.
+/// A nexthop object with the encapsulation of either family: where one remote block lives.
 public struct Nexthop: Hashable, Sendable {
     public var id: UInt32
     /// Tunnel id to send with: the block's VNI.
     public var vni: SessionNetworkID
-    /// Outer destination.
-    public var vtep: IPv4Address
+    /// Outer source: this host's endpoint, which need not be the address of the interface that leads to the peer.
+    public var source: IPAddress
+    /// Outer destination, of the same family.
+    public var vtep: IPAddress
     /// Link-local gateway that the permanent neighbor of the VTEP answers for; serves both families.
     public var gateway: IPv6Address
     public var device: String
-    public init(id: UInt32, vni: SessionNetworkID, vtep: IPv4Address, gateway: IPv6Address, device: String) {
+    public init(
+        id: UInt32, vni: SessionNetworkID, source: IPAddress, vtep: IPAddress, gateway: IPv6Address, device: String
+    ) {
         self.id = id
         self.vni = vni
+        self.source = source
         self.vtep = vtep
         self.gateway = gateway
         self.device = device

@@ -11,18 +11,29 @@ struct ObjectBuilder {
     var always: [KernelObject] {
         [
             .address(device: "lo", prefix: .v4(DataplaneConfiguration.gateway4, length: 32)),
+            // What ICMP errors to VMs of other hosts come from. On the tunnel's device, so that the kernel prefers them
+            // there; the route keeps the source check of IPv4 (RFC 3704) content with those of other hosts.
+            .address(device: configuration.device, prefix: .v4(configuration.vtep.overlayRouter4, length: 32)),
+            .address(
+                device: configuration.device, prefix: .v6(plan.router6(of: configuration.vtep), length: 128)),
+            .route(
+                OverlayPlan.routerPrefix4, metric: DataplaneConfiguration.coverMetric,
+                .device(configuration.device, source: nil)),
             // Nothing of the overlay may leak to another route of the namespace.
             .route(plan.ipv4, metric: DataplaneConfiguration.coverMetric, .unreachable),
             .route(plan.ipv6, metric: DataplaneConfiguration.coverMetric, .unreachable),
         ]
     }
 
+    /// The id in the device's filter, and in the host's table, which counts what comes with another: the device drops
+    /// that without a trace.
+    func local(_ block: SNIBlock) -> [KernelObject] { [.vni(block.vni), .element(.tunnelID(block.vni))] }
+
     /// One neighbor answers for all blocks of a tunnel endpoint, and the host's table lets its packets in.
-    func endpoint(_ vtep: IPv4Address) -> [KernelObject] {
+    func endpoint(_ vtep: IPAddress) -> [KernelObject] {
         [
             .neighbor(
-                device: configuration.device, address: .v6(DataplaneConfiguration.gateway(of: vtep)),
-                mac: DataplaneConfiguration.deviceMAC(of: vtep)),
+                device: configuration.device, address: .v6(vtep.tunnelGateway), mac: vtep.tunnelMAC),
             .element(.vtep(vtep)),
         ]
     }
@@ -30,8 +41,8 @@ struct ObjectBuilder {
     func remote(_ route: RemoteRoute) -> [KernelObject] {
         let id = DataplaneConfiguration.nexthopID(of: route.block)
         let nexthop = Nexthop(
-            id: id, vni: route.block.vni, vtep: route.vtep, gateway: DataplaneConfiguration.gateway(of: route.vtep),
-            device: configuration.device)
+            id: id, vni: route.block.vni, source: configuration.vtep, vtep: route.vtep,
+            gateway: route.vtep.tunnelGateway, device: configuration.device)
         guard !route.standby else { return [.nexthop(nexthop)] }
         return [
             .nexthop(nexthop),

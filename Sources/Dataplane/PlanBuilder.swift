@@ -52,9 +52,9 @@ struct PlanBuilder {
         case .address: .acquireAddresses
         case .element(let set):
             switch set {
-            case .pair4, .pair6, .vtep: .acquirePairs
+            case .pair4, .pair6, .vtep, .vtep6: .acquirePairs
             case .source4, .source6, .arpSender, .solicitor6: .acquireSources
-            case .ingress4, .ingress6: .acquireIngress
+            case .ingress4, .ingress6, .tunnelID: .acquireIngress
             }
         }
     }
@@ -68,9 +68,9 @@ struct PlanBuilder {
         case .address: .releaseAddresses
         case .element(let set):
             switch set {
-            case .pair4, .pair6, .vtep: .releasePairs
+            case .pair4, .pair6, .vtep, .vtep6: .releasePairs
             case .source4, .source6, .arpSender, .solicitor6: .releaseSources
-            case .ingress4, .ingress6: .releaseIngress
+            case .ingress4, .ingress6, .tunnelID: .releaseIngress
             }
         }
     }

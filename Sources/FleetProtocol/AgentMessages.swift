@@ -40,7 +40,7 @@ public struct AgentIdentity: Hashable, Sendable, Codable {
 public struct Hello: Hashable, Sendable {
     /// Fingerprint of the machine, opaque.
     public var fingerprint: String
-    public var vtep: IPv4Address
+    public var vtep: IPAddress
     /// MTU of the underlay interface, bytes.
     public var underlayMTU: Int
     /// Highest position that the agent has persisted.
@@ -55,7 +55,7 @@ public struct Hello: Hashable, Sendable {
     /// Aggregate sequence that follows next in this boot.
     public var aggregateSequence: UInt64
     public init(
-        fingerprint: String, vtep: IPv4Address, underlayMTU: Int, position: Position, journalSequence: UInt64,
+        fingerprint: String, vtep: IPAddress, underlayMTU: Int, position: Position, journalSequence: UInt64,
         version: String, leases: [LeaseRecord], bindings: [BindingRecord], recovering: Bool, aggregateSequence: UInt64
     ) {
         self.fingerprint = fingerprint

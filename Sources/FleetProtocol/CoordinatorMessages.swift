@@ -69,9 +69,9 @@ public enum StateOperation: Hashable, Sendable {
     case setRemote(RemoteBlock)
     case removeRemote(SNIBlock, Epoch)
     /// A tunnel endpoint is cut off: no packet to it, none from it, whatever remote blocks name it.
-    case dropEndpoint(IPv4Address)
+    case dropEndpoint(IPAddress)
     /// The endpoint is one like any other again.
-    case admitEndpoint(IPv4Address)
+    case admitEndpoint(IPAddress)
     /// An identifier of the receiver's leases moves to another host.
     case setDeparture(Departure)
     /// The identifier is the receiver's again.
@@ -165,11 +165,11 @@ public struct RemoteBlock: Hashable, Sendable, Codable {
     public var application: ApplicationID
     public var epoch: Epoch
     public var host: HostID
-    public var vtep: IPv4Address
+    public var vtep: IPAddress
     /// Everything stands ready and no route leads there yet: the destination of a migration before its flip.
     public var standby: Bool
     public init(
-        block: SNIBlock, application: ApplicationID, epoch: Epoch, host: HostID, vtep: IPv4Address,
+        block: SNIBlock, application: ApplicationID, epoch: Epoch, host: HostID, vtep: IPAddress,
         standby: Bool = false
     ) {
         self.standby = standby

@@ -43,7 +43,7 @@ struct AgentProcess {
 struct Host {
     var name: HostID
     var index: Int
-    var vtep: IPv4Address
+    var vtep: IPAddress
     var fingerprint: String
     var boot: BootID
     var isUp = true

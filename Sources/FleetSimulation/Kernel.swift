@@ -72,7 +72,7 @@ struct FakeKernel {
     func isActive(_ sni: UInt32) -> Bool { ports[sni]?.standby == false && links[sni] != nil }
 
     /// The sender's tunnel endpoint is one of those that blocks are routed to.
-    func knows(_ vtep: IPv4Address) -> Bool { remotes.values.contains { $0.vtep == vtep } }
+    func knows(_ vtep: IPAddress) -> Bool { remotes.values.contains { $0.vtep == vtep } }
 }
 
 extension Scope {

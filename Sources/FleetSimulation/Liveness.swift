@@ -90,7 +90,7 @@ extension World {
         }
         for host in hosts where host.original == nil {
             var locals: Set<SNIBlock> = []
-            var remotes: [SNIBlock: IPv4Address] = [:]
+            var remotes: [SNIBlock: IPAddress] = [:]
             var watched: Set<ApplicationID> = []
             for (id, leases) in byApplication where leases.contains(where: { $0.host == host.name }) {
                 watched.formUnion(circle(of: id))

@@ -120,7 +120,7 @@ struct World {
         clocks.bootZero[index] = now - identityDice.time(Time.second, 500 * Time.second)
         hosts.append(
             Host(
-                name: id, index: index, vtep: IPv4Address(192 << 24 | 168 << 16 | vtep + 1),
+                name: id, index: index, vtep: .v4(IPv4Address(192 << 24 | 168 << 16 | vtep + 1)),
                 fingerprint: "machine-\(index)", boot: BootID(identityDice.uuid())))
     }
 

@@ -114,6 +114,24 @@ public final class Journal: Sendable {
         }
     }
 
+    /// What the journal at `path` says now, without holding or changing it, also while an agent writes it; nil when there
+    /// is none.
+    public static func read(path: String) throws(JournalError) -> Contents? {
+        let file: JournalFile
+        do throws(JournalError) {
+            file = try JournalFile.open(path, flags: O_RDONLY)
+        } catch {
+            guard case .system(_, _, ENOENT) = error else { throw error }
+            return nil
+        }
+        defer { file.close() }
+        let bytes = try file.readAll()
+        guard !bytes.isEmpty else { return nil }
+        let (identity, start) = try JournalFormat.identity(in: bytes, path: path)
+        let (lines, end) = try JournalFormat.records(in: bytes, from: start, path: path)
+        return Contents(identity: identity, lines: lines, existed: true, truncatedBytes: bytes.count - end)
+    }
+
     /// Sequence that the next submitted record gets.
     public var nextSequence: UInt64 { waiting.withLock { $0.next } }
 

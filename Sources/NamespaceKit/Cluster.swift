@@ -21,12 +21,13 @@ public final class Cluster: Sendable {
     public init(_ settings: ClusterSettings) throws(KitError) {
         self.settings = settings
         let names = (1...settings.hosts).map { "h\($0)" }
-        let underlay = try Underlay(prefix: settings.prefix, machines: names + [Self.coordinatorName])
+        let underlay = try Underlay(
+            prefix: settings.prefix, machines: names + [Self.coordinatorName], endpoints: settings.endpoints)
         self.underlay = underlay
         hosts = zip(names, underlay.machines).map { name, machine in
             ClusterHost(
                 name: name, namespace: machine.namespace, overlayNamespace: "\(settings.prefix)-o\(name.dropFirst())",
-                vtep: machine.address, directory: "\(settings.directory)/\(name)")
+                vtep: machine.endpoint, directory: "\(settings.directory)/\(name)")
         }
         let coordinator = underlay.machines[settings.hosts]
         coordinatorNamespace = coordinator.namespace

@@ -8,7 +8,7 @@ public struct ClusterHost: Hashable, Sendable {
     public let namespace: String
     /// Made by `outrider-agent netns create`.
     public let overlayNamespace: String
-    public let vtep: IPv4Address
+    public let vtep: IPAddress
     let directory: String
 
     public var stateDirectory: String { directory + "/state" }

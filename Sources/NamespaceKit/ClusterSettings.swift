@@ -8,6 +8,8 @@ public struct ClusterSettings: Sendable {
     public var directory: String
     /// Number of hosts, called h1, h2, ...
     public var hosts: Int
+    /// Where their tunnel endpoints are.
+    public var endpoints = Underlay.Endpoints.ipv4
     /// All durations of prediction and reclamation are divided by this.
     public var timeFactor: Double
     /// Further lines of the coordinator's configuration: key and value.
@@ -58,7 +60,7 @@ extension ClusterSettings {
     func coordinatorFile(address: String, stateDirectory: String) -> String {
         var values: [(String, String)] = [
             ("listen", "[\"\(address)\"]"), ("state-directory", stateDirectory),
-            ("overlay-mtu", "\(Underlay.mtu - 50)"), ("log-level", "info"),
+            ("overlay-mtu", "\(Underlay.mtu - endpoints.overhead)"), ("log-level", "info"),
         ]
         values += Self.durations.map { ($0.key, Self.text(compressed($0.seconds))) }
         values += Self.safety.map { ($0.key, Self.text($0.value)) }

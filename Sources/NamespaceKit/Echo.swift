@@ -1,5 +1,5 @@
 import Glibc
-import NetworkTypes
+public import NetworkTypes
 import Synchronization
 
 /// What a stream of pings came to.

@@ -1,3 +1,4 @@
+public import NetworkTypes
 import Foundation
 import Netlink
 

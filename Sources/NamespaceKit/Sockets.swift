@@ -3,29 +3,10 @@ import Foundation
 public import NetworkTypes
 
 /// An address of either family, for sockets.
-public enum PeerAddress: Hashable, Sendable, CustomStringConvertible {
-    case v4(IPv4Address)
-    case v6(IPv6Address)
+public typealias PeerAddress = IPAddress
 
-    /// Network order, 4 or 16 bytes.
-    public var bytes: [UInt8] {
-        switch self {
-        case .v4(let address): address.bytes
-        case .v6(let address): address.bytes
-        }
-    }
-    public var description: String {
-        switch self {
-        case .v4(let address): address.description
-        case .v6(let address): address.description
-        }
-    }
-    public var family: SocketFamily {
-        switch self {
-        case .v4: .ipv4
-        case .v6: .ipv6
-        }
-    }
+extension IPAddress {
+    public var family: SocketFamily { isIPv6 ? .ipv6 : .ipv4 }
 }
 
 /// Address family of a socket.
@@ -112,6 +93,13 @@ public final class NamespaceSocket: Sendable {
     public func bind(port: UInt16) throws(KitError) {
         let result = nskit_bind(descriptor, family.number, nil, 0, port)
         guard result == 0 else { throw .system(operation: "bind to port \(port)", errno: -result) }
+    }
+
+    /// Binds to one address.
+    public func bind(to address: PeerAddress, port: UInt16 = 0) throws(KitError) {
+        let bytes = address.bytes
+        let result = unsafe nskit_bind(descriptor, family.number, bytes, bytes.count, port)
+        guard result == 0 else { throw .system(operation: "bind to \(address)", errno: -result) }
     }
 
     public func listen() throws(KitError) {

@@ -21,7 +21,8 @@ public final class KernelDataplane {
         self.configuration = configuration
         self.namespace = namespace
         route = try RouteSocket(in: namespace.overlay)
-        overlayTables = try NFTables(.overlay(device: configuration.device), in: namespace.overlay)
+        overlayTables = try NFTables(
+            .overlay(device: configuration.device, plan: configuration.plan), in: namespace.overlay)
         underlayTables = try NFTables(.underlay(vxlanPort: configuration.vxlanPort), in: namespace.host)
     }
 
@@ -31,7 +32,7 @@ public final class KernelDataplane {
     /// The device that this configuration asks for.
     public var device: TunnelDevice {
         TunnelDevice(
-            name: configuration.device, mac: DataplaneConfiguration.deviceMAC(of: configuration.vtep),
+            name: configuration.device, mac: configuration.vtep.tunnelMAC,
             vtep: configuration.vtep, port: configuration.vxlanPort, mtu: configuration.mtu)
     }
 
@@ -48,18 +49,36 @@ public final class KernelDataplane {
     /// on it, then up. Writes nothing when all is in place.
     ///
     /// - Parameters:
+    ///   - keepsPresent: tables that are made anew keep the elements they have: at the start of a process.
     ///   - mayReplace: a device of another endpoint may be deleted and made anew.
-    ///   - elements: what the overlay's sets should hold, asked for when a table is made anew.
-    ///   - endpoints: tunnel endpoints that may send to us, for the host's table, likewise.
+    ///   - elements: what the sets of all tables should hold, asked for when a table is made anew.
     @discardableResult
     public func prepare(
-        mayReplace: Bool, elements: () -> [FilterElement], endpoints: () -> [FilterElement] = { [] }
+        mayReplace: Bool, keepsPresent: Bool = false, elements: () -> [FilterElement]
     ) throws(NetlinkError) -> Preparation {
         let state = try namespace.ensureDevice(device, mayReplace: mayReplace, using: route)
-        var replaced = try overlayTables.ensureStructure(rebuildingChain: state.isNew, elements: elements)
-        replaced += try underlayTables.ensureStructure(elements: endpoints)
+        var replaced = try overlayTables.ensureStructure(
+            rebuildingChain: state.isNew, keepsPresent: keepsPresent, elements: elements)
+        replaced += try underlayTables.ensureStructure(keepsPresent: keepsPresent, elements: elements)
         try namespace.raiseDevice(device, using: route)
         return Preparation(device: state, replacedTables: replaced)
+    }
+
+    /// What ``prepare(mayReplace:keepsPresent:elements:)`` would make or correct, in words; nothing is written.
+    public func gaps() throws(NetlinkError) -> [String] {
+        var gaps: [String] = []
+        if let link = try route.link(named: device.name) {
+            let isOurs = link.vxlan?.isFiltered == true && link.vxlan?.local == device.vtep
+            if !isOurs || link.vxlan?.port != device.port {
+                gaps.append("replace device \(device.name): it has another kind, endpoint or port")
+            } else if link.mtu != device.mtu || link.mac != device.mac {
+                gaps.append("correct MTU and address of device \(device.name)")
+            }
+            if !link.isUp { gaps.append("raise device \(device.name)") }
+        } else {
+            gaps.append("make device \(device.name) with endpoint \(device.vtep), port \(device.port)")
+        }
+        return try gaps + overlayTables.structureGaps() + underlayTables.structureGaps()
     }
 
     /// What became of a plan.
@@ -193,7 +212,9 @@ extension KernelOperation {
     fileprivate var isElement: Bool {
         if case .element = key { true } else { false }
     }
-    fileprivate var isUnderlay: Bool { key.kind == .element(.vtep) }
+    fileprivate var isUnderlay: Bool {
+        if case .element(let element) = key { element.set.isUnderlay } else { false }
+    }
 }
 
 /// Indexes of devices by name, read once per plan: a name may get another index as soon as its device is made anew.

@@ -17,7 +17,7 @@ extension KernelDataplane {
             case .route: objects += try route.routes().map { Self.observed($0, names) }
             case .address: objects += try observedAddresses(names)
             case .element(let set):
-                let tables = set == .vtep ? underlayTables : overlayTables
+                let tables = set.isUnderlay ? underlayTables : overlayTables
                 objects += try tables.dump(set).map { ObservedObject(.element($0)) }
             }
         }
@@ -50,7 +50,9 @@ extension KernelDataplane {
         var object: KernelObject?
         if let tunnel = row.tunnel, let device = names[tunnel.index] {
             object = .nexthop(
-                Nexthop(id: row.id, vni: tunnel.vni, vtep: tunnel.vtep, gateway: tunnel.gateway, device: device))
+                Nexthop(
+                    id: row.id, vni: tunnel.vni, source: tunnel.source, vtep: tunnel.vtep, gateway: tunnel.gateway,
+                    device: device))
         }
         return ObservedObject(
             key: .nexthop(row.id), object: object, origin: .routing(protocolNumber: row.protocolNumber))

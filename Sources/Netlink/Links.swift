@@ -14,6 +14,8 @@ public struct Link: Hashable, Sendable {
     public var mac: MACAddress
     /// Bytes.
     public var mtu: Int
+    /// IFF_LOOPBACK.
+    public var isLoopback: Bool
     /// IFF_UP: switched on.
     public var isUp: Bool
     /// IFF_LOWER_UP: the other end is there.
@@ -23,7 +25,8 @@ public struct Link: Hashable, Sendable {
 
     /// What distinguishes one VXLAN device from another.
     public struct VXLAN: Hashable, Sendable {
-        public var local: IPv4Address
+        /// Outer source; nil when the device has none.
+        public var local: IPAddress?
         public var port: UInt16
         /// Both `external` and `vnifilter`.
         public var isFiltered: Bool
@@ -43,11 +46,13 @@ public struct Link: Hashable, Sendable {
         alias = text(raw.alias)
         mac = MACAddress(bytes: content(raw.mac)) ?? MACAddress(0)
         mtu = Int(raw.mtu)
+        isLoopback = raw.flags & 8 != 0
         isUp = raw.flags & 1 != 0
         isLowerUp = raw.flags & 0x1_0000 != 0
         if kind == "vxlan" {
             vxlan = VXLAN(
-                local: IPv4Address(raw.vxlan_local), port: UInt16(truncatingIfNeeded: raw.vxlan_port),
+                local: IPAddress(family: raw.vxlan_local_family, content(raw.vxlan_local)),
+                port: UInt16(truncatingIfNeeded: raw.vxlan_port),
                 isFiltered: raw.vxlan_external == 1 && raw.vxlan_vnifilter == 1)
         }
     }

@@ -1,6 +1,7 @@
 import CNetlinkShim
 public import Dataplane
 import Glibc
+public import NetworkTypes
 
 /// nf_tables of one namespace: the structure of our tables, and the elements of their sets.
 ///
@@ -9,8 +10,8 @@ import Glibc
 public final class NFTables {
     /// Which tables, and so which namespace.
     public enum Role: Hashable, Sendable {
-        /// Filtering of the overlay's namespace, with the VXLAN device of that name.
-        case overlay(device: String)
+        /// Filtering of the overlay's namespace, with the VXLAN device of that name and the plan of its addresses.
+        case overlay(device: String, plan: OverlayPlan = .standard)
         /// The one table of the host's own namespace: nobody but a known tunnel endpoint reaches our UDP port.
         case underlay(vxlanPort: UInt16)
         /// The one table of the overlay's namespace that counts who sends how much to whom.
@@ -31,7 +32,7 @@ public final class NFTables {
         self.role = role
         tables =
             switch role {
-            case .overlay(let device): NFTStructure.overlay(device: device)
+            case .overlay(let device, let plan): NFTStructure.overlay(device: device, plan: plan)
             case .underlay(let port): [NFTStructure.underlay(vxlanPort: port)]
             case .flows(let device, let size): [NFTStructure.flows(device: device, sizeMax: size)]
             }
@@ -107,13 +108,16 @@ public final class NFTables {
         public var bytes: UInt64
     }
 
-    /// Counters of the rules that drop, by the rule's name less its `drop `. They start anew when a table is made anew.
+    /// Counters of the rules that drop, by reason: the word after `drop` in the rule's name. They start anew when a table
+    /// is made anew.
     public func dropCounters() throws(NetlinkError) -> [String: DropCounter] {
         let ours = Set(tables.map { TableKey($0) })
         var result: [String: DropCounter] = [:]
         for row in try rows(OUTRIDER_NFT_RULES)
         where row.hasCounter && row.comment.hasPrefix("drop ") && ours.contains(row.tableKey) {
-            result[String(row.comment.dropFirst(5))] = DropCounter(packets: row.packets, bytes: row.bytes)
+            let reason = String(row.comment.dropFirst(5).prefix { $0 != " " })
+            result[reason, default: DropCounter(packets: 0, bytes: 0)].packets += row.packets
+            result[reason]?.bytes += row.bytes
         }
         return result
     }
@@ -136,11 +140,13 @@ extension NFTables {
     ///
     /// - Parameters:
     ///   - elements: what the sets should hold; asked for only when a table is replaced.
+    ///   - keepsPresent: a table that is replaced also keeps the elements that it has: its owner does not know yet what is
+    ///     wanted, and VMs run on what stands there.
     ///   - rebuildingChain: after the device was made anew or moved, whatever the hook says.
     /// - Returns: the tables replaced: the view of their sets must be read again.
     @discardableResult
     public func ensureStructure(
-        rebuildingChain: Bool = false, elements: () -> [FilterElement]
+        rebuildingChain: Bool = false, keepsPresent: Bool = false, elements: () -> [FilterElement]
     ) throws(NetlinkError) -> [String] {
         let snapshot = try Snapshot(
             tables: rows(OUTRIDER_NFT_TABLES), chains: rows(OUTRIDER_NFT_CHAINS), rules: ruleRows())
@@ -150,11 +156,27 @@ extension NFTables {
             case .good where !(rebuildingChain && table.family == .netdev): continue
             case .good, .chainBroken: try rebuildChains(of: table, snapshot: snapshot)
             case .missing, .broken:
-                try replace(table, existing: snapshot.contains(table), elements: elements())
+                let present = keepsPresent && snapshot.contains(table) ? try self.elements(of: table) : []
+                let wanted = elements()
+                let known = Set(wanted)
+                try replace(
+                    table, existing: snapshot.contains(table), elements: wanted + present.filter { !known.contains($0) }
+                )
                 replaced.append(TableKey(table).description)
             }
         }
         return replaced
+    }
+
+    /// What the sets of a table hold, as far as we could have written it.
+    private func elements(of table: NFTTable) throws(NetlinkError) -> [FilterElement] {
+        var result: [FilterElement] = []
+        for set in FilterSet.allCases {
+            let place = NFTPlace(set)
+            guard place.family == table.family, place.table == table.name else { continue }
+            result += try dump(set).filter { if case .unknown = $0 { false } else { true } }
+        }
+        return result
     }
 
     /// Removes our tables, for tests and uninstallation.
@@ -180,6 +202,39 @@ extension NFTables {
         _ = try transact(changes, messages: 64) { batch in
             if existing { batch.deleteTable(table.family, table.name) }
             batch.add(table, comment: NFTStructure.version)
+        }
+    }
+
+    /// Lets the kernel check a table with all that is in it and throws it away: the transaction ends in a message that must
+    /// fail. Nothing of it is ever in force.
+    ///
+    /// - Throws: the first error of another message.
+    func rehearse(_ table: NFTTable) throws(NetlinkError) {
+        var table = table
+        table.name = "outrider_probe"
+        var batch = NFTBatch(messages: 64, firstSequence: socket.nextSequence())
+        defer { batch.release() }
+        batch.add(table, comment: NFTStructure.version)
+        batch.deleteTable(table.family, "outrider_no_such_table")
+        let last = batch.sequence
+        for outcome in try send(batch.finish()) where outcome.code != 0 && outcome.sequence != last {
+            throw NetlinkError(
+                operation: "check nf_tables", object: TableKey(table).description, code: outcome.code,
+                detail: outcome.text)
+        }
+    }
+
+    /// What ``ensureStructure(rebuildingChain:keepsPresent:elements:)`` would make anew; nothing is written.
+    public func structureGaps() throws(NetlinkError) -> [String] {
+        let snapshot = try Snapshot(
+            tables: rows(OUTRIDER_NFT_TABLES), chains: rows(OUTRIDER_NFT_CHAINS), rules: ruleRows())
+        return tables.compactMap { table in
+            switch snapshot.state(of: table) {
+            case .good: nil
+            case .missing: "make filter table \(TableKey(table))"
+            case .broken: "replace filter table \(TableKey(table)): it is of another version or was changed"
+            case .chainBroken: "rebuild the chain of filter table \(TableKey(table))"
+            }
         }
     }
 

@@ -14,7 +14,7 @@ struct NFTPlace: Hashable, Sendable {
         case .arpSender: family = .arp
         case .ingress4, .ingress6: family = .netdev
         case .pair4, .pair6, .source4, .source6, .solicitor6: family = .inet
-        case .vtep:
+        case .vtep, .vtep6, .tunnelID:
             family = .inet
             table = NFTStructure.underlayTableName
         }
@@ -45,6 +45,7 @@ struct NFTElementBytes: Hashable, Sendable {
         case .ingress4(let vni, let address): key = Self.mark(vni) + address.bytes
         case .ingress6(let vni, let address): key = Self.mark(vni) + address.bytes
         case .vtep(let address): key = address.bytes
+        case .tunnelID(let vni): key = IPv4Address(vni.rawValue << 8).bytes
         case .unknown(_, let key, let end):
             self.key = key
             self.end = end
@@ -85,7 +86,9 @@ extension FilterElement {
                 Self.marked(key, end).flatMap { vni, rest in
                     IPv6Address(bytes: rest).map { .ingress6(vni: vni, $0) }
                 }
-            case .vtep: end.isEmpty ? IPv4Address(bytes: key).map(FilterElement.vtep) : nil
+            case .vtep: end.isEmpty ? IPv4Address(bytes: key).map { .vtep(.v4($0)) } : nil
+            case .vtep6: end.isEmpty ? IPv6Address(bytes: key).map { .vtep(.v6($0)) } : nil
+            case .tunnelID: Self.tunnelID(key, end)
             }
         self = known ?? .unknown(set, key: key, end: end)
     }
@@ -114,6 +117,11 @@ extension FilterElement {
             return nil
         }
         return (name, Array(key[16...]))
+    }
+
+    private static func tunnelID(_ key: [UInt8], _ end: [UInt8]) -> FilterElement? {
+        guard end.isEmpty, let number = IPv4Address(bytes: key)?.rawValue, number & 0xFF == 0 else { return nil }
+        return .tunnelID(SessionNetworkID(unchecked: number >> 8))
     }
 
     private static func marked(_ key: [UInt8], _ end: [UInt8]) -> (SessionNetworkID, [UInt8])? {

@@ -1,22 +1,35 @@
+import Dataplane
+import NetworkTypes
+
 /// The tables of the overlay's namespace as data.
 ///
 /// Everything is positive: a chain names what may pass and its policy drops the rest, so a set that is still empty, a
-/// port that is not yet known and a packet without tunnel metadata are closed. Exceptions of the port side:
+/// port that is not yet known and a packet without tunnel metadata are closed. What a port may send, in order:
 ///
 /// | packet from a port | verdict | rule |
 /// |---|---|---|
+/// | neighbor solicitation for the gateway from the VM's address or its MAC's link-local one | to the gateway | `nd solicitation` |
+/// | the same from `::` (DAD, RFC 4862): creates no entry | to the gateway | `nd duplicate` |
+/// | any other neighbor discovery: advertisements, router discovery, redirects (RFC 4861) | drop | `drop nd` |
+/// | other multicast and broadcast, IGMP and listener reports (RFC 3810) among it: the overlay carries none | drop | `drop multicast` |
+/// | IPv4 from 0.0.0.0 (DHCP): addresses are configured, nobody would answer | drop | `drop unconfigured` |
+/// | IPv4 with options (RFC 7126): nothing of the overlay needs them, source routes are dangerous | drop | `drop options` |
 /// | IPv4 from the VM's own address | pass to the pair check | `port source4` |
 /// | IPv6 from the VM's own /72, ICMPv6 errors among it | pass to the pair check | `port source6` |
-/// | IPv4 from 0.0.0.0 (DHCP): addresses are configured, nobody would answer | drop | `drop unconfigured` |
-/// | neighbor solicitation from the VM's address or its MAC's link-local one | pass to the gateway | `nd solicitation` |
-/// | neighbor solicitation from `::` (DAD, RFC 4862): creates no entry | pass to the gateway | `nd duplicate` |
-/// | any other neighbor discovery: advertisements, router discovery, redirects (RFC 4861) | drop | `drop nd` |
-/// | other IPv6 multicast, listener reports (RFC 3810) among it: the overlay carries none | drop | `drop multicast` |
 /// | anything else: not the port's address | drop | `drop source` |
-/// | ARP from the VM's own address | pass | `arp own` |
-/// | any other ARP, probes from 0.0.0.0 (RFC 5227) among it | drop | `drop arp` |
-/// | to the host itself, except those solicitations: echo to the gateway too | drop | `drop input` |
-/// | to another VM, but not of a pair that may talk | drop | `drop pair` |
+///
+/// What may go from whom to whom is then checked for packets of ports and of the tunnel alike, before the kernel looks
+/// for a route, so that what is forbidden is counted whether a route exists or not:
+///
+/// | packet | verdict | rule |
+/// |---|---|---|
+/// | of a pair that may talk | pass | `allowed pair4`, `allowed pair6` |
+/// | ICMP error of another host, from the tunnel, by its own address (``IPAddress/overlayRouter4``) | pass | `router error4`, `router error6` |
+/// | to the gateway | to the host's own check, which lets solicitations in | `to gateway4`, `to gateway6`, `nd gateway` |
+/// | anything else | drop | `drop pair` |
+///
+/// ARP from the VM's own address passes (`arp own`), any other, probes from 0.0.0.0 (RFC 5227) among it, does not
+/// (`drop arp`). To the host itself nothing but those solicitations (`drop input`, echo to the gateway too).
 ///
 /// Solicitations and ARP create neighbor entries, and neighbor tables are shared by all namespaces; so both are bound to
 /// exact addresses, for all of which the data plane holds permanent entries. ARP has a table of its own and no
@@ -24,20 +37,29 @@
 /// and the hook (NF_ARP_IN) comes before the kernel looks at the sender.
 enum NFTStructure {
     /// Raised with every change of what stands here: a running table of another version is replaced.
-    static let version = "outrider/1"
+    static let version = "outrider/2"
     static let tableName = "outrider"
     static let underlayTableName = "outrider_underlay"
 
     // Where the fields of a key go: a name takes four registers.
-    private static let key: UInt32 = 8
+    static let key: UInt32 = 8
     private static let afterName: UInt32 = 12
 
-    private static let isIPv4: [NFTStep] = [.load(.networkFamily, into: key), .compare(key, .equal, [2])]
-    private static let isIPv6: [NFTStep] = [.load(.networkFamily, into: key), .compare(key, .equal, [10])]
+    static let isIPv4: [NFTStep] = [.load(.networkFamily, into: key), .compare(key, .equal, [2])]
+    static let isIPv6: [NFTStep] = [.load(.networkFamily, into: key), .compare(key, .equal, [10])]
     private static let isICMPv6: [NFTStep] =
         isIPv6 + [
             .load(.transportProtocol, into: key), .compare(key, .equal, [58]),
         ]
+    private static let gateway6 = DataplaneConfiguration.gateway6.bytes
+    /// Where a VM asks for the gateway's link-layer address (RFC 4291 section 2.7.1).
+    private static let gatewayGroup = IPv6Address(high: 0xFF02_0000_0000_0000, low: 0x1_FF00_0001).bytes
+    private static func destination4(_ address: IPv4Address) -> [NFTStep] {
+        isIPv4 + [.network(offset: 16, length: 4, into: key), .compare(key, .equal, address.bytes)]
+    }
+    private static func destination6(_ bytes: [UInt8]) -> [NFTStep] {
+        isIPv6 + [.network(offset: 24, length: 16, into: key), .compare(key, .equal, bytes)]
+    }
     /// Type 135 with the hop limit that no router has lowered (RFC 4861 section 7.1.1).
     private static let isSolicitation: [NFTStep] =
         isICMPv6 + [
@@ -53,11 +75,11 @@ enum NFTStructure {
     }
 
     /// Tables of the overlay's namespace; `device` is the VXLAN device.
-    static func overlay(device: String) -> [NFTTable] {
-        [forwarding(device: device), arp, ingress(device: device)]
+    static func overlay(device: String, plan: OverlayPlan) -> [NFTTable] {
+        [checks(device: device, plan: plan), arp, ingress(device: device)]
     }
 
-    private static func forwarding(device: String) -> NFTTable {
+    private static func checks(device: String, plan: OverlayPlan) -> NFTTable {
         NFTTable(
             family: .inet, name: tableName,
             sets: [
@@ -69,33 +91,61 @@ enum NFTStructure {
             ],
             chains: [
                 NFTChain(
-                    name: "prerouting", hook: 0, priority: -300, policyDrops: true, rules: portRules(device: device)),
+                    name: "sources", hook: 0, priority: -300, policyDrops: true, rules: portRules(device: device)),
+                NFTChain(
+                    name: "pairs", hook: 0, priority: -290, policyDrops: true,
+                    rules: pairRules(device: device, plan: plan)),
                 NFTChain(
                     name: "input", hook: 1, priority: 0, policyDrops: true,
                     rules: [
                         NFTRule(name: "gateway solicitation", steps: isSolicitation + [.accept]),
                         NFTRule(name: "drop input", steps: [.count, .drop]),
                     ]),
-                NFTChain(
-                    name: "forward", hook: 2, priority: 0, policyDrops: true,
-                    rules: [
-                        NFTRule(
-                            name: "allowed pair4",
-                            steps: isIPv4 + [
-                                .network(offset: 12, length: 4, into: key),
-                                .network(offset: 16, length: 4, into: key + 1),
-                                .member(key, of: "pair4"), .accept,
-                            ]),
-                        NFTRule(
-                            name: "allowed pair6",
-                            steps: isIPv6 + [
-                                .network(offset: 8, length: 16, into: key),
-                                .network(offset: 24, length: 16, into: key + 4),
-                                .member(key, of: "pair6"), .accept,
-                            ]),
-                        NFTRule(name: "drop pair", steps: [.count, .drop]),
-                    ]),
             ])
+    }
+
+    private static func pairRules(device: String, plan: OverlayPlan) -> [NFTRule] {
+        let fromTunnel: [NFTStep] = [.load(.inputName, into: key), .compare(key, .equal, name(device))]
+        // Of ICMP: destination unreachable, time exceeded, parameter problem (RFC 792); of ICMPv6: all errors but the
+        // reserved ones (RFC 4443 section 2.1).
+        let routers6 = plan.routerPrefix6.bytes
+        return [
+            NFTRule(
+                name: "allowed pair4",
+                steps: isIPv4 + [
+                    .network(offset: 12, length: 4, into: key), .network(offset: 16, length: 4, into: key + 1),
+                    .member(key, of: "pair4"), .accept,
+                ]),
+            NFTRule(
+                name: "allowed pair6",
+                steps: isIPv6 + [
+                    .network(offset: 8, length: 16, into: key), .network(offset: 24, length: 16, into: key + 4),
+                    .member(key, of: "pair6"), .accept,
+                ]),
+            NFTRule(name: "nd gateway", steps: isSolicitation + destination6(gatewayGroup) + [.accept]),
+            NFTRule(name: "to gateway6", steps: destination6(gateway6) + [.accept]),
+            NFTRule(name: "to gateway4", steps: destination4(DataplaneConfiguration.gateway4) + [.accept]),
+        ]
+            + [UInt8(3), 11, 12].map { type in
+                NFTRule(
+                    name: "router error4 \(type)",
+                    steps: fromTunnel + isIPv4 + [
+                        .load(.transportProtocol, into: key), .compare(key, .equal, [1]),
+                        .transport(offset: 0, length: 1, into: key), .compare(key, .equal, [type]),
+                        .network(offset: 12, length: 2, into: key),
+                        .compare(key, .equal, Array(OverlayPlan.routerPrefix4.bytes.prefix(2))),
+                        .accept,
+                    ])
+            } + [
+                NFTRule(
+                    name: "router error6",
+                    steps: fromTunnel + isICMPv6 + [
+                        .transport(offset: 0, length: 1, into: key), .compare(key, .atLeast, [1]),
+                        .compare(key, .atMost, [4]), .network(offset: 8, length: 16, into: key),
+                        .mask(key, identifierMask), .compare(key, .equal, routers6), .accept,
+                    ]),
+                NFTRule(name: "drop pair", steps: [.count, .drop]),
+            ]
     }
 
     private static func portRules(device: String) -> [NFTRule] {
@@ -104,25 +154,9 @@ enum NFTStructure {
             // What came through the tunnel was checked by the chain on the device.
             NFTRule(name: "tunnel", steps: [port, .compare(key, .equal, name(device)), .accept]),
             NFTRule(name: "loopback", steps: [port, .compare(key, .equal, name("lo")), .accept]),
+        ] + discoveryRules(port) + [
             NFTRule(
-                name: "nd solicitation",
-                steps: isSolicitation + [
-                    port, .network(offset: 8, length: 16, into: afterName), .member(key, of: "solicitor6"), .accept,
-                ]),
-            NFTRule(
-                name: "nd duplicate",
-                steps: isSolicitation + [
-                    .network(offset: 8, length: 16, into: key), .compare(key, .equal, [UInt8](repeating: 0, count: 16)),
-                    .accept,
-                ]),
-            NFTRule(
-                name: "drop nd",
-                steps: isICMPv6 + [
-                    .transport(offset: 0, length: 1, into: key), .compare(key, .atLeast, [133]),
-                    .compare(key, .atMost, [137]), .count, .drop,
-                ]),
-            NFTRule(
-                name: "drop multicast",
+                name: "drop multicast ipv6",
                 steps: isIPv6 + [
                     .network(offset: 24, length: 1, into: key), .compare(key, .equal, [0xFF]), .count, .drop,
                 ]),
@@ -130,6 +164,17 @@ enum NFTStructure {
                 name: "drop unconfigured",
                 steps: isIPv4 + [
                     .network(offset: 12, length: 4, into: key), .compare(key, .equal, [0, 0, 0, 0]), .count, .drop,
+                ]),
+            NFTRule(
+                // Groups, reserved addresses and the limited broadcast (RFC 1112, RFC 919).
+                name: "drop multicast ipv4",
+                steps: isIPv4 + [
+                    .network(offset: 16, length: 1, into: key), .compare(key, .atLeast, [224]), .count, .drop,
+                ]),
+            NFTRule(
+                name: "drop options",
+                steps: isIPv4 + [
+                    .network(offset: 0, length: 1, into: key), .compare(key, .atLeast, [0x46]), .count, .drop,
                 ]),
             NFTRule(
                 name: "port source4",
@@ -144,6 +189,29 @@ enum NFTStructure {
                     .member(key, of: "source6"), .accept,
                 ]),
             NFTRule(name: "drop source", steps: [.count, .drop]),
+        ]
+    }
+
+    /// Solicitations are let in for the gateway's addresses only: one for another VM would be forwarded.
+    private static func discoveryRules(_ port: NFTStep) -> [NFTRule] {
+        let own: [NFTStep] = [
+            port, .network(offset: 8, length: 16, into: afterName), .member(key, of: "solicitor6"), .accept,
+        ]
+        return [
+            NFTRule(name: "nd solicitation", steps: isSolicitation + destination6(gatewayGroup) + own),
+            NFTRule(name: "nd probe", steps: isSolicitation + destination6(gateway6) + own),
+            NFTRule(
+                name: "nd duplicate",
+                steps: isSolicitation + destination6(gatewayGroup) + [
+                    .network(offset: 8, length: 16, into: key), .compare(key, .equal, [UInt8](repeating: 0, count: 16)),
+                    .accept,
+                ]),
+            NFTRule(
+                name: "drop nd",
+                steps: isICMPv6 + [
+                    .transport(offset: 0, length: 1, into: key), .compare(key, .atLeast, [133]),
+                    .compare(key, .atMost, [137]), .count, .drop,
+                ]),
         ]
     }
 
@@ -186,36 +254,6 @@ enum NFTStructure {
                         bound("ingress4", etherType: [0x08, 0x00], offset: 16, length: 4),
                         bound("ingress6", etherType: [0x86, 0xDD], offset: 24, length: 16),
                         NFTRule(name: "drop ingress", steps: [.count, .drop]),
-                    ])
-            ])
-    }
-}
-
-// MARK: - The host's own namespace
-
-extension NFTStructure {
-    /// Drops what reaches our UDP port from anybody but a known tunnel endpoint, before connection tracking sees it.
-    ///
-    /// Both families: the VXLAN socket listens on IPv6 too, and no endpoint of ours has such an address.
-    static func underlay(vxlanPort: UInt16) -> NFTTable {
-        let port: [UInt8] = [UInt8(vxlanPort >> 8), UInt8(vxlanPort & 0xFF)]
-        let isTunnel: [NFTStep] = [
-            .load(.transportProtocol, into: key), .compare(key, .equal, [17]),
-            .transport(offset: 2, length: 2, into: key), .compare(key, .equal, port),
-        ]
-        return NFTTable(
-            family: .inet, name: underlayTableName,
-            sets: [NFTSet(name: "vtep", fields: [.ipv4])],
-            chains: [
-                NFTChain(
-                    name: "prerouting", hook: 0, priority: -300, policyDrops: false,
-                    rules: [
-                        NFTRule(
-                            name: "known endpoint",
-                            steps: isTunnel + isIPv4 + [
-                                .network(offset: 12, length: 4, into: key), .member(key, of: "vtep"), .accept,
-                            ]),
-                        NFTRule(name: "drop underlay", steps: isTunnel + [.count, .drop]),
                     ])
             ])
     }

@@ -81,12 +81,12 @@ public struct TunnelDevice: Hashable, Sendable {
     public var name: String
     public var mac: MACAddress
     /// This host's tunnel endpoint: outer source address.
-    public var vtep: IPv4Address
+    public var vtep: IPAddress
     /// UDP port.
     public var port: UInt16
     /// Bytes, as seen by a VM.
     public var mtu: Int
-    public init(name: String, mac: MACAddress, vtep: IPv4Address, port: UInt16, mtu: Int) {
+    public init(name: String, mac: MACAddress, vtep: IPAddress, port: UInt16, mtu: Int) {
         self.name = name
         self.mac = mac
         self.vtep = vtep
@@ -165,7 +165,7 @@ extension OverlayNamespace {
             throw NetlinkError(
                 operation: "create device", object: device.name, code: EEXIST,
                 advice:
-                    "it exists with endpoint \(vxlan.local) port \(vxlan.port) instead of \(device.vtep) port \(device.port); set vtep back, or run 'outrider-agent teardown'"
+                    "it exists with endpoint \(vxlan.local.map(\.description) ?? "of no address") port \(vxlan.port) instead of \(device.vtep) port \(device.port); set vtep back, or run 'outrider-agent teardown'"
             )
         }
         let change = LinkChange(
@@ -196,7 +196,8 @@ extension RouteMessage {
                 var raw = unsafe outrider_vxlan()
                 unsafe raw.name = name
                 unsafe fill(&raw.mac, with: device.mac.bytes)
-                unsafe raw.local_ipv4 = device.vtep.rawValue
+                unsafe raw.local_family = device.vtep.hostPrefix.family
+                unsafe fill(&raw.local, with: device.vtep.bytes)
                 unsafe raw.port = device.port
                 unsafe raw.ttl = ttl
                 unsafe raw.mtu = UInt32(device.mtu)

@@ -23,6 +23,9 @@ public struct OverlaySysctl: Hashable, Sendable {
 
     private static let general: [OverlaySysctl] = [
         .init("net/ipv4/ip_forward", "1", "packets between ports and tunnel are forwarded"),
+        .init(
+            "net/ipv4/ip_forward_use_pmtu", "1",
+            "a VM hears of a narrow underlay path; nobody can forge it, as no ICMP reaches the host"),
         .init("net/ipv4/nexthop_compat_mode", "0", "dumps and events need not repeat the nexthop behind an id"),
         .init(
             "net/ipv6/route/max_size", "2147483647", "Linux before 6.3 stops at 4096 IPv6 destinations",

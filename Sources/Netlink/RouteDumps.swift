@@ -1,5 +1,5 @@
 import CNetlinkShim
-public import Dataplane
+import Dataplane
 import Glibc
 public import NetworkTypes
 
@@ -52,9 +52,12 @@ extension RouteSocket {
             _ = try checked(result, "read nexthop")
             var row = NexthopRow(id: raw.id, protocolNumber: raw.protocol)
             if raw.foreign == 0, let vni = SessionNetworkID(raw.vni),
+                let source = IPAddress(family: raw.outer_family, content(raw.source)),
+                let vtep = IPAddress(family: raw.outer_family, content(raw.vtep)),
                 let gateway = IPv6Address(bytes: content(raw.gateway))
             {
-                row.tunnel = (vni, IPv4Address(raw.vtep), gateway, Int(raw.index))
+                row.tunnel = NexthopRow.Tunnel(
+                    vni: vni, source: source, vtep: vtep, gateway: gateway, index: Int(raw.index))
             }
             return row
         }
@@ -159,11 +162,20 @@ public struct NeighborRow: Hashable, Sendable {
 }
 
 /// A nexthop object.
-public struct NexthopRow: Sendable {
+public struct NexthopRow: Hashable, Sendable {
     public var id: UInt32
     public var protocolNumber: UInt8
     /// Set for an object of the one form that we write.
-    public var tunnel: (vni: SessionNetworkID, vtep: IPv4Address, gateway: IPv6Address, index: Int)?
+    public var tunnel: Tunnel?
+
+    /// Encapsulation, gateway and device of that form.
+    public struct Tunnel: Hashable, Sendable {
+        public var vni: SessionNetworkID
+        public var source: IPAddress
+        public var vtep: IPAddress
+        public var gateway: IPv6Address
+        public var index: Int
+    }
 }
 
 /// A route of the main table.

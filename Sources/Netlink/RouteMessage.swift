@@ -72,7 +72,9 @@ extension RouteMessage {
         raw.index = Int32(index)
         raw.protocol = DataplaneConfiguration.routeProtocol
         raw.vni = nexthop.vni.rawValue
-        raw.vtep = nexthop.vtep.rawValue
+        raw.outer_family = nexthop.vtep.hostPrefix.family
+        fill(&raw.source, with: nexthop.source.bytes)
+        fill(&raw.vtep, with: nexthop.vtep.bytes)
         fill(&raw.gateway, with: nexthop.gateway.bytes)
         return try unsafe RouteMessage("set nexthop", "\(nexthop.id) (VNI \(nexthop.vni) at \(nexthop.vtep))") {
             unsafe outrider_nl_nexthop_put($0, $1, &raw)
@@ -160,6 +162,14 @@ extension IPPrefix {
         case .v4(let address, _): .v4(address)
         case .v6(let address, _): .v6(address)
         }
+    }
+}
+
+extension IPAddress {
+    /// From the fixed field of a shim struct; nil for no family.
+    init?(family: UInt8, _ bytes: [UInt8]) {
+        guard let prefix = IPPrefix(family: family, bytes: bytes, length: 0) else { return nil }
+        self = prefix.address
     }
 }
 

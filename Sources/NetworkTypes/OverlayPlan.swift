@@ -79,3 +79,19 @@ public struct OverlayPlan: Hashable, Sendable {
         ipv6Interval(of: SNIRange(unchecked: sni.rawValue, count: 1))
     }
 }
+
+// MARK: - Addresses of hosts
+
+/// What a host calls itself towards VMs of other hosts: the source of its ICMP errors (time exceeded, too big). It must be
+/// an address that the receiving host does not take for its own and that no VM has.
+extension OverlayPlan {
+    /// Link-local (RFC 3927), as the gateway: no identifier is spent. See ``IPAddress/overlayRouter4``.
+    public static let routerPrefix4 = IPPrefix.v4(IPv4Address(0xA9FE_0000), length: 16)
+    /// The /72 of identifier 0, which is never handed out.
+    public var routerPrefix6: IPPrefix { .v6(ipv6Network(of: SessionNetworkID(unchecked: 0)), length: 72) }
+    /// A host's address in ``routerPrefix6``: its interface id is the endpoint's ``IPAddress/tunnelMAC``.
+    public func router6(of vtep: IPAddress) -> IPv6Address {
+        let network = ipv6Network(of: SessionNetworkID(unchecked: 0))
+        return IPv6Address(high: network.high, low: network.low | vtep.tunnelMAC.rawValue)
+    }
+}

@@ -11,7 +11,8 @@ struct OutriderAgent: AsyncParsableCommand {
             .ok, .failure, .usage, .cannotCreate, .temporary, .permission, .configuration,
         ]),
         version: Version.current,
-        subcommands: [Run.self, NetworkNamespace.self, Teardown.self, ConfigCommand.self], defaultSubcommand: Run.self)
+        subcommands: [Run.self, NetworkNamespace.self, Teardown.self, Export.self, ConfigCommand.self],
+        defaultSubcommand: Run.self)
 }
 
 struct ConfigurationFile: ParsableArguments {

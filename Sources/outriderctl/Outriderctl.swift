@@ -8,8 +8,8 @@ struct Outriderctl: AsyncParsableCommand {
         commandName: "outriderctl",
         abstract: "Shows and steers an Outrider installation.",
         discussion: """
-            `vm attach`, `vm plug`, `vm detach` and `agent` talk to the agent of this host, everything else to the \
-            coordinator.
+            `vm attach`, `vm plug`, `vm detach`, `agent` and `drops` talk to the agent of this host, everything else to \
+            the coordinator.
 
             \(ExitStatus.help(ExitStatus.allCases))
             """,
@@ -18,7 +18,7 @@ struct Outriderctl: AsyncParsableCommand {
             StatusCommand.self, CheckCommand.self, PoolCommand.self, ApplicationCommand.self, SessionCommand.self,
             HostCommand.self, RangeCommand.self, ReservationCommand.self, LeaseCommand.self, ForecastCommand.self,
             ReclaimCommand.self, ReclaimedCommand.self, VirtualMachineCommand.self, MigrationCommand.self,
-            ShardingCommand.self, RestoreCommand.self, AgentCommand.self,
+            ShardingCommand.self, RestoreCommand.self, AgentCommand.self, DropsCommand.self,
         ])
 
     static func main() async {

@@ -34,7 +34,7 @@ import Testing
             allowed: [Rig.appB], priority: .critical)
         let remote = RemoteBlock(
             block: Rig.block(8, 1), application: Rig.appB, epoch: Epoch(1), host: HostID("h2").unsafelyKnown,
-            vtep: IPv4Address(.max))
+            vtep: .v4(IPv4Address(.max)))
         var incoming = LeaseOrder(
             block: Rig.block(0x2001, 1), application: Rig.appA, epoch: Epoch(5), incoming: Rig.vm(7))
         incoming.staged = true
@@ -48,7 +48,7 @@ import Testing
         checkpoint.remotes = [remote, standby]
         checkpoint.leases.append(incoming)
         checkpoint.holds = [IdentifierHold(sni: bound.binding.sni, hold: .seconds(3600))]
-        checkpoint.dropped = [IPv4Address(0), IPv4Address(.max)]
+        checkpoint.dropped = [.v4(IPv4Address(0)), .v4(IPv4Address(.max)), .v6(IPv6Address(high: .max, low: 1))]
         checkpoint.departures = [departure]
         checkpoint.arrived = [SessionNetworkID(unchecked: 0x2001)]
         checkpoint.resting = true
@@ -73,7 +73,10 @@ import Testing
                 StateUpdate(
                     isSnapshot: true, baseRevision: 0,
                     operations: [
-                        .dropEndpoint(IPv4Address(7)), .admitEndpoint(IPv4Address(8)), .setDeparture(departure),
+                        .dropEndpoint(.v4(IPv4Address(7))), .admitEndpoint(.v4(IPv4Address(8))),
+                        .setDeparture(departure),
+                        .dropEndpoint(.v6(IPv6Address(high: 1, low: .max))),
+                        .admitEndpoint(.v6(IPv6Address(high: 0, low: 1))),
                         .removeDeparture(departure.sni, Epoch(7)), .setLease(incoming), .setRemote(standby),
                     ], withdraw: true)),
         ]

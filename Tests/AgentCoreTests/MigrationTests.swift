@@ -20,7 +20,7 @@ import Testing
         .setRemote(
             RemoteBlock(
                 block: block, application: Rig.appA, epoch: Epoch(epoch), host: HostID("h2").unsafelyKnown,
-                vtep: IPv4Address(0x0A00_0002), standby: standby))
+                vtep: .v4(IPv4Address(0x0A00_0002)), standby: standby))
     }
 
     static func departure(_ phase: Departure.Phase, epoch: UInt64 = 5) -> StateOperation {

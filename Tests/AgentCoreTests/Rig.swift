@@ -58,7 +58,7 @@ struct Rig {
     static func fresh(seed: UInt64, recordsPerCheckpoint: Int, identity: AgentIdentity) -> AgentMachine {
         AgentMachine(
             configuration: AgentCoreConfiguration(
-                fingerprint: "f", vtep: IPv4Address(0x0A00_0001), underlayMTU: 1500, version: "test",
+                fingerprint: "f", vtep: .v4(IPv4Address(0x0A00_0001)), underlayMTU: 1500, version: "test",
                 aggregatesKeptMax: 4, recordsPerCheckpoint: recordsPerCheckpoint),
             identity: identity, randomSeed: seed)
     }

@@ -40,7 +40,7 @@ import Testing
     @Test func anOverlayThatComesLateGetsTheNewestState() {
         let remote = RemoteBlock(
             block: Rig.block(0x2000), application: Rig.appA, epoch: Epoch(1), host: HostID("h2").unsafelyKnown,
-            vtep: IPv4Address(0x0A00_0002))
+            vtep: .v4(IPv4Address(0x0A00_0002)))
         var rig = Rig.ready([Rig.lease(0x1000), .setRemote(remote)])
         #expect(rig.remoteBlocks == [remote.block])
         rig.identity.boot = BootID(UUID128(high: 3, low: 3))

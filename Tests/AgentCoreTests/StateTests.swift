@@ -69,7 +69,7 @@ import Testing
             StateOperation.setRemote(
                 RemoteBlock(
                     block: Rig.block(first), application: Rig.appA, epoch: Epoch(epoch),
-                    host: HostID("h2").unsafelyKnown, vtep: IPv4Address(0x0A00_0002)))
+                    host: HostID("h2").unsafelyKnown, vtep: .v4(IPv4Address(0x0A00_0002))))
         }
         var rig = Rig.ready([Rig.lease(0x1000), remote(0x2000, 3), remote(0x3000, 1)])
         #expect(rig.remoteBlocks == [Rig.block(0x2000), Rig.block(0x3000)])
@@ -111,7 +111,7 @@ import Testing
         _ = rig.attach(Rig.vm(1))
         let remote = RemoteBlock(
             block: Rig.block(0x1000), application: Rig.appA, epoch: Epoch(9), host: HostID("h2").unsafelyKnown,
-            vtep: IPv4Address(0x0A00_0002))
+            vtep: .v4(IPv4Address(0x0A00_0002)))
         rig.snapshot(2, [.setRemote(remote)])
         #expect(rig.notices.contains(.remoteOverlapsLease(remote.block)) && rig.remoteBlocks.isEmpty)
         _ = rig.detach(Rig.vm(1))

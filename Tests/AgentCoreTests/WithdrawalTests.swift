@@ -194,11 +194,11 @@ import Testing
         .setRemote(
             RemoteBlock(
                 block: Rig.block(first), application: Rig.appA, epoch: Epoch(epoch),
-                host: HostID("h2").unsafelyKnown, vtep: IPv4Address(vtep)))
+                host: HostID("h2").unsafelyKnown, vtep: .v4(IPv4Address(vtep))))
     }
 
     @Test func aDroppedEndpointHasNoRoutesUntilItIsAdmitted() {
-        let vtep = IPv4Address(0x0A00_0002)
+        let vtep = IPAddress.v4(IPv4Address(0x0A00_0002))
         var rig = Rig.ready([
             Rig.lease(0x1000), Self.remote(0x2000), Self.remote(0x3000, vtep: 0x0A00_0003),
         ])

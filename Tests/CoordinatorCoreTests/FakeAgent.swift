@@ -6,7 +6,7 @@ import NetworkTypes
 /// A scripted host agent: keeps the state that it was told, refuses what a real one refuses, and acknowledges on order.
 struct FakeAgent {
     let identity: AgentIdentity
-    var vtep: IPv4Address
+    var vtep: IPAddress
     var fingerprint = "machine"
     var mtu = 1500
     var stream: StreamID?
@@ -28,7 +28,7 @@ struct FakeAgent {
     var stopped: String?
     /// The last snapshot asked for what it takes away to be withdrawn.
     var withdraws = false
-    var dropped: Set<IPv4Address> = []
+    var dropped: Set<IPAddress> = []
     var departures: [SessionNetworkID: Departure] = [:]
     /// Blocks that its next hello names as drained.
     var drained: Set<SNIBlock> = []
@@ -40,7 +40,7 @@ struct FakeAgent {
         identity = AgentIdentity(
             host: host, incarnation: Incarnation(UUID128(high: 0x1, low: UInt64(number))),
             boot: BootID(UUID128(high: 0xB, low: UInt64(number))))
-        vtep = IPv4Address(0x0A00_0000 | number)
+        vtep = .v4(IPv4Address(0x0A00_0000 | number))
     }
 
     /// The same machine after a reboot.
@@ -51,7 +51,7 @@ struct FakeAgent {
                 boot: BootID(UUID128(high: 0xB0, low: boot))), vtep: agent.vtep)
     }
 
-    init(identity: AgentIdentity, vtep: IPv4Address) {
+    init(identity: AgentIdentity, vtep: IPAddress) {
         self.identity = identity
         self.vtep = vtep
     }

@@ -29,7 +29,7 @@ import Testing
             fleet.disconnect(a)
         }
 
-        var vtep: IPv4Address { fleet.agents[a]?.vtep ?? IPv4Address(0) }
+        var vtep: IPAddress { fleet.agents[a]?.vtep ?? .v4(IPv4Address(0)) }
 
         func fence(_ proof: FenceProof) -> Result<Reply, CoordinatorError> {
             fleet.command(.fenceHost(a, proof: proof, reason: "burnt"))

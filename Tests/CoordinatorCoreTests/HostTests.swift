@@ -82,6 +82,26 @@ import Testing
         #expect(fleet.agents[fleet.names[2]]?.refusal == "mtu-too-small")
     }
 
+    /// No packet has addresses of two families, and one over IPv6 is 20 bytes longer.
+    @Test func endpointsAreOfOneFamily() throws {
+        let fleet = try Fleet(hosts: 4)
+        func endpoint(_ low: UInt64) -> IPAddress { .v6(IPv6Address(high: 0x2001_0DB8 << 32, low: low)) }
+        fleet.agents[fleet.names[0]]?.vtep = endpoint(1)
+        fleet.agents[fleet.names[0]]?.mtu = 1519
+        fleet.connect(fleet.names[0])
+        #expect(fleet.agents[fleet.names[0]]?.refusal == "mtu-too-small")
+        fleet.agents[fleet.names[1]]?.vtep = endpoint(2)
+        fleet.agents[fleet.names[1]]?.mtu = 1520
+        fleet.connect(fleet.names[1])
+        #expect(fleet.agents[fleet.names[1]]?.refusal == nil)
+        fleet.connect(fleet.names[2])
+        #expect(fleet.agents[fleet.names[2]]?.refusal == "vtep-family")
+        fleet.agents[fleet.names[3]]?.vtep = endpoint(2)
+        fleet.agents[fleet.names[3]]?.mtu = 9000
+        fleet.connect(fleet.names[3])
+        #expect(fleet.agents[fleet.names[3]]?.refusal == "vtep-taken")
+    }
+
     @Test func recoveringAgentGetsNoGrant() throws {
         let fleet = try Fleet(hosts: 1)
         fleet.agents[fleet.names[0]]?.recovering = true

@@ -184,8 +184,8 @@ import Testing
         let block = try #require(fleet.lease(app, on: a, request: 1))
         _ = fleet.lease(app, on: b, request: 1)
         fleet.disconnect(a)
-        fleet.agents[a]?.vtep = IPv4Address(0x0A00_00FF)
+        fleet.agents[a]?.vtep = .v4(IPv4Address(0x0A00_00FF))
         fleet.connect(a)
-        #expect(fleet.agents[b]?.remotes[block]?.vtep == IPv4Address(0x0A00_00FF))
+        #expect(fleet.agents[b]?.remotes[block]?.vtep == .v4(IPv4Address(0x0A00_00FF)))
     }
 }

@@ -38,7 +38,7 @@ import Testing
         let host = try #require(HostID("h2"))
         let single = try Self.block(0x1001, 1)
         var operations: [StateOperation] = [
-            .dropEndpoint(IPv4Address(0x0A00_0001)), .admitEndpoint(IPv4Address(0x0A00_0002)),
+            .dropEndpoint(.v4(IPv4Address(0x0A00_0001))), .admitEndpoint(.v4(IPv4Address(0x0A00_0002))),
             .setLease(
                 LeaseOrder(
                     block: single, application: Self.application, epoch: Epoch(5), staged: true, marked: true,
@@ -46,7 +46,8 @@ import Testing
             .setLease(LeaseOrder(block: try Self.block(0x2000, 16), application: Self.application, epoch: Epoch(6))),
             .setRemote(
                 RemoteBlock(
-                    block: single, application: Self.application, epoch: Epoch(5), host: host, vtep: IPv4Address(7),
+                    block: single, application: Self.application, epoch: Epoch(5), host: host,
+                    vtep: .v4(IPv4Address(7)),
                     standby: true)),
             .removeDeparture(single.first, Epoch(8)),
         ]

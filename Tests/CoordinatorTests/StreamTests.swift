@@ -19,7 +19,7 @@ import Testing
     private static func hello(recovering: Bool = false) -> AgentMessage {
         .hello(
             Hello(
-                fingerprint: "f", vtep: IPv4Address(10 << 24 | 1), underlayMTU: 1500, position: .zero,
+                fingerprint: "f", vtep: .v4(IPv4Address(10 << 24 | 1)), underlayMTU: 1500, position: .zero,
                 journalSequence: 0, version: "test", leases: [], bindings: [], recovering: recovering,
                 aggregateSequence: 1))
     }

@@ -52,11 +52,21 @@ import Testing
         #expect(found.allSatisfy { $0.contains("it is required and missing") })
     }
 
-    @Test(arguments: ["127.0.0.1", "224.0.0.1", "0.0.0.0", "255.255.255.255"])
+    @Test(arguments: ["192.0.2.1", "2001:db8::1", "fd00::1"])
+    func usableVTEP(_ address: String) throws {
+        let settings = try AgentSettings(yaml: "host: a\ncoordinator: c:1\nvtep: \"\(address)\"", file: "a.yaml")
+        #expect(settings.vtep.description == address)
+        #expect(try AgentSettings(yaml: settings.effectiveText, file: "a.yaml") == settings)
+    }
+
+    @Test(arguments: [
+        "127.0.0.1", "224.0.0.1", "0.0.0.0", "255.255.255.255", "::1", "\"::\"", "fe80::1", "ff02::1", "::ffff:a00:1",
+    ])
     func unusableVTEP(_ address: String) {
         let found = problems("host: a\ncoordinator: c:1\nvtep: \(address)")
         #expect(found.count == 1)
-        #expect(found.first?.hasPrefix("a.yaml:3: key 'vtep': \(address) is ") == true)
+        let plain = address.filter { $0 != "\"" }
+        #expect(found.first?.hasPrefix("a.yaml:3: key 'vtep': \(plain) is ") == true)
     }
 
     @Test(arguments: ["10.0.0.300:7400", "10.0.0.2", "10.0.0.2:0", "fd00::1:7400", "-x:1", "a..b:1", ":1"])

@@ -5,8 +5,8 @@ import SimulationKit
 /// What a coordinator and VMs may have declared: the plain reference that the incremental model is held against.
 struct Facts {
     static let applications = (1...4).map { ApplicationID(UUID128(high: 0, low: UInt64($0))) }
-    static let configuration = DataplaneConfiguration(vtep: IPv4Address(0xC000_0201), mtu: 1450)
-    static let peers = (2...5).map { IPv4Address(0xC000_0200 + UInt32($0)) }
+    static let configuration = DataplaneConfiguration(vtep: .v4(IPv4Address(0xC000_0201)), mtu: 1450)
+    static let peers = (2...5).map { IPAddress.v4(IPv4Address(0xC000_0200 + UInt32($0))) }
 
     var locals: [SNIBlock: LocalBlock] = [:]
     var remotes: [SNIBlock: RemoteRoute] = [:]

@@ -19,6 +19,11 @@ import Testing
         #expect(
             Set(model.keys.compactMap { model.object(for: $0) }) == [
                 .address(device: "lo", prefix: .v4(DataplaneConfiguration.gateway4, length: 32)),
+                .address(device: "outrider", prefix: .v4(Facts.configuration.vtep.overlayRouter4, length: 32)),
+                .address(
+                    device: "outrider",
+                    prefix: .v6(IPv6Address(high: 0xfd53_4e49_5349_0000, low: 0x024F_C000_0201), length: 128)),
+                .route(.v4(IPv4Address(0xA9FE_0000), length: 16), metric: 4000, .device("outrider", source: nil)),
                 .route(plan.ipv4, metric: 4000, .unreachable), .route(plan.ipv6, metric: 4000, .unreachable),
             ])
     }
@@ -34,7 +39,10 @@ import Testing
         #expect(
             Set(keys.compactMap { model.object(for: $0) }) == [
                 neighbor, .element(.vtep(peer)),
-                .nexthop(Nexthop(id: id, vni: block.first, vtep: peer, gateway: gateway, device: "outrider")),
+                .nexthop(
+                    Nexthop(
+                        id: id, vni: block.first, source: Facts.configuration.vtep, vtep: peer, gateway: gateway,
+                        device: "outrider")),
                 .route(.v4(IPv4Address(0x0A00_1010), length: 28), metric: 0, .nexthop(id)),
                 .route(plan.ipv6Prefix(of: block), metric: 1024, .nexthop(id)),
             ])
@@ -187,7 +195,7 @@ import Testing
         let narrow = try #require(
             OverlayPlan(ipv4: .v4(IPv4Address(0x6440_0000), length: 20), ipv6: OverlayPlan.standard.ipv6))
         var small = DataplaneModel(
-            configuration: DataplaneConfiguration(plan: narrow, vtep: IPv4Address(1), mtu: 1450))
+            configuration: DataplaneConfiguration(plan: narrow, vtep: .v4(IPv4Address(1)), mtu: 1450))
         #expect(throws: DataplaneError.outsidePlan(block.range, capacity: 4096)) {
             try small.apply(.setLocalBlock(LocalBlock(block: block, application: Facts.applications[0])))
         }

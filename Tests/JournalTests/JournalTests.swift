@@ -35,6 +35,20 @@ final class Folder: Sendable {
         await journal.close()
     }
 
+    /// For whoever only looks: beside the writer, and without making or changing anything.
+    @Test func itIsReadBesideItsWriter() async throws {
+        #expect(try Journal.read(path: folder.journal) == nil)
+        let (journal, _) = try open()
+        _ = try await journal.append([[1], [2, 3]])
+        let before = try folder.bytes
+        let contents = try #require(try Journal.read(path: folder.journal))
+        #expect(contents.identity == Self.identity && contents.lines.map(\.payload) == [[1], [2, 3]])
+        await journal.close()
+        try folder.put(before + [9, 9])
+        #expect(try Journal.read(path: folder.journal)?.truncatedBytes == 2)
+        #expect(try folder.bytes == before + [9, 9])
+    }
+
     @Test func whatWasAppendedIsReadBack() async throws {
         let (journal, first) = try open()
         #expect(!first.existed && first.lines.isEmpty)

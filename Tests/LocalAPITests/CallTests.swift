@@ -76,7 +76,7 @@ import Testing
             let name = failure.name.dropFirst(AgentInterface.name.count + 1)
             #expect(AgentInterface.description.contains("error \(name) ("))
         }
-        for method in ["Attach", "Plug", "Detach", "Resolve", "Status"] {
+        for method in ["Attach", "Plug", "Detach", "Resolve", "Status", "Drops"] {
             #expect(AgentInterface.description.contains("method \(method)("))
         }
     }
@@ -133,6 +133,15 @@ import Testing
             let json: JSONValue = ["vm": "v", "nic": 0, "port": "tap0", "workload": workload]
             #expect(throws: VarlinkFailure.self, "\(workload)") { try PlugCall(json: json) }
         }
+    }
+
+    static let drops = DropReport(drops: [
+        .init(reason: "pair", place: "overlay", packets: .max >> 1, bytes: 0, explanation: "e"),
+        .init(reason: "protocol", place: "overlay", packets: 0, bytes: nil, explanation: ""),
+    ])
+
+    @Test func dropsSurvive() throws {
+        #expect(try DropReport(json: JSONValue(parsing: Self.drops.json.encoded())) == Self.drops)
     }
 
     @Test func statusSurvives() throws {

@@ -19,6 +19,7 @@ struct EchoAgent: AgentService {
     func detach(_ call: DetachCall) async throws(AgentFailure) {}
     func resolve() async throws(AgentFailure) { throw .recovering }
     func status() async throws(AgentFailure) -> AgentStatusReport { throw .recovering }
+    func drops() async throws(AgentFailure) -> DropReport { CallTests.drops }
 }
 
 @Suite struct SocketTests {

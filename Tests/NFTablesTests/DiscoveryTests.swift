@@ -19,7 +19,9 @@ import Testing
                 frame.count >= 42 && frame[12..<14] == [0x08, 0x06] && frame[21] == 2
                     && Array(frame[22..<28]) == DataplaneConfiguration.portMAC.bytes && Array(frame[28..<32]) == gateway
             })
-        for forged in [bed.blues[0].address4, IPv4Address(red.address4.rawValue + 9), IPv4Address(0), host.vtep] {
+        for forged in [
+            bed.blues[0].address4, IPv4Address(red.address4.rawValue + 9), IPv4Address(0), IPv4Address(0xC000_0201),
+        ] {
             try host.expectDrop("arp") { red.sendARP(from: forged) }
         }
         #expect(try host.learnedNeighbors(red.port.name) == [])

@@ -9,7 +9,7 @@ enum Frames {
         [UInt8(truncatingIfNeeded: value >> 8), UInt8(truncatingIfNeeded: value)]
     }
 
-    private static func checksum(_ bytes: [UInt8]) -> [UInt8] {
+    static func checksum(_ bytes: [UInt8]) -> [UInt8] {
         var sum = 0
         for index in stride(from: 0, to: bytes.count, by: 2) {
             sum += Int(bytes[index]) << 8 + (index + 1 < bytes.count ? Int(bytes[index + 1]) : 0)
@@ -69,8 +69,8 @@ enum Frames {
     }
 
     /// The UDP payload of a VXLAN packet (RFC 7348) for the device of `vtep`.
-    static func vxlan(_ vni: UInt32, to vtep: IPv4Address, type: Int, _ packet: [UInt8]) -> [UInt8] {
+    static func vxlan(_ vni: UInt32, to vtep: IPAddress, type: Int, _ packet: [UInt8]) -> [UInt8] {
         [8, 0, 0, 0, UInt8(vni >> 16 & 0xFF), UInt8(vni >> 8 & 0xFF), UInt8(vni & 0xFF), 0]
-            + DataplaneConfiguration.deviceMAC(of: vtep).bytes + [2, 0, 0, 0, 0, 9] + word(type) + packet
+            + vtep.tunnelMAC.bytes + [2, 0, 0, 0, 0, 9] + word(type) + packet
     }
 }

@@ -78,7 +78,7 @@ import Testing
     @Test func brokenMessagesNeverCrashTheParsers() throws {
         var batch = NFTBatch(messages: 4, firstSequence: 1)
         defer { batch.release() }
-        for element in [FilterElement.vtep(IPv4Address(1)), .ingress6(vni: .max, IPv6Address(high: 1, low: 2))] {
+        for element in [FilterElement.vtep(.v4(IPv4Address(1))), .ingress6(vni: .max, IPv6Address(high: 1, low: 2))] {
             batch.change(NFTElementBytes(element), delete: false)
         }
         let whole = Array(try batch.finish().dropFirst(20))

@@ -52,14 +52,14 @@ struct Guest {
 final class OverlayHost {
     let name: String
     let overlay: String
-    let vtep: IPv4Address
+    let vtep: IPAddress
     let configuration: DataplaneConfiguration
     let sockets: NamespaceSockets
     let tables: NFTables
     let underlay: NFTables
     var state: DataplaneState
 
-    init(name: String, vtep: IPv4Address) throws {
+    init(name: String, vtep: IPAddress) throws {
         self.name = name
         overlay = name + "o"
         self.vtep = vtep
@@ -73,7 +73,7 @@ final class OverlayHost {
 
     /// Makes the VXLAN device in the host's namespace and moves it, down, into the overlay's.
     func createDevice() throws {
-        let mac = DataplaneConfiguration.deviceMAC(of: vtep)
+        let mac = vtep.tunnelMAC
         try Command.run([
             "ip", "-n", name, "link", "add", configuration.device, "address", "\(mac)", "type", "vxlan", "dstport",
             "4789",
@@ -109,7 +109,9 @@ final class OverlayHost {
     func apply() throws {
         for step in state.plan().steps {
             let filtering = step.operations.filter { if case .element = $0.key.kind { true } else { false } }
-            let endpoints = filtering.filter { $0.key.kind == .element(.vtep) }
+            let endpoints = filtering.filter {
+                if case .element(let set) = $0.key.kind { set.isUnderlay } else { false }
+            }
             for (tables, operations) in [(underlay, endpoints), (tables, filtering.filter { !endpoints.contains($0) })]
             where !operations.isEmpty {
                 let outcome = try tables.apply(operations)
@@ -135,8 +137,9 @@ final class OverlayHost {
                 return ip + ["neigh", "replace", "\(address)", "lladdr", "\(mac)", "dev", device, "nud", "permanent"]
             case .nexthop(let nexthop):
                 return ip + [
-                    "nexthop", "replace", "id", "\(nexthop.id)", "encap", "ip", "id", "\(nexthop.vni)", "dst",
-                    "\(nexthop.vtep)", "via", "inet6", "\(nexthop.gateway)", "dev", nexthop.device, "proto", "83",
+                    "nexthop", "replace", "id", "\(nexthop.id)", "encap", "ip", "id", "\(nexthop.vni)", "src",
+                    "\(nexthop.source)", "dst", "\(nexthop.vtep)", "via", "inet6", "\(nexthop.gateway)", "dev",
+                    nexthop.device, "proto", "83",
                 ]
             case .route(let prefix, let number, .nexthop(let id)):
                 return ip + ["route", "replace", "\(prefix)", "nhid", "\(id)"] + metric(number)
@@ -206,7 +209,7 @@ final class OverlayBed {
                 [("net/ipv4/ip_forward", "1"), ("net/ipv6/conf/all/forwarding", "1")], in: name + "o")
         }
         hosts = try names.enumerated().map { index, name in
-            try OverlayHost(name: name, vtep: IPv4Address(0xC000_0201 + UInt32(index)))
+            try OverlayHost(name: name, vtep: .v4(IPv4Address(0xC000_0201 + UInt32(index))))
         }
         var reds: [Guest] = []
         var blues: [Guest] = []
@@ -241,7 +244,8 @@ final class OverlayBed {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = UInt16(4789).bigEndian
-        address.sin_addr.s_addr = target.rawValue.bigEndian
+        guard case .v4(let target4) = target else { preconditionFailure("an IPv4 bed") }
+        address.sin_addr.s_addr = target4.rawValue.bigEndian
         let payload = Frames.vxlan(vni, to: target, type: type, packet)
         let sent = unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -254,7 +258,7 @@ final class OverlayBed {
 
 extension OverlayHost {
     /// What both applications need on this host: own blocks, the peer's blocks, scopes.
-    fileprivate func declare(index: Int, peer: IPv4Address, red: ApplicationID, blue: ApplicationID) throws {
+    fileprivate func declare(index: Int, peer: IPAddress, red: ApplicationID, blue: ApplicationID) throws {
         for (application, blocks) in [(red, OverlayBed.redBlocks), (blue, OverlayBed.blueBlocks)] {
             let own = try #require(SNIBlock(first: SessionNetworkID(unchecked: blocks[index]), size: 16))
             let other = try #require(SNIBlock(first: SessionNetworkID(unchecked: blocks[1 - index]), size: 16))

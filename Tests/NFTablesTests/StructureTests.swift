@@ -28,27 +28,40 @@ import Testing
 
     /// What a person with `nft` can do to us is undone, and the elements are back with the table.
     @Test(arguments: [
-        ("flush chain inet outrider forward", "inet outrider"), ("delete table arp outrider", "arp outrider"),
+        ("flush chain inet outrider pairs", "inet outrider"), ("delete table arp outrider", "arp outrider"),
         ("add rule inet outrider input accept", "inet outrider"),
-        ("chain inet outrider forward { policy accept ; }", "inet outrider"),
+        ("chain inet outrider pairs { policy accept ; }", "inet outrider"),
         ("add chain inet outrider extra", "inet outrider"), ("delete table netdev outrider", "netdev outrider"),
         ("flush ruleset", "inet outrider,arp outrider,netdev outrider"),
     ])
     func tamperingIsUndone(command: String, replaced: String) throws {
         let bed = try OverlayBed("u")
         let host = bed.hosts[0]
-        let before = try FilterSet.allCases.filter { $0 != .vtep }.map { Set(try host.tables.dump($0)) }
+        let before = try FilterSet.allCases.filter { !$0.isUnderlay }.map { Set(try host.tables.dump($0)) }
         #expect(before.allSatisfy { !$0.isEmpty })
         _ = try nft(bed, command)
         let elements = host.state.tracker.desiredElements
         #expect(try host.tables.ensureStructure { elements } == replaced.split(separator: ",").map(String.init))
-        let after = try FilterSet.allCases.filter { $0 != .vtep }.map { Set(try host.tables.dump($0)) }
+        let after = try FilterSet.allCases.filter { !$0.isUnderlay }.map { Set(try host.tables.dump($0)) }
         #expect(after == before)
         #expect(try host.tables.ensureStructure { elements } == [])
         let packet = Frames.udp4(bed.reds[0].address4, bed.reds[1].address4, tag: 9)
         bed.reds[0].send(packet)
         #expect(bed.reds[1].receives(packet: packet))
         try host.expectDrop("pair") { bed.reds[0].send(Frames.udp4(bed.reds[0].address4, bed.blues[0].address4)) }
+    }
+
+    /// An agent that has just started does not know yet what is wanted; VMs run on what is there.
+    @Test func aReplacedTableKeepsWhatItHeldWhenAsked() throws {
+        let bed = try OverlayBed("k")
+        let host = bed.hosts[0]
+        let before = try FilterSet.allCases.filter { !$0.isUnderlay }.map { Set(try host.tables.dump($0)) }
+        _ = try nft(bed, "add rule inet outrider input accept")
+        _ = try nft(bed, "add rule arp outrider input accept")
+        #expect(try host.tables.structureGaps().count == 2)
+        #expect(try host.tables.ensureStructure(keepsPresent: true) { [] } == ["inet outrider", "arp outrider"])
+        #expect(try FilterSet.allCases.filter { !$0.isUnderlay }.map { Set(try host.tables.dump($0)) } == before)
+        #expect(try host.tables.structureGaps() == [])
     }
 
     @Test func aLostIngressChainIsRebuiltWithoutTouchingTheSets() throws {

@@ -112,7 +112,9 @@ import Testing
         try host.expectDrop("ingress") {
             try bed.inject(vni: right, type: 0x86DD, Frames.udp6(source6, host.configuration.plan.ipv6(of: unbound)))
         }
-        try host.expectDrop("ingress") { try bed.inject(vni: right, type: 0x0800, Frames.udp4(source4, host.vtep)) }
+        try host.expectDrop("ingress") {
+            try bed.inject(vni: right, type: 0x0800, Frames.udp4(source4, IPv4Address(0xC000_0202)))
+        }
         try host.expectDrop("ingress") {
             try bed.inject(vni: right, type: 0x0806, Frames.arpRequest(from: source4, mac: red.port.mac))
         }

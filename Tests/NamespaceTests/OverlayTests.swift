@@ -28,8 +28,8 @@ struct OverlayTests {
             #expect(try !connects(from: near.slot.name, to: across.ipv4, port: 4000, within: Self.patience))
             withExtendedLifetime(listener) {}
             // The host's own addresses are in the overlay's 10/8, and yet out of reach.
-            #expect(!near.reaches(.v4(bed.cluster.hosts[0].vtep), within: Self.patience))
-            #expect(!near.reaches(.v4(bed.cluster.hosts[1].vtep), within: Self.patience))
+            #expect(!near.reaches(bed.cluster.hosts[0].vtep, within: Self.patience))
+            #expect(!near.reaches(bed.cluster.hosts[1].vtep, within: Self.patience))
         }
     }
 
@@ -75,9 +75,9 @@ struct OverlayTests {
                 let payload = Array("VNI \(vni) from \(namespace)".utf8)
                 let inner = Packets.udp(from: source.ipv4, to: target.ipv4, port: 2223, payload: payload)
                 let packet = Packets.vxlan(
-                    vni: vni, destination: MACAddress(0x024F << 32 | UInt64(host.vtep.rawValue)), packet: inner)
+                    vni: vni, destination: host.vtep.tunnelMAC, packet: inner)
                 let socket = try NamespaceSocket(.datagram, .ipv4, in: namespace)
-                for _ in 0..<3 { socket.send(packet, to: .v4(host.vtep), port: 4789) }
+                for _ in 0..<3 { socket.send(packet, to: host.vtep, port: 4789) }
                 return trap.receives(payload, within: Self.patience)
             }
             let peer = bed.cluster.hosts[1].namespace

@@ -16,7 +16,8 @@ import Testing
         // More than one send, and the failing ones neither first nor last: routes to a nexthop that does not exist.
         let bad: Set<Int> = [3, 200, 300, 599]
         let nexthop = Nexthop(
-            id: 77, vni: Self.vni(4096), vtep: IPv4Address(0xC000_0202), gateway: .linkLocal(2), device: "outrider")
+            id: 77, vni: Self.vni(4096), source: Bed.vtep, vtep: .v4(IPv4Address(0xC000_0202)),
+            gateway: .linkLocal(2), device: "outrider")
         try bed.route.change(.nexthop(nexthop, index: index))
         for number in 0..<600 {
             let prefix = IPPrefix.v4(IPv4Address(10 << 24 | UInt32(number) << 8), length: 24)

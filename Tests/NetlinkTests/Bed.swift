@@ -50,9 +50,9 @@ final class Bed {
         }
     }
 
-    static let vtep = IPv4Address(0xC000_0201)
+    static let vtep = IPAddress.v4(IPv4Address(0xC000_0201))
     static let device = TunnelDevice(
-        name: "outrider", mac: DataplaneConfiguration.deviceMAC(of: vtep), vtep: vtep, port: 4789, mtu: 1450)
+        name: "outrider", mac: vtep.tunnelMAC, vtep: vtep, port: 4789, mtu: 1450)
 
     /// The tunnel device, up.
     func makeDevice() throws -> Int {

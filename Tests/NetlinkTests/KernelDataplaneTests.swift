@@ -60,9 +60,9 @@ import Testing
             .setScope(Scope(application: application, ranges: [SNIRange(unchecked: 0x1000, count: 64)])),
             .setLocalBlock(LocalBlock(block: try block(0x1000), application: application)),
             .setRemoteBlock(
-                RemoteRoute(block: try block(0x1010), application: application, vtep: IPv4Address(0xC000_0202))),
+                RemoteRoute(block: try block(0x1010), application: application, vtep: .v4(IPv4Address(0xC000_0202)))),
             .setRemoteBlock(
-                RemoteRoute(block: try block(0x1020), application: application, vtep: IPv4Address(0xC000_0203))),
+                RemoteRoute(block: try block(0x1020), application: application, vtep: .v4(IPv4Address(0xC000_0203)))),
             .setPort(
                 Port(
                     sni: sni, block: try block(0x1000), application: application, interface: interface,
@@ -117,7 +117,10 @@ import Testing
         #expect(nexthops.count == 2)
 
         let routes = try bed.ip(["route"], as: IPRoute.self).filter { $0.protocol == "83" }
-        #expect(Set(routes.map(\.dst)) == ["10.0.0.0/8", "10.0.16.16/28", "10.0.16.32/28", "10.0.16.5"])
+        #expect(
+            Set(routes.map(\.dst)) == [
+                "10.0.0.0/8", "169.254.0.0/16", "10.0.16.16/28", "10.0.16.32/28", "10.0.16.5",
+            ])
         #expect(routes.first { $0.dst == "10.0.16.16/28" }?.nhid == 0x4400_1010)
         let host = try #require(routes.first { $0.dst == "10.0.16.5" })
         #expect(host.dev == "sni001005" && host.prefsrc == "169.254.1.1")
@@ -211,6 +214,7 @@ import Testing
         #expect(
             Set(ours.map(\.key)) == [
                 .route(.v4(IPv4Address(10 << 24), length: 8), metric: 4000),
+                .route(OverlayPlan.routerPrefix4, metric: 4000),
                 .route(.v6(IPv6Address(high: 0xfd53_4e49_5349_0000, low: 0), length: 48), metric: 4000),
             ])
     }

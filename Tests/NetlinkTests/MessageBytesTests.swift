@@ -28,16 +28,33 @@ import Testing
 
     @Test func nexthop() throws {
         let nexthop = Nexthop(
-            id: 0x4400_1010, vni: SessionNetworkID(unchecked: 0x1010), vtep: IPv4Address(0xC000_0202),
+            id: 0x4400_1010, vni: SessionNetworkID(unchecked: 0x1010), source: Bed.vtep,
+            vtep: .v4(IPv4Address(0xC000_0202)),
             gateway: .linkLocal(0xC000_0202), device: "outrider")
         #expect(
             try hex(.nexthop(nexthop, index: 5)) == [
-                "5c000000", "68000105", "00000000", "00000000",  // RTM_NEWNEXTHOP, REQUEST|CREATE|REPLACE
+                "64000000", "68000105", "00000000", "00000000",  // RTM_NEWNEXTHOP, REQUEST|CREATE|REPLACE
                 "0a005300", "00000000",  // AF_INET6, protocol 83
                 "08000100", "10100044", "08000500", "05000000",  // NHA_ID, NHA_OIF
                 "14000600", "fe800000", "00000000", "00000000", "c0000202",  // NHA_GATEWAY
                 "06000700", "02000000",  // NHA_ENCAP_TYPE LWTUNNEL_ENCAP_IP
-                "18000880", "0c000100", "00000000", "00001010", "08000200", "c0000202",  // ENCAP { ID, DST }
+                "20000880", "0c000100", "00000000", "00001010",  // ENCAP { ID, DST, SRC }
+                "08000200", "c0000202", "08000300", "c0000201",
+            ])
+    }
+
+    @Test func nexthopOverIPv6HasAChecksum() throws {
+        let network: UInt64 = 0x2001_0DB8 << 32
+        let nexthop = Nexthop(
+            id: 0x4400_1010, vni: SessionNetworkID(unchecked: 0x1010), source: .v6(IPv6Address(high: network, low: 1)),
+            vtep: .v6(IPv6Address(high: network, low: 2)), gateway: .linkLocal(2), device: "outrider")
+        #expect(
+            try Array(hex(.nexthop(nexthop, index: 5)).dropFirst(15)) == [
+                "06000700", "04000000",  // NHA_ENCAP_TYPE LWTUNNEL_ENCAP_IP6
+                "40000880", "0c000100", "00000000", "00001010",  // ENCAP { ID, DST, SRC, FLAGS }
+                "14000200", "20010db8", "00000000", "00000000", "00000002",
+                "14000300", "20010db8", "00000000", "00000000", "00000001",
+                "06000600", "00010000",  // TUNNEL_CSUM
             ])
     }
 

@@ -70,7 +70,7 @@ import Testing
         _ = try bed.namespace.ensureDevice(Bed.device, mayReplace: false, using: bed.route)
         #expect(try bed.route.link(named: "outrider")?.mtu == 1450)
         var moved = Bed.device
-        moved.vtep = IPv4Address(0xC000_0202)
+        moved.vtep = .v4(IPv4Address(0xC000_0202))
         let error = #expect(throws: NetlinkError.self) {
             try bed.namespace.ensureDevice(moved, mayReplace: false, using: bed.route)
         }

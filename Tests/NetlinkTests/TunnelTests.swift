@@ -18,7 +18,7 @@ import Testing
         let sni: SessionNetworkID
         var vmName: String { String(vm.path.split(separator: "/").last ?? "") }
 
-        init(vtep: IPv4Address, block: UInt32) throws {
+        init(vtep: IPAddress, block: UInt32) throws {
             bed = try Bed()
             let configuration = DataplaneConfiguration(vtep: vtep, mtu: 1450)
             kernel = try KernelDataplane(configuration: configuration, namespace: bed.namespace)
@@ -31,8 +31,7 @@ import Testing
             for change in changes { try state.apply(change) }
             let elements = state.tracker.desiredElements
             try kernel.prepare(
-                mayReplace: true, elements: { elements.filter { $0.set != .vtep } },
-                endpoints: { elements.filter { $0.set == .vtep } })
+                mayReplace: true, elements: { elements })
             try kernel.route.createVethPort(
                 name: port.name, gatewayMAC: DataplaneConfiguration.portMAC, peerName: "eth0", peerNamespaceFD: vm.fd,
                 peerMAC: port.mac, mtu: 1450, alias: "vm=\(port.interface)")
@@ -61,7 +60,7 @@ import Testing
     @Test func virtualMachinesOfOneApplicationTalkOverTheTunnel() throws {
         let application = ApplicationID(UUID128(high: 7, low: 7))
         let blocks = try [0x1000, 0x1010].map { try KernelDataplaneTests.block($0) }
-        let vteps = [IPv4Address(0xC000_0201), IPv4Address(0xC000_0202)]
+        let vteps = [0xC000_0201, 0xC000_0202].map { IPAddress.v4(IPv4Address($0)) }
         let hosts = try [0, 1].map { try Host(vtep: vteps[$0], block: blocks[$0].first.rawValue) }
         try Command.run([
             "ip", "-n", hosts[0].bed.hostName, "link", "add", "u0", "type", "veth", "peer", "name", "u0", "netns",

@@ -24,8 +24,8 @@ import Testing
 
     @Test func mostSpecificRouteWins() throws {
         var kernel = FakeKernel()
-        let wide = RemoteRoute(block: try block(4096, 16), application: Self.app, vtep: IPv4Address(1))
-        let single = RemoteRoute(block: try block(4098, 1), application: Self.app, vtep: IPv4Address(2))
+        let wide = RemoteRoute(block: try block(4096, 16), application: Self.app, vtep: .v4(IPv4Address(1)))
+        let single = RemoteRoute(block: try block(4098, 1), application: Self.app, vtep: .v4(IPv4Address(2)))
         kernel.remotes = [wide.block: wide, single.block: single]
         #expect(kernel.route(to: 4097)?.vtep == wide.vtep)
         #expect(kernel.route(to: 4098)?.vtep == single.vtep)

@@ -14,8 +14,9 @@
 struct outrider_vxlan {
     const char *name;
     uint8_t mac[6];
-    /// Host order.
-    uint32_t local_ipv4;
+    /// AF_INET or AF_INET6: outer source, 4 or 16 bytes, network order.
+    uint8_t local_family;
+    uint8_t local[16];
     uint16_t port;
     uint8_t ttl;
     uint32_t mtu;
@@ -70,7 +71,10 @@ struct outrider_link {
     char kind[OUTRIDER_NAME_MAX];
     char alias[OUTRIDER_ALIAS_MAX];
     /// Only for kind `vxlan`.
-    uint32_t vxlan_local, vxlan_port;
+    uint32_t vxlan_port;
+    /// AF_INET or AF_INET6, 0 when the device has none.
+    uint8_t vxlan_local_family;
+    uint8_t vxlan_local[16];
     uint8_t vxlan_external, vxlan_vnifilter;
 };
 /// Reads RTM_NEWLINK or RTM_DELLINK with libnl-route, `vnifilter` with libmnl.
@@ -114,3 +118,6 @@ struct outrider_link_counters {
 /// RTM_GETSTATS with IFLA_STATS_LINK_64, by libmnl: one device, or all when `index` is 0 (a dump).
 int outrider_nl_stats_get(void *buffer, size_t capacity, int32_t index);
 int outrider_nl_stats_parse(const void *message, size_t length, struct outrider_link_counters *counters);
+/// Of an answer to outrider_nl_stats_get: frames that the device took in and nobody wanted (rx_dropped, rx_nohandler,
+/// rx_otherhost_dropped): no protocol for their EtherType, a VLAN tag, or another destination address.
+int outrider_nl_drops_parse(const void *message, size_t length, int32_t *index, uint64_t *packets);

@@ -8,14 +8,18 @@ struct outrider_nexthop {
     uint32_t id;
     int32_t index;
     uint8_t protocol;
-    /// Tunnel id to send with (24 bits) and outer IPv4 destination, host order.
-    uint32_t vni, vtep;
+    /// Tunnel id to send with (24 bits).
+    uint32_t vni;
+    /// AF_INET or AF_INET6: outer source and destination, 4 or 16 bytes, network order.
+    uint8_t outer_family;
+    uint8_t source[16], vtep[16];
     /// IPv6 gateway, network order.
     uint8_t gateway[16];
     /// Set by the parser when the object carries anything that the members above cannot say.
     uint8_t foreign;
 };
-/// RTM_NEWNEXTHOP (create or replace): `encap ip id VNI dst VTEP via inet6 GATEWAY dev INDEX`.
+/// RTM_NEWNEXTHOP (create or replace): `encap ip id VNI src SOURCE dst VTEP via inet6 GATEWAY dev INDEX`,
+/// or `encap ip6 ... csum`: receivers drop IPv6 packets with a zero UDP checksum (RFC 8200 section 8.1).
 int outrider_nl_nexthop_put(void *buffer, size_t capacity, const struct outrider_nexthop *nexthop);
 int outrider_nl_nexthop_delete(void *buffer, size_t capacity, uint32_t id);
 int outrider_nl_nexthop_dump(void *buffer, size_t capacity);
@@ -46,6 +50,14 @@ int outrider_nl_route_delete(void *buffer, size_t capacity, const struct outride
 /// Dump of the main table, one family, one protocol or (0) all.
 int outrider_nl_route_dump(void *buffer, size_t capacity, uint8_t family, uint8_t protocol);
 int outrider_nl_route_parse(const void *message, size_t length, struct outrider_route *route);
+
+// MARK: Paths
+
+/// RTM_GETROUTE: how a packet from one address to another leaves.
+int outrider_nl_path_get(
+    void *buffer, size_t capacity, uint8_t family, const uint8_t *source, const uint8_t *destination);
+/// Device of the path (0: none) and its own MTU, by route or learned (0: the device's).
+int outrider_nl_path_parse(const void *message, size_t length, int32_t *index, uint32_t *mtu);
 
 // MARK: VNI filter
 

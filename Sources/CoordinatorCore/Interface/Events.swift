@@ -62,7 +62,7 @@ public struct Foundation: Hashable, Sendable, Codable {
 /// The durable part of a host.
 public struct HostRecord: Hashable, Sendable, Codable {
     public var id: HostID
-    public var vtep: IPv4Address
+    public var vtep: IPAddress
     public var incarnation: Incarnation
     public var boot: BootID
     public var fingerprint: String
@@ -74,7 +74,7 @@ public struct HostRecord: Hashable, Sendable, Codable {
     /// What leads from an aggregate's sequence to its slot; nil before the first of a boot.
     public var slotOffset: Int?
     public init(
-        id: HostID, vtep: IPv4Address, incarnation: Incarnation, boot: BootID, fingerprint: String, version: String,
+        id: HostID, vtep: IPAddress, incarnation: Incarnation, boot: BootID, fingerprint: String, version: String,
         journalSequence: UInt64, aggregateSequence: UInt64, slotOffset: Int? = nil
     ) {
         self.id = id

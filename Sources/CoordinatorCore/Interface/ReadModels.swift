@@ -132,7 +132,7 @@ public enum HostState: String, Hashable, Sendable, CaseIterable {
 
 public struct HostInfo: Hashable, Sendable {
     public var id: HostID
-    public var vtep: IPv4Address
+    public var vtep: IPAddress
     public var state: HostState
     public var incarnation: Incarnation
     public var boot: BootID

@@ -28,13 +28,13 @@ public enum HostFreeze: Hashable, Sendable, Codable {
 /// A host that is cut off for good: by proof that it is off, or because nobody talks to it and it can't bind any more.
 public struct HostFence: Hashable, Sendable, Codable {
     public var incarnation: Incarnation
-    public var vtep: IPv4Address
+    public var vtep: IPAddress
     public var proof: FenceProof
     public var reason: String
     /// Its leases were taken. Before that, peers drop its endpoint and time passes.
     public var isComplete: Bool
     public init(
-        incarnation: Incarnation, vtep: IPv4Address, proof: FenceProof, reason: String, isComplete: Bool = false
+        incarnation: Incarnation, vtep: IPAddress, proof: FenceProof, reason: String, isComplete: Bool = false
     ) {
         self.incarnation = incarnation
         self.vtep = vtep

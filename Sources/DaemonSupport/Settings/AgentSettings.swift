@@ -5,7 +5,7 @@ public import NetworkTypes
 public struct AgentSettings: Hashable, Sendable {
     public var host: HostID
     public var coordinator: Endpoint
-    public var vtep: IPv4Address
+    public var vtep: IPAddress
     /// MTU of the underlay; nil means that it is read from the interface which carries ``vtep``.
     public var underlayMTU: Int?
     public var stateDirectory: String
@@ -51,15 +51,7 @@ public struct AgentSettings: Hashable, Sendable {
     private static func contradictions(_ document: SettingsDocument) -> [ConfigurationProblem] {
         var problems: [ConfigurationProblem] = []
         let vtep = document[Keys.vtep]
-        let unusable: String? =
-            switch vtep.rawValue >> 24 {
-            case 127: "a loopback address, which no other host can reach"
-            case 0: "not an address of a host"
-            case 224...239: "a multicast address"
-            case 240...255: "a reserved or broadcast address"
-            default: nil
-            }
-        if let unusable {
+        if let unusable = vtep.unusableAsEndpoint {
             problems.append(
                 document.contradiction(
                     Keys.vtep, "\(vtep) is \(unusable)", fix: "give the address of this host's underlay interface"))
@@ -84,12 +76,15 @@ extension AgentSettings {
         static let coordinator = SettingKey.scalar(
             "coordinator", .remoteEndpoint, .required(example: "10.0.0.2:7400"), "The coordinator.")
         static let vtep = SettingKey.scalar(
-            "vtep", ValueFormat<IPv4Address>.losslessText("an IPv4 address, such as 10.0.0.5"),
+            "vtep", ValueFormat<IPAddress>.losslessText("an IPv4 or IPv6 address, such as 10.0.0.5"),
             .required(example: "10.0.0.5"),
-            "Address of this host in the underlay, at which other hosts reach its VXLAN device.")
+            "Address of this host in the underlay, IPv4 or IPv6, at which other hosts reach its VXLAN device. All hosts of",
+            "an installation use one family. It may be an address of the loopback device that the underlay routes here."
+        )
         static let underlayMTU = SettingKey.scalar(
             "underlay-mtu", .integer(1330...65535), .optional(example: "1500"),
-            "MTU of the underlay in bytes. Without it, the MTU of the interface that carries 'vtep' is read.")
+            "MTU of the underlay in bytes. Without it, the MTU of the interface that carries 'vtep' is read; when that is the",
+            "loopback device, the smallest MTU of the interfaces that are up.")
         static let stateDirectory = SettingKey.scalar(
             "state-directory", .absolutePath, .defaulted("/var/lib/outrider-agent"),
             "Where the journal of leases and bindings lives. It must survive a reboot.")

@@ -32,7 +32,8 @@ extension CoordinatorSettings {
             "IPv6 prefix of the overlay. Draw your own 40-bit global id when installations may ever meet.")
         static let overlayMTU = SettingKey.scalar(
             "overlay-mtu", .integer(1280...9000), .defaulted(1450),
-            "MTU of every VM's interface in bytes: the smallest underlay MTU of all hosts, less 50 for VXLAN over IPv4."
+            "MTU of every VM's interface in bytes: the smallest underlay MTU of all hosts, less 50 for VXLAN over IPv4,",
+            "less 70 over IPv6."
         )
         static let vxlanPort = SettingKey.scalar(
             "vxlan-port", .port, .defaulted(4789), "UDP port of VXLAN (RFC 7348).")

@@ -202,7 +202,7 @@ extension World {
 
     /// What reaches the old place of a VM that moved is sent on, under the identifier as VNI.
     func forwarded(
-        by host: Int, _ source: UInt32, to destination: UInt32, along route: RemoteRoute, from vtep: IPv4Address
+        by host: Int, _ source: UInt32, to destination: UInt32, along route: RemoteRoute, from vtep: IPAddress
     ) -> Delivery? {
         // In place: every packet comes by here, and hardly one is forwarded.
         guard let way = hosts[host].kernel.forwards[destination], way.block == route.block,

@@ -198,6 +198,11 @@ public enum AgentInterface {
           telemetry: ?Telemetry
         )
 
+        # Packets that the host's filters dropped since they were made, by reason; every reason is listed. place: port,
+        # overlay, tunnel or underlay. bytes is absent where only packets are counted.
+        type Drop (reason: string, place: string, packets: int, bytes: ?int, explanation: string)
+        method Drops() -> (drops: []Drop)
+
         # The caller is neither root nor in the group of the socket.
         error PermissionDenied (uid: int)
         # The journal was lost: running ports are kept, nothing new is bound.

@@ -6,6 +6,8 @@ public protocol AgentService: Sendable {
     /// Ends the recovery from a lost journal.
     func resolve() async throws(AgentFailure)
     func status() async throws(AgentFailure) -> AgentStatusReport
+    /// Packets that the host's filters dropped, by reason.
+    func drops() async throws(AgentFailure) -> DropReport
 }
 
 extension VarlinkServer {
@@ -41,6 +43,7 @@ extension VarlinkServer {
             try await agent.resolve()
             return .object([:])
         case "Status": return try await agent.status().json
+        case "Drops": return try await agent.drops().json
         default: throw VarlinkFailure.methodNotFound(call.method)
         }
     }
@@ -70,6 +73,11 @@ public struct AgentClient: ~Copyable, Sendable {
     public mutating func status(timeout: Duration? = nil) throws(AgentCallError) -> AgentStatusReport {
         let json = try perform("Status", .object([:]), timeout: timeout)
         return try Self.read { () throws(VarlinkFailure) in try AgentStatusReport(json: json) }
+    }
+
+    public mutating func drops(timeout: Duration? = nil) throws(AgentCallError) -> DropReport {
+        let json = try perform("Drops", .object([:]), timeout: timeout)
+        return try Self.read { () throws(VarlinkFailure) in try DropReport(json: json) }
     }
 
     private mutating func perform(

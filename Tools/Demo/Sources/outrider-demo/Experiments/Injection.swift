@@ -30,7 +30,7 @@ struct Injection {
                         from: impersonated.ipv4, to: target.ipv4, port: Self.port, payload: payload)
                     let packet = Packets.vxlan(
                         vni: block.vni.rawValue, destination: Self.deviceAddress(of: host), packet: inner)
-                    for _ in 0..<3 { socket.send(packet, to: .v4(host.vtep), port: Self.tunnelPort) }
+                    for _ in 0..<3 { socket.send(packet, to: host.vtep, port: Self.tunnelPort) }
                     return trap.receives(payload, within: Self.patience)
                 }
                 // From a host's own namespace the same bytes must be delivered, or the try below would prove nothing.
@@ -48,6 +48,6 @@ struct Injection {
 
     /// Address of a host's VXLAN device: 02:4f and the four bytes of its tunnel address.
     private static func deviceAddress(of host: ClusterHost) -> MACAddress {
-        MACAddress(0x024F << 32 | UInt64(host.vtep.rawValue))
+        host.vtep.tunnelMAC
     }
 }

@@ -1,0 +1,57 @@
+import CNetlinkShim
+import Dataplane
+public import NetworkTypes
+
+extension RouteSocket {
+    /// How a packet between two addresses leaves this host: the device, and the bytes that it may have where a route says
+    /// so or the underlay taught it. Nil when there is no route.
+    func path(
+        from source: IPAddress, to destination: IPAddress
+    ) throws(NetlinkError) -> (index: Int, mtu: Int?)? {
+        let family = destination.hostPrefix.family
+        let message = try unsafe RouteMessage("find path", "from \(source) to \(destination)") {
+            unsafe outrider_nl_path_get($0, $1, family, source.bytes, destination.bytes)
+        }
+        let answer: NetlinkAnswer
+        do throws(NetlinkError) {
+            answer = try socket.request(message.bytes, operation: message.operation, object: message.object)
+        } catch {
+            // ENETUNREACH and EHOSTUNREACH are answers too.
+            guard [101, 113].contains(error.code) || error.isNotFound else { throw error }
+            return nil
+        }
+        var index: Int32 = 0
+        var mtu: UInt32 = 0
+        let code = unsafe answer.bytes.withUnsafeBytes {
+            unsafe outrider_nl_path_parse($0.baseAddress, $0.count, &index, &mtu)
+        }
+        _ = try checked(code, message.operation, message.object)
+        return (Int(index), mtu > 0 ? Int(mtu) : nil)
+    }
+}
+
+extension KernelDataplane {
+    /// What is wrong with the underlay's paths to tunnel endpoints, one line per endpoint that cannot be reached or whose
+    /// path is narrower than what the overlay's MTU needs.
+    public func pathProblems(to endpoints: [IPAddress]) throws(NetlinkError) -> [String] {
+        guard !endpoints.isEmpty else { return [] }
+        let host = try RouteSocket(in: namespace.host)
+        let widths = Dictionary(try host.links().map { ($0.index, $0.mtu) }, uniquingKeysWith: { first, _ in first })
+        var problems: [String] = []
+        for endpoint in endpoints.sorted() {
+            let needed = configuration.mtu + endpoint.tunnelOverhead
+            guard let path = try host.path(from: configuration.vtep, to: endpoint),
+                let mtu = path.mtu ?? widths[path.index]
+            else {
+                problems.append("no route from \(configuration.vtep) to the tunnel endpoint \(endpoint)")
+                continue
+            }
+            if mtu < needed {
+                problems.append(
+                    "the path to the tunnel endpoint \(endpoint) carries \(mtu) bytes, the overlay's MTU of "
+                        + "\(configuration.mtu) needs \(needed); raise the path's MTU or lower overlay-mtu")
+            }
+        }
+        return problems
+    }
+}
