@@ -53,6 +53,8 @@ let package = Package(
         .library(name: "LocalAPI", targets: ["LocalAPI"]),
         .library(name: "Forecasting", targets: ["Forecasting"]),
         .library(name: "SNISpace", targets: ["SNISpace"]),
+        .library(name: "AgentCore", targets: ["AgentCore"]),
+        .library(name: "FleetProtocol", targets: ["FleetProtocol"]),
         .library(name: "SimulationKit", targets: ["SimulationKit"]),
         .library(name: "FleetSimulation", targets: ["FleetSimulation"]),
         .library(name: "NamespaceKit", targets: ["NamespaceKit"]),
@@ -85,7 +87,7 @@ let package = Package(
         library("Forecasting"),
         library("Allocation", ["FleetProtocol", "Forecasting", "NetworkTypes"]),
         library("Dataplane", ["NetworkTypes", collections]),
-        library("AgentCore", ["NetworkTypes", "FleetProtocol", "Dataplane", collections]),
+        library("AgentCore", ["NetworkTypes", "FleetProtocol", "Dataplane", "SNISpace", collections]),
         library(
             "CoordinatorCore", ["NetworkTypes", "FleetProtocol", "SNISpace", "Forecasting", "Allocation", collections]),
 
@@ -151,7 +153,8 @@ let package = Package(
             ]),
         tests("StoreTests", ["Store", "CoordinatorCore", "NetworkTypes", grdb]),
         tests("DaemonSupportTests", ["DaemonSupport", "NetworkTypes", logging, lifecycle]),
-        tests("AgentCoreTests", ["AgentCore", "Dataplane", "FleetProtocol", "NetworkTypes", "SimulationKit"]),
+        tests(
+            "AgentCoreTests", ["AgentCore", "Dataplane", "FleetProtocol", "NetworkTypes", "SNISpace", "SimulationKit"]),
         tests("JournalTests", ["Journal", "NetworkTypes"]),
         tests("LocalAPITests", ["LocalAPI", "NetworkTypes"]),
         tests("SNISpaceTests", ["SNISpace", "NetworkTypes", "SimulationKit"]),

@@ -14,7 +14,7 @@ private let allowed: [String: Set<String>] = {
         "Forecasting": [],
         "Allocation": ["FleetProtocol", "Forecasting", "NetworkTypes"],
         "Dataplane": collections.union(["NetworkTypes"]),
-        "AgentCore": collections.union(["Dataplane", "FleetProtocol", "NetworkTypes"]),
+        "AgentCore": collections.union(["Dataplane", "FleetProtocol", "NetworkTypes", "SNISpace"]),
         "CoordinatorCore": collections.union(["Allocation", "FleetProtocol", "Forecasting", "NetworkTypes", "SNISpace"]
         ),
 

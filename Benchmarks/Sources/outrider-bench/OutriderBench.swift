@@ -7,7 +7,8 @@ struct OutriderBench {
     static let benchmarks: [(name: String, run: @Sendable () async throws -> Void)] = [
         ("addresses", { AddressBenchmark.run() }), ("forecast", { try await ForecastBenchmark.run() }),
         ("varlink", { try await VarlinkBenchmark.run() }), ("netlink", { try await NetlinkBenchmark.run() }),
-        ("space", { try SpaceBenchmark.run() }), ("churn", { try ChurnBenchmark.run() }),
+        ("space", { try SpaceBenchmark.run() }), ("launch", { try LaunchBenchmark.run() }),
+        ("churn", { try ChurnBenchmark.run() }),
     ]
 
     static func main() async {
