@@ -56,6 +56,8 @@ let package = Package(
         .library(name: "LocalAPI", targets: ["LocalAPI"]),
         .library(name: "Forecasting", targets: ["Forecasting"]),
         .library(name: "SNISpace", targets: ["SNISpace"]),
+        .library(name: "AgentCore", targets: ["AgentCore"]),
+        .library(name: "FleetProtocol", targets: ["FleetProtocol"]),
         .library(name: "SimulationKit", targets: ["SimulationKit"]),
         .library(name: "FleetSimulation", targets: ["FleetSimulation"]),
         .library(name: "NamespaceKit", targets: ["NamespaceKit"]),
@@ -89,7 +91,8 @@ let package = Package(
         library("Allocation", ["FleetProtocol", "Forecasting", "NetworkTypes"]),
         library("Dataplane", ["NetworkTypes", collections]),
         library("Telemetry", ["NetworkTypes", "FleetProtocol"]),
-        library("AgentCore", ["NetworkTypes", "FleetProtocol", "Dataplane", "Telemetry", collections]),
+        library(
+            "AgentCore", ["NetworkTypes", "FleetProtocol", "Dataplane", "Telemetry", "SNISpace", collections]),
         library(
             "CoordinatorCore", ["NetworkTypes", "FleetProtocol", "SNISpace", "Forecasting", "Allocation", collections]),
 
@@ -160,7 +163,8 @@ let package = Package(
             ["Agent", "AgentCore", "FleetProtocol", "Journal", "LocalAPI", "NetworkTypes", "Telemetry", logging]),
         tests("TelemetryTests", ["Telemetry", "FleetProtocol", "NetworkTypes", "SimulationKit"]),
         tests(
-            "AgentCoreTests", ["AgentCore", "Dataplane", "FleetProtocol", "NetworkTypes", "SimulationKit", "Telemetry"]),
+            "AgentCoreTests",
+            ["AgentCore", "Dataplane", "FleetProtocol", "NetworkTypes", "SNISpace", "SimulationKit", "Telemetry"]),
         tests("JournalTests", ["Journal", "NetworkTypes"]),
         tests("LocalAPITests", ["LocalAPI", "NetworkTypes"]),
         tests("SNISpaceTests", ["SNISpace", "NetworkTypes", "SimulationKit"]),

@@ -25,7 +25,7 @@ let package = Package(
             name: "outrider-bench",
             dependencies: [
                 "NetworkTypes", "Forecasting", "SimulationKit", "LocalAPI", "Netlink", "NamespaceKit", "SNISpace",
-                "FleetSimulation", "FleetProtocol", "Telemetry", "Dataplane",
+                "FleetSimulation", "FleetProtocol", "Telemetry", "Dataplane", "AgentCore",
             ].map {
                 .product(name: $0, package: "outrider")
             } + ["CBareLoop", "CRouteLoop"], swiftSettings: strict),

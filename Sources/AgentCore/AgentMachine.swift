@@ -1,6 +1,8 @@
 import Dataplane
+import DequeModule
 public import FleetProtocol
 @_spi(Simulation) public import NetworkTypes
+import SNISpace
 import Telemetry
 
 /// The agent's state machine: the only authority on which VM interface holds which identifier of its host's leases.
@@ -42,7 +44,9 @@ public struct AgentMachine: Sendable {
 
     // What the shell owes.
     var nextToken: UInt64 = 1
-    var pending: [Token: Pending] = [:]
+    private(set) var pending: [Token: Pending] = [:]
+    /// How many of these try again what the kernel did not take.
+    private(set) var retriesPending = 0
     /// Last sequence whose `journaled` came.
     var durableSequence: UInt64 = 0
     /// Sequence that the journal had when the process found it.
@@ -78,15 +82,25 @@ public struct AgentMachine: Sendable {
     /// Sequence of the drain record of a block: no answer before it is durable.
     var drainRecords: [SNIBlock: UInt64] = [:]
 
+    /// Everything of the leases that may be handed out, in order.
+    var book = HostBook()
+    /// Single identifiers by the interface that migrates here with them, and the other way round.
+    var incoming: [VMInterface: Set<SNIBlock>] = [:]
+    var incomingBlocks: [SNIBlock: VMInterface] = [:]
+
     // Launches, plugs and releases under way.
     var launches: [VMInterface: Launch] = [:]
-    var waiting: [ApplicationID: [VMInterface]] = [:]
+    /// Launches without an identifier, oldest first, and how long they wait.
+    var waiting: [ApplicationID: Deque<VMInterface>] = [:]
+    var waitingUntil = Deadlines<VMInterface>()
     var asks: [ApplicationID: Ask] = [:]
     var releases: [SessionNetworkID: Release] = [:]
     var releasing: [VMInterface: SessionNetworkID] = [:]
-    var cooling: [SessionNetworkID: Instant] = [:]
+    /// When a removal that failed is tried again.
+    var retries = Deadlines<SessionNetworkID>()
+    var cooling = Deadlines<SessionNetworkID>()
     /// When the identifiers of stopped VMs are given back.
-    var holds: [SessionNetworkID: Instant] = [:]
+    var holds = Deadlines<SessionNetworkID>()
     /// A withdrawal is under way: nothing is acknowledged before the last port is gone.
     var withdrawing = false
     /// Ports in the kernel, by identifier: their interface index.
@@ -110,7 +124,12 @@ public struct AgentMachine: Sendable {
     var latestHostReport: HostReport?
 
     /// Safeguards left out, for the simulator to find.
-    @_spi(Simulation) public var planted: PlantedDefects = [] { didSet { durable.planted = planted } }
+    @_spi(Simulation) public var planted: PlantedDefects = [] {
+        didSet {
+            durable.planted = planted
+            rebuildBook()
+        }
+    }
 
     /// Wait before something that the kernel refused is tried again.
     static let retryInterval = Duration.seconds(1)
@@ -153,16 +172,16 @@ public struct AgentMachine: Sendable {
 
     /// When `tick` is due next, nil when nothing waits.
     public var nextDeadline: Instant? {
-        var times: [Instant] = []
-        if let at = launches.values.filter({ $0.phase == .waiting }).map(\.deadline).min() { times.append(at) }
-        if let at = cooling.values.min() { times.append(at) }
-        if let at = holds.values.min() { times.append(at) }
-        if desireSent, let at = releases.values.compactMap(\.retryAt).min() { times.append(at) }
-        if let at = doomed.values.compactMap(\.self).min() { times.append(at) }
-        if let applyAgainAt { times.append(applyAgainAt) }
-        if let holdUntil { times.append(holdUntil) }
-        if let at = nextAggregateAt { times.append(at) }
-        return times.min()
+        var earliest = waitingUntil.next
+        func consider(_ at: Instant?) { if let at { earliest = min(earliest ?? at, at) } }
+        consider(cooling.next)
+        consider(holds.next)
+        if desireSent { consider(retries.next) }
+        if !doomed.isEmpty { consider(doomed.values.compactMap(\.self).min()) }
+        consider(applyAgainAt)
+        consider(holdUntil)
+        consider(nextAggregateAt)
+        return earliest
     }
 
     private mutating func tick(at now: Instant, into effects: inout [AgentEffect]) {
@@ -219,7 +238,15 @@ extension AgentMachine {
         let token = Token(nextToken)
         nextToken += 1
         pending[token] = what
+        if case .applyAgain = what { retriesPending += 1 }
         return token
+    }
+
+    /// What was to be done at this outcome; once.
+    mutating func settle(_ token: Token) -> Pending? {
+        guard let what = pending.removeValue(forKey: token) else { return nil }
+        if case .applyAgain = what { retriesPending -= 1 }
+        return what
     }
 
     /// Puts records into the books at once and asks for them to be made durable. Nothing that depends on them may leave
@@ -244,6 +271,7 @@ extension AgentMachine {
             all.added += one.added
             all.flipped += one.flipped
         }
+        refreshTouched()
         recordsSinceCheckpoint += records.count
         let token = expect(.record(upTo: durable.sequence, then: then(all)))
         effects.append(.journal(records, firstSequence: first, token))
@@ -259,7 +287,7 @@ extension AgentMachine {
     }
 
     private mutating func journaled(_ token: Token, at now: Instant, into effects: inout [AgentEffect]) {
-        guard journalFailure == nil, case .record(let upTo, let then)? = pending.removeValue(forKey: token) else {
+        guard journalFailure == nil, case .record(let upTo, let then)? = settle(token) else {
             return
         }
         durableSequence = max(durableSequence, upTo)
@@ -292,7 +320,7 @@ extension AgentMachine {
         _ token: Token, _ result: Result<Void, DataplaneFailure>, at now: Instant, into effects: inout [AgentEffect]
     ) {
         if case .failure(let failure) = result { effects.append(.notice(.dataplanePending(reason: failure.reason))) }
-        guard let what = pending.removeValue(forKey: token) else { return }
+        guard let what = settle(token) else { return }
         switch (what, result) {
         case (.update(let position), .success): carried(position, into: &effects)
         case (.applyAgain(let position), .success):
@@ -319,11 +347,11 @@ extension AgentMachine {
         {
             for request in requests { effects.append(.reply(request, .failure(.journal(reason: reason)))) }
         }
-        for launch in launches.values {
+        for launch in launches.sorted(by: { $0.key < $1.key }).map(\.value) {
             for request in launch.waiters { effects.append(.reply(request, .failure(.journal(reason: reason)))) }
             for request in launch.detachers { effects.append(.reply(request, .failure(.journal(reason: reason)))) }
         }
-        for release in releases.values {
+        for release in releases.sorted(by: { $0.key < $1.key }).map(\.value) {
             for request in release.detachers { effects.append(.reply(request, .failure(.journal(reason: reason)))) }
             for (request, _) in release.followers {
                 effects.append(.reply(request, .failure(.journal(reason: reason))))
@@ -331,7 +359,9 @@ extension AgentMachine {
         }
         launches = [:]
         waiting = [:]
+        waitingUntil.removeAll()
         releases = [:]
+        retries.removeAll()
         releasing = [:]
     }
 }

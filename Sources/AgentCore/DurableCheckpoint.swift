@@ -34,10 +34,12 @@ extension DurableState {
     }
 
     mutating func restore(_ checkpoint: Checkpoint) {
-        let (at, leftOut) = (sequence, planted)
+        let (at, leftOut, unseen) = (sequence, planted, touched)
         self = DurableState()
         sequence = at
         planted = leftOut
+        // A checkpoint says what was known before; whoever starts with one looks at everything.
+        touched = unseen
         position = checkpoint.position
         grant = checkpoint.grant
         refusal = checkpoint.refusal

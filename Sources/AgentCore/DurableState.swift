@@ -27,6 +27,15 @@ struct DurableState: Sendable {
         var flipped: [SessionNetworkID] = []
     }
 
+    /// What may be handed out now that was not, or the other way round.
+    struct Touched: Sendable {
+        var blocks: [SNIBlock] = []
+        var identifiers: [SessionNetworkID] = []
+        var everything = false
+    }
+
+    /// Since somebody last looked.
+    var touched = Touched()
     var sequence: UInt64 = 0
     var position = Position.zero
     var grant: BootGrant?
@@ -84,9 +93,10 @@ struct DurableState: Sendable {
         case .arrived(let sni): arrived.insert(sni)
         case .drained(let block, let epoch):
             if leases[block]?.order.epoch == epoch { leases[block]?.drainedAt = epoch }
+            touched.blocks.append(block)
         case .reported(let upTo):
             reported = max(reported, upTo)
-            unreported.removeAll { $0.sequence <= reported }
+            unreported.removeFirst(unreported.prefix { $0.sequence <= reported }.count)
         case .recovering(let flag):
             // What rested when the journal was lost is not known.
             resting = resting || recovering && !flag
@@ -99,6 +109,7 @@ struct DurableState: Sendable {
 
     private mutating func take(_ given: BootGrant, _ at: Position, _ heard: Instant) {
         position = max(position, at)
+        if grant?.overlay.capacity != given.overlay.capacity { touched.everything = true }
         grant = given
         contact = Contact(boot: given.identity.boot, at: heard)
     }
@@ -129,6 +140,7 @@ extension DurableState {
         byInterface[bound.binding.interface] = bound.binding.sni
         used[bound.binding.sni] = sequence
         holds[bound.binding.sni] = nil
+        touched.identifiers.append(bound.binding.sni)
         note(bound.binding)
     }
 
@@ -156,6 +168,7 @@ extension DurableState {
         guard var bound = bindings.removeValue(forKey: sni) else { return }
         bound.binding.state = .ended
         used[sni] = sequence
+        touched.identifiers.append(sni)
         note(bound.binding)
         guard let lease = lease(of: sni), lease.orphaned, occupants(of: lease.order.block).isEmpty else { return }
         drop(lease.order.block, into: &result)

@@ -92,6 +92,7 @@ extension DurableState {
         // A drain is a promise about its epoch and those below; only a higher one lifts it.
         let promise = held?.drainedAt.flatMap { $0 >= order.epoch ? $0 : nil }
         leases[order.block] = Lease(order: order, drainedAt: promise)
+        touched.blocks.append(order.block)
         blocksByApplication[order.application, default: []].insert(order.block)
         if held == nil || held?.order.application != order.application {
             result.changes.append(.setLocalBlock(LocalBlock(block: order.block, application: order.application)))
@@ -106,6 +107,7 @@ extension DurableState {
         guard let held = leases[block] else { return }
         guard !planted.contains(.ignoreEpochOnBind) else {
             leases[block]?.drainedAt = nil
+            touched.blocks.append(block)
             return
         }
         if let epoch, epoch < held.order.epoch {
@@ -123,6 +125,7 @@ extension DurableState {
     private mutating func orphan(_ block: SNIBlock) {
         guard leases[block]?.orphaned == false else { return }
         leases[block]?.orphaned = true
+        touched.blocks.append(block)
         orphans += 1
     }
 
@@ -133,8 +136,10 @@ extension DurableState {
         if blocksByApplication[held.order.application]?.isEmpty == true {
             blocksByApplication[held.order.application] = nil
         }
+        touched.blocks.append(block)
         for sni in block.identifiers {
             used[sni] = nil
+            touched.identifiers.append(sni)
             if block.size > 1 { remove(departure: sni, at: nil, into: &result) } else { arrived.remove(sni) }
         }
         result.changes.append(.removeLocalBlock(block))
@@ -208,6 +213,7 @@ extension DurableState {
         if let held, departure.epoch < held.epoch { return }
         guard let lease = lease(of: departure.sni), lease.order.block.size > 1 else { return }
         departures[departure.sni] = departure
+        touched.identifiers.append(departure.sni)
         if departure.phase == .flipped, held?.phase != .flipped {
             result.changes.append(
                 .setForwarding(Forwarding(sni: departure.sni, block: lease.order.block)))
@@ -228,6 +234,7 @@ extension DurableState {
     private mutating func remove(departure sni: SessionNetworkID, at epoch: Epoch?, into result: inout Consequences) {
         guard let held = departures[sni], epoch.map({ $0 >= held.epoch }) ?? true else { return }
         departures[sni] = nil
+        touched.identifiers.append(sni)
         if held.phase == .flipped { result.changes.append(.removeForwarding(sni)) }
     }
 

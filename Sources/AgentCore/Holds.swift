@@ -39,8 +39,7 @@ extension AgentMachine {
 
     mutating func endHolds(at now: Instant, into effects: inout [AgentEffect]) {
         guard journalFailure == nil else { return }
-        for sni in holds.filter({ $0.value <= now }).keys.sorted() {
-            holds[sni] = nil
+        for sni in holds.removeDue(at: now) {
             guard let bound = durable.bindings[sni], bound.binding.state == .held else { continue }
             effects.append(.notice(.holdEnded(sni, bound.binding.interface)))
             release(sni, for: [], at: now, into: &effects)

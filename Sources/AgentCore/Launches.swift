@@ -1,6 +1,7 @@
 import Dataplane
+import DequeModule
 import FleetProtocol
-@_spi(Simulation) import NetworkTypes
+import NetworkTypes
 
 /// A launch (or the plugging of a later port) under way.
 struct Launch: Sendable {
@@ -130,8 +131,7 @@ extension AgentMachine {
     }
 
     private mutating func wait(_ launch: Launch, at now: Instant, into effects: inout [AgentEffect]) {
-        let waitingCount = waiting.values.reduce(0) { $0 + $1.count }
-        guard waitingCount < configuration.waitingLaunchesMax else {
+        guard waitingUntil.count < configuration.waitingLaunchesMax else {
             counts.failed += 1
             let error = AgentError.tooManyWaiting(limit: configuration.waitingLaunchesMax)
             for request in launch.waiters { effects.append(.reply(request, .failure(error))) }
@@ -142,6 +142,7 @@ extension AgentMachine {
         let application = launch.request.application
         windows[application, default: Window()].misses += 1
         launches[launch.request.interface] = launch
+        waitingUntil[launch.request.interface] = launch.deadline
         waiting[application, default: []].append(launch.request.interface)
         ask(for: application, into: &effects)
     }
@@ -177,37 +178,6 @@ extension AgentMachine {
         }
     }
 
-    /// Best identifier for a launch: staged blocks before leased ones, marked ones last; among equals the fullest
-    /// block, so that idle ones can go back; inside a block the longest unused identifier.
-    func pick(for application: ApplicationID, at now: Instant) -> SessionNetworkID? {
-        if let holdUntil, now < holdUntil { return nil }
-        var best: (rank: Int, free: Int, block: SNIBlock, sni: SessionNetworkID)?
-        for block in durable.blocksByApplication[application] ?? [] {
-            guard let lease = durable.leases[block], block.size > 1 else { continue }
-            let isLeftOut = planted.contains(.bindAfterPointOfNoReturn) && lease.drained
-            guard lease.isBindable || isLeftOut else { continue }
-            let free = block.identifiers.filter { isAvailable($0) }
-            guard let sni = free.min(by: { (durable.used[$0] ?? 0, $0) < (durable.used[$1] ?? 0, $1) }) else {
-                continue
-            }
-            let rank = lease.order.marked ? 2 : lease.order.staged ? 0 : 1
-            if let held = best, (held.rank, held.free, held.block) < (rank, free.count, block) { continue }
-            best = (rank, free.count, block, sni)
-        }
-        return best?.sni
-    }
-
-    /// The one place that says what may be handed out inside a lease.
-    func isAvailable(_ sni: SessionNetworkID) -> Bool {
-        guard durable.bindings[sni] == nil, cooling[sni] == nil, unknownPorts[sni] == nil,
-            durable.departures[sni] == nil
-        else {
-            return false
-        }
-        guard let grant = durable.grant else { return false }
-        return Int(sni.rawValue) < grant.overlay.capacity
-    }
-
     /// Serves waiting launches, oldest first. `fresh`: blocks that this very update brought.
     mutating func serveWaiting(
         fresh: Set<SNIBlock> = [], at now: Instant, into effects: inout [AgentEffect]
@@ -218,6 +188,7 @@ extension AgentMachine {
                 let sni = launches[interface].flatMap({ expected($0.request) }) ?? pick(for: application, at: now)
             {
                 waiting[application]?.removeFirst()
+                waitingUntil[interface] = nil
                 let lease = durable.lease(of: sni)
                 let isFresh = lease.map { fresh.contains($0.order.block) } ?? false
                 let served: ServedFrom? = isFresh ? (lease?.order.fromReserved == true ? .reserved : .cold) : nil
@@ -242,6 +213,8 @@ extension AgentMachine {
             sni: sni, interface: interface, application: wish.application, session: wish.session, state: .bound,
             servedFrom: servedFrom ?? (lease.order.staged ? .staged : .leased), epoch: lease.order.epoch)
         let bound = BoundInterface(binding: binding, mac: wish.mac ?? .standard(for: sni), port: wish.port)
+        // Only what migrates here comes before its rest is over; the end of that rest must not end the binding.
+        cooling[sni] = nil
         journal([.bound(bound)], into: &effects) { _ in .launch(interface) }
         arrive(wish.application)
         if lease.order.marked {
@@ -277,7 +250,7 @@ extension AgentMachine {
     mutating func portCreated(
         _ token: Token, _ result: Result<PortFacts, PortFailure>, at now: Instant, into effects: inout [AgentEffect]
     ) {
-        guard case .launchPort(let interface)? = pending.removeValue(forKey: token),
+        guard case .launchPort(let interface)? = settle(token),
             let launch = launches[interface], let sni = launch.sni
         else { return }
         switch result {
@@ -338,14 +311,14 @@ extension AgentMachine {
         guard let launch = launches.removeValue(forKey: interface) else { return }
         counts.failed += 1
         let application = launch.request.application
-        waiting[application]?.removeAll { $0 == interface }
+        waitingUntil[interface] = nil
+        if let place = waiting[application]?.firstIndex(of: interface) { waiting[application]?.remove(at: place) }
         if waiting[application]?.isEmpty == true { waiting[application] = nil }
         for request in launch.waiters { effects.append(.reply(request, .failure(error))) }
     }
 
     mutating func expireLaunches(at now: Instant, into effects: inout [AgentEffect]) {
-        let late = launches.filter { $0.value.phase == .waiting && $0.value.deadline <= now }
-        for interface in late.keys.sorted() {
+        for interface in waitingUntil.removeDue(at: now) {
             guard let launch = launches[interface] else { continue }
             windows[launch.request.application, default: Window()].waited += now - launch.startedAt
             let error = AgentError.timedOut(waited: now - launch.startedAt, connected: streamGranted)

@@ -12,13 +12,12 @@ extension AgentMachine {
 
     /// The identifier that waits for this interface.
     func expected(_ wish: AttachRequest) -> SessionNetworkID? {
-        for block in durable.blocksByApplication[wish.application] ?? [] where block.size == 1 {
-            guard let lease = durable.leases[block], lease.order.incoming == wish.interface, lease.isBindable,
-                durable.bindings[block.first] == nil, unknownPorts[block.first] == nil
-            else { continue }
-            return block.first
+        let free = incoming[wish.interface]?.filter { block in
+            guard let lease = durable.leases[block] else { return false }
+            return lease.order.application == wish.application && lease.isBindable
+                && durable.bindings[block.first] == nil && unknownPorts[block.first] == nil
         }
-        return nil
+        return free?.min()?.first
     }
 
     /// Bound for a VM that has not spoken here yet.

@@ -20,6 +20,8 @@ extension AgentMachine {
         applied = .zero
         lastContact = durable.contact.flatMap { $0.boot == identity.boot && $0.at <= now ? $0.at : nil }
         for port in kernelPorts { unknownPorts[port.sni] = port }
+        durable.touched = DurableState.Touched()
+        rebuildBook()
         if durable.resting { holdUntil = now + cooldown }
         if journalLost, !durable.recovering { journal([.recovering(true)], into: &effects) }
         claimPorts()

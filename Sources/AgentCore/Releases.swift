@@ -15,7 +15,6 @@ struct Release: Sendable {
     var detachers: [RequestID]
     /// Launches of the same interface that came meanwhile.
     var followers: [(RequestID, AttachRequest)] = []
-    var retryAt: Instant?
     /// The identifier stays with its interface this long, once the port is gone; nil gives it back.
     var hold: Duration?
 }
@@ -104,9 +103,13 @@ extension AgentMachine {
         if desireSent {
             effects.append(.dataplane([.removePort(sni)], expect(.releaseDataplane(sni))))
         } else {
-            releases[sni]?.retryAt = now
+            retry(sni, at: now)
             answer(sni, into: &effects)
         }
+    }
+
+    private mutating func retry(_ sni: SessionNetworkID, at instant: Instant) {
+        if releases[sni] != nil { retries[sni] = instant }
     }
 
     mutating func releaseApplied(
@@ -117,7 +120,7 @@ extension AgentMachine {
         switch result {
         case .failure:
             // The port stays while the kernel still lets it speak: its anti-spoof entry goes with it.
-            releases[sni]?.retryAt = now + Self.retryInterval
+            retry(sni, at: now + Self.retryInterval)
             releases[sni]?.phase = .clearing
             answer(sni, into: &effects)
         case .success:
@@ -134,7 +137,7 @@ extension AgentMachine {
     mutating func portDeleted(
         _ token: Token, _ result: Result<Void, PortFailure>, at now: Instant, into effects: inout [AgentEffect]
     ) {
-        let what = pending.removeValue(forKey: token)
+        let what = settle(token)
         if case .unknownPort(let sni)? = what {
             // Somebody spoke from it until now: it rests like any other.
             if case .failure(let failure) = result, doomed[sni] != nil {
@@ -144,6 +147,7 @@ extension AgentMachine {
             }
             doomed[sni] = nil
             if unknownPorts.removeValue(forKey: sni) != nil { cooling[sni] = now + cooldown }
+            refresh(sni)
             if withdrawing { acknowledge(into: &effects) }
             return
         }
@@ -152,7 +156,7 @@ extension AgentMachine {
         case .success: cool(sni, at: now, into: &effects)
         case .failure(let failure):
             effects.append(.notice(.portLeft(sni, failure)))
-            releases[sni]?.retryAt = now + Self.retryInterval
+            retry(sni, at: now + Self.retryInterval)
             answer(sni, into: &effects)
         }
     }
@@ -165,11 +169,13 @@ extension AgentMachine {
     private mutating func cool(_ sni: SessionNetworkID, at now: Instant, into effects: inout [AgentEffect]) {
         answer(sni, into: &effects)
         guard let release = releases.removeValue(forKey: sni) else { return }
+        retries[sni] = nil
         if releasing[release.interface] == sni { releasing[release.interface] = nil }
         ports[sni] = nil
         unknownPorts[sni] = nil
         let rest = planted.contains(.skipCooldown) ? .zero : cooldown
         if let hold = release.hold { holds[sni] = now + hold } else { cooling[sni] = now + rest }
+        refresh(sni)
         for (request, wish) in release.followers { attach(wish, for: request, at: now, into: &effects) }
     }
 
@@ -177,9 +183,8 @@ extension AgentMachine {
 
     mutating func retryReleases(at now: Instant, into effects: inout [AgentEffect]) {
         guard journalFailure == nil, desireSent else { return }
-        for (sni, release) in releases.sorted(by: { $0.key < $1.key }) {
-            guard let at = release.retryAt, at <= now else { continue }
-            releases[sni]?.retryAt = nil
+        for sni in retries.removeDue(at: now) {
+            guard let release = releases[sni] else { continue }
             if release.phase == .deleting {
                 let removal = PortRemoval(sni: sni, interface: release.interface)
                 effects.append(.deletePort(removal, expect(.releasePort(sni))))
@@ -222,10 +227,10 @@ extension AgentMachine {
 
     mutating func endCooling(at now: Instant, into effects: inout [AgentEffect]) {
         guard journalFailure == nil else { return }
-        let due = cooling.filter { $0.value <= now }.keys.sorted()
+        let due = cooling.removeDue(at: now)
         guard !due.isEmpty else { return }
         let blocks = Set(due.compactMap { durable.lease(of: $0)?.order.block })
-        for sni in due { cooling[sni] = nil }
+        for sni in due { refresh(sni) }
         let tells = withdrawing
         // An orphaned lease goes with its last identifier, and only then may anything be acknowledged again.
         journal(due.map { .ended($0) }, into: &effects) {

@@ -211,7 +211,7 @@ extension AgentMachine {
 
     /// The kernel carries the update, and with it, applied in order, those before, unless one of them waits.
     mutating func carried(_ position: Position, into effects: inout [AgentEffect]) {
-        guard applyAgainAt == nil, !pending.values.contains(where: { $0.isRetry }) else { return }
+        guard applyAgainAt == nil, retriesPending == 0 else { return }
         applied = max(applied, position)
         acknowledge(into: &effects)
     }
@@ -242,8 +242,4 @@ extension AgentMachine {
         effects.append(
             .send(.bindingReport(BindingReport(journalSequence: last.sequence, events: events.map(\.binding)))))
     }
-}
-
-extension AgentMachine.Pending {
-    fileprivate var isRetry: Bool { if case .applyAgain = self { true } else { false } }
 }

@@ -1,157 +1,153 @@
-import DequeModule
 import NetworkTypes
 
-/// A leased block, with the queue of its available identifiers through its cells.
+/// A leased block, with the queue of the identifiers that it offers through its cells.
 struct HostBlock: Sendable {
-    static let none = UInt16.max
+    private static let none = UInt16.max
 
     struct Cell: Sendable {
-        var use = IdentifierUse.available
+        var lastUse: UInt64 = 0
         var previous = HostBlock.none
         var next = HostBlock.none
-    }
-    /// Both ends of the queue; the head is unused for longest.
-    struct Queue: Sendable {
-        var head = HostBlock.none
-        var tail = HostBlock.none
-        var first: UInt16? { head == HostBlock.none ? nil : head }
+        var isOffered = false
     }
     let first: UInt32
     let order: UInt32
     let shelf: UInt32
-    var isStaged: Bool
-    var isOpen = true
-    var counts = HostBook.Counts()
+    var rank: HostBook.Rank?
+    private(set) var offered = 0
     var cells: [Cell]
-    var available = Queue()
-    /// Neighbours in the list of blocks with as many available identifiers.
-    var previous = UInt32.max
-    var next = UInt32.max
+    /// Both ends of the queue; the head is unused for longest.
+    private var head = HostBlock.none
+    private var tail = HostBlock.none
+    /// Where it stands in the heap of its application.
+    var slot = HostShelf.none
 
-    init(_ block: SNIBlock, shelf: UInt32, isStaged: Bool) {
+    init(
+        _ block: SNIBlock, shelf: UInt32, rank: HostBook.Rank?, lastUse: (SessionNetworkID) -> UInt64?
+    ) {
         first = block.first.rawValue
         order = UInt32(block.order)
         self.shelf = shelf
-        self.isStaged = isStaged
+        self.rank = rank
         cells = Array(repeating: Cell(), count: block.size)
-        for cell in cells.indices {
-            cells[cell].previous = cell == 0 ? Self.none : UInt16(cell - 1)
-            cells[cell].next = cell == block.size - 1 ? Self.none : UInt16(cell + 1)
+        let known = cells.indices.compactMap { cell in
+            lastUse(SessionNetworkID(unchecked: first + UInt32(cell))).map { (use: $0, cell: UInt16(cell)) }
         }
-        available = Queue(head: 0, tail: UInt16(block.size - 1))
-        counts.add(.available, block.size)
+        // In order, so that each goes to the end.
+        for entry in known.sorted(by: { $0 < $1 }) { offer(entry.cell, lastUse: entry.use) }
     }
 
-    var block: SNIBlock { SNIBlock(aligned: first, order: Int(order)) }
-
-    mutating func change(_ cell: UInt16, to use: IdentifierUse) {
-        let place = Int(cell)
-        let before = cells[place].use
-        if before == .available { unqueue(cell) }
-        if use == .available { queue(cell) }
-        cells[place].use = use
-        counts.subtract(before)
-        counts.add(use)
+    var longestUnused: SessionNetworkID? {
+        head == Self.none ? nil : SessionNetworkID(unchecked: first + UInt32(head))
     }
 
-    private mutating func unqueue(_ cell: UInt16) {
+    func isOffered(_ sni: SessionNetworkID) -> Bool { cells[Int(sni.rawValue - first)].isOffered }
+
+    mutating func take(_ cell: UInt16) {
+        guard cells[Int(cell)].isOffered else { return }
         let (previous, next) = (cells[Int(cell)].previous, cells[Int(cell)].next)
-        if previous == Self.none { available.head = next } else { cells[Int(previous)].next = next }
-        if next == Self.none { available.tail = previous } else { cells[Int(next)].previous = previous }
+        if previous == Self.none { head = next } else { cells[Int(previous)].next = next }
+        if next == Self.none { tail = previous } else { cells[Int(next)].previous = previous }
+        cells[Int(cell)].isOffered = false
+        offered -= 1
     }
 
-    private mutating func queue(_ cell: UInt16) {
-        cells[Int(cell)].previous = available.tail
-        cells[Int(cell)].next = Self.none
-        if available.tail == Self.none { available.head = cell } else { cells[Int(available.tail)].next = cell }
-        available.tail = cell
+    mutating func offer(_ cell: UInt16, lastUse: UInt64) {
+        guard !cells[Int(cell)].isOffered || cells[Int(cell)].lastUse != lastUse else { return }
+        take(cell)
+        // From the end: what was used just now belongs there.
+        var previous = tail
+        while previous != Self.none, (lastUse, cell) < (cells[Int(previous)].lastUse, previous) {
+            previous = cells[Int(previous)].previous
+        }
+        let next = previous == Self.none ? head : cells[Int(previous)].next
+        cells[Int(cell)] = Cell(lastUse: lastUse, previous: previous, next: next, isOffered: true)
+        if previous == Self.none { head = cell } else { cells[Int(previous)].next = cell }
+        if next == Self.none { tail = cell } else { cells[Int(next)].previous = cell }
+        offered += 1
+    }
+
+    /// Its place among the blocks of its application, lower first; nil when it hands nothing out. Two blocks never have
+    /// the same.
+    var key: UInt64? {
+        guard let rank, offered > 0 else { return nil }
+        return UInt64(rank.rawValue) << 48 | UInt64(offered) << 32 | UInt64(first) << 4 | UInt64(order)
     }
 }
 
-/// The blocks of one application: lists by how many identifiers they have available, staged ones apart.
+/// The blocks of one application: a binary heap of those that hand something out.
 struct HostShelf: Sendable {
     static let none = UInt32.max
-    /// By staged, then by number available.
-    struct Lists: Sendable {
-        /// Heads by number available, grown as needed.
-        var heads: [UInt32] = []
-        /// Which heads there are: bit `n & 63` of word `n >> 6`, for 0 ... 256.
-        var words = (UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0))
-
-        /// The head of the list with the fewest, but at least one.
-        var fewest: UInt32? {
-            let low = words.0 & ~1
-            if low != 0 { return heads[low.trailingZeroBitCount] }
-            if words.1 != 0 { return heads[64 + words.1.trailingZeroBitCount] }
-            if words.2 != 0 { return heads[128 + words.2.trailingZeroBitCount] }
-            if words.3 != 0 { return heads[192 + words.3.trailingZeroBitCount] }
-            return words.4 != 0 ? heads[256] : nil
-        }
-
-        subscript(number: Int) -> UInt32 {
-            get { number < heads.count ? heads[number] : HostShelf.none }
-            set {
-                while heads.count <= number { heads.append(HostShelf.none) }
-                heads[number] = newValue
-                let bit: UInt64 = 1 << UInt64(number & 63)
-                switch number >> 6 {
-                case 0: Self.set(&words.0, bit, newValue)
-                case 1: Self.set(&words.1, bit, newValue)
-                case 2: Self.set(&words.2, bit, newValue)
-                case 3: Self.set(&words.3, bit, newValue)
-                default: Self.set(&words.4, bit, newValue)
-                }
-            }
-        }
-
-        private static func set(_ word: inout UInt64, _ bit: UInt64, _ head: UInt32) {
-            if head == HostShelf.none { word &= ~bit } else { word |= bit }
-        }
+    struct Entry: Sendable {
+        var key: UInt64
+        var place: UInt32
     }
     var blocks = 0
-    var counts = HostBook.Counts()
-    var staged = Lists()
-    var leased = Lists()
-
-    mutating func setHead(_ isStaged: Bool, _ number: Int, to place: UInt32) {
-        if isStaged { staged[number] = place } else { leased[number] = place }
-    }
+    var heap: [Entry] = []
 
     /// Where the block stands that the next launch takes.
-    var fullest: UInt32? { staged.fewest ?? leased.fewest }
+    var first: UInt32? { heap.first?.place }
 }
 
 extension HostBook {
-    /// Puts a block at the head of the list that its number of available identifiers belongs to; a closed one to none.
-    mutating func enlist(_ place: UInt32) {
-        guard blocks[Int(place)].isOpen else { return }
-        let number = blocks[Int(place)].counts[.available]
-        let shelf = blocks[Int(place)].shelf
-        let isStaged = blocks[Int(place)].isStaged
-        let head = isStaged ? shelves[shelf].staged[number] : shelves[shelf].leased[number]
-        blocks[Int(place)].previous = HostShelf.none
-        blocks[Int(place)].next = head
-        if head != HostShelf.none { blocks[Int(head)].previous = place }
-        shelves[shelf].setHead(isStaged, number, to: place)
-    }
-
-    mutating func delist(_ place: UInt32) {
-        guard blocks[Int(place)].isOpen else { return }
-        let (previous, next) = (blocks[Int(place)].previous, blocks[Int(place)].next)
-        if next != HostShelf.none { blocks[Int(next)].previous = previous }
-        if previous != HostShelf.none {
-            blocks[Int(previous)].next = next
+    /// Puts a block where it belongs in the heap of its application, or takes it out.
+    mutating func settle(_ place: UInt32) {
+        let (shelf, slot) = (blocks[Int(place)].shelf, blocks[Int(place)].slot)
+        guard let key = blocks[Int(place)].key else {
+            if slot != HostShelf.none { leave(shelf, Int(slot)) }
+            return
+        }
+        let entry = HostShelf.Entry(key: key, place: place)
+        if slot == HostShelf.none {
+            shelves[shelf].heap.append(entry)
+            rise(shelf, shelves[shelf].heap.count - 1)
         } else {
-            let number = blocks[Int(place)].counts[.available]
-            shelves[blocks[Int(place)].shelf].setHead(blocks[Int(place)].isStaged, number, to: next)
+            shelves[shelf].heap[Int(slot)] = entry
+            rise(shelf, Int(slot))
+            sink(shelf, Int(blocks[Int(place)].slot))
         }
     }
-}
 
-/// Identifiers in the order in which their cooldown began, which is the order in which it ends.
-struct CoolingQueue: Sendable {
-    private var entries = Deque<HostBook.Cooling>()
-    var first: HostBook.Cooling? { entries.first }
-    mutating func append(_ entry: HostBook.Cooling) { entries.append(entry) }
-    mutating func removeFirst() { entries.removeFirst() }
+    private mutating func leave(_ shelf: UInt32, _ slot: Int) {
+        blocks[Int(shelves[shelf].heap[slot].place)].slot = HostShelf.none
+        let last = shelves[shelf].heap.removeLast()
+        guard slot < shelves[shelf].heap.count else { return }
+        shelves[shelf].heap[slot] = last
+        rise(shelf, slot)
+        sink(shelf, Int(blocks[Int(last.place)].slot))
+    }
+
+    /// Moves an entry to the front of all that come after it.
+    private mutating func rise(_ shelf: UInt32, _ slot: Int) {
+        let entry = shelves[shelf].heap[slot]
+        var slot = slot
+        while slot > 0 {
+            let above = shelves[shelf].heap[(slot - 1) / 2]
+            guard entry.key < above.key else { break }
+            write(above, shelf, slot)
+            slot = (slot - 1) / 2
+        }
+        write(entry, shelf, slot)
+    }
+
+    /// Moves an entry behind all that come before it.
+    private mutating func sink(_ shelf: UInt32, _ slot: Int) {
+        let entry = shelves[shelf].heap[slot]
+        let count = shelves[shelf].heap.count
+        var slot = slot
+        while 2 * slot + 1 < count {
+            var child = 2 * slot + 1
+            if child + 1 < count, shelves[shelf].heap[child + 1].key < shelves[shelf].heap[child].key { child += 1 }
+            let below = shelves[shelf].heap[child]
+            guard below.key < entry.key else { break }
+            write(below, shelf, slot)
+            slot = child
+        }
+        write(entry, shelf, slot)
+    }
+
+    private mutating func write(_ entry: HostShelf.Entry, _ shelf: UInt32, _ slot: Int) {
+        shelves[shelf].heap[slot] = entry
+        blocks[Int(entry.place)].slot = UInt32(slot)
+    }
 }

@@ -100,7 +100,12 @@ struct Rig {
 
     mutating func start() { perform(machine.recover([], kernelPorts: [], journalLost: false, at: now)) }
 
-    mutating func feed(_ input: AgentInput) { perform(machine.handle(input, at: now)) }
+    mutating func feed(_ input: AgentInput) {
+        let effects = machine.handle(input, at: now)
+        // What is kept in order is what a walk through everything finds, after whatever comes in.
+        if let disagreement = machine.disagreement { problems.append("\(input): \(disagreement)") }
+        perform(effects)
+    }
 
     mutating func perform(_ effects: [AgentEffect]) {
         for effect in effects {

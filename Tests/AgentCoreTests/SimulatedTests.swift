@@ -16,6 +16,16 @@ import Testing
         #expect(rig.problems.isEmpty)
     }
 
+    /// Two runs of one seed must not differ, also in who hears of a failure first.
+    @Test func aFailedJournalIsToldInOneOrder() {
+        var rig = Rig.ready()
+        let calls = (10..<30).reversed().map { rig.submitAttach(Rig.vm($0), timeout: .seconds(100)) }
+        let told = rig.machine.handle(.journalFailed(reason: "full"), at: rig.now).compactMap { effect in
+            if case .reply(let request, _) = effect { request } else { nil }
+        }
+        #expect(told == calls.reversed())
+    }
+
     /// An old copy of a journal grows while it is refused, and must not look like the newest one for that.
     @Test func aJournalBehindStaysBehind() throws {
         var rig = Rig.ready()

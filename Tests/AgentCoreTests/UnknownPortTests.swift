@@ -26,6 +26,23 @@ import Testing
         #expect(rig.problems.isEmpty)
     }
 
+    /// Its identifier may come back at once, with the VM that migrates here; its rest must not end that binding.
+    @Test func aRestOutlivedByAnArrivalEndsNothing() throws {
+        var rig = MigrationTests.destination()
+        let sni = MigrationTests.sni
+        rig.ports[sni] = AdoptedPort(sni: sni, index: 99, interface: Rig.vm(77), application: nil, mac: nil)
+        rig.crash()
+        rig.settle()
+        rig.connect()
+        #expect(rig.ports.isEmpty, "the coordinator has confirmed the journal")
+        #expect(rig.attach(Rig.vm(7))?.attachment?.sni == sni)
+        rig.advance(.seconds(61))
+        rig.settle()
+        #expect(rig.binding(on: rig.disk, of: sni) == Rig.vm(7))
+        #expect(rig.attach(Rig.vm(7))?.attachment?.sni == sni)
+        #expect(rig.problems.isEmpty)
+    }
+
     /// The end of a recovery is a record; without a disk to write it to there is none.
     @Test func noRecoveryIsResolvedWithoutAJournal() {
         var rig = Rig.ready()

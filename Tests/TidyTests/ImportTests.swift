@@ -15,7 +15,7 @@ private let allowed: [String: Set<String>] = {
         "Allocation": ["FleetProtocol", "Forecasting", "NetworkTypes"],
         "Dataplane": collections.union(["NetworkTypes"]),
         "Telemetry": ["FleetProtocol", "NetworkTypes"],
-        "AgentCore": collections.union(["Dataplane", "FleetProtocol", "NetworkTypes", "Telemetry"]),
+        "AgentCore": collections.union(["Dataplane", "FleetProtocol", "NetworkTypes", "SNISpace", "Telemetry"]),
         "CoordinatorCore": collections.union(["Allocation", "FleetProtocol", "Forecasting", "NetworkTypes", "SNISpace"]
         ),
 

@@ -7,8 +7,9 @@ struct OutriderBench {
     static let benchmarks: [(name: String, run: @Sendable () async throws -> Void)] = [
         ("addresses", { AddressBenchmark.run() }), ("forecast", { try await ForecastBenchmark.run() }),
         ("varlink", { try await VarlinkBenchmark.run() }), ("netlink", { try await NetlinkBenchmark.run() }),
-        ("space", { try SpaceBenchmark.run() }), ("agent", { try AgentBenchmark.run() }),
-        ("churn", { try ChurnBenchmark.run() }), ("dataplane", { try DataplaneBenchmark.run() }),
+        ("space", { try SpaceBenchmark.run() }), ("decision", { try LaunchBenchmark.run() }),
+        ("agent", { try AgentBenchmark.run() }), ("dataplane", { try DataplaneBenchmark.run() }),
+        ("churn", { try ChurnBenchmark.run() }),
     ]
 
     static func main() async {

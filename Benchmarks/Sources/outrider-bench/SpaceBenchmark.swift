@@ -109,7 +109,7 @@ struct SpaceFleet {
     private var hosts: [HostBook]
     private var generator: SeededGenerator
     private var serial: UInt64 = 0
-    private var now = Instant(nanoseconds: 0)
+    private var uses: UInt64 = 0
     /// Reserved ranges; half of their blocks are leased and stay so.
     private var claims: [(id: ReservationID, application: ApplicationID)] = []
     var book: Book
@@ -156,7 +156,7 @@ struct SpaceFleet {
             let host = generator.integer(in: 0...999)
             let block = try lease(for: claim.application, to: names[host])
             try run { (book) throws(BookError) in try book.stage(block) }
-            try useAll(of: block, application: claim.application, host: host)
+            useAll(of: block, application: claim.application, host: host)
             try run { (book) throws(BookError) in try book.mark(block, reason: "idle", force: false) }
             let epoch = book.epoch
             try run { (book) throws(BookError) in try book.drain(block, epoch: epoch) }
@@ -169,20 +169,19 @@ struct SpaceFleet {
         }
     }
 
-    private mutating func useAll(of block: SNIBlock, application: ApplicationID, host: Int) throws {
-        try hosts[host].add(block, of: application, isStaged: true)
+    private mutating func useAll(of block: SNIBlock, application: ApplicationID, host: Int) {
+        hosts[host].put(block, of: application, rank: .staged) { _ in 0 }
         var bound: [SessionNetworkID] = []
         bound.reserveCapacity(block.size)
         for _ in 0..<block.size {
-            if let sni = operate({ $0.hosts[host].bind(for: application) }) { bound.append(sni) }
+            if let sni = operate({ $0.hosts[host].take(for: application) }) { bound.append(sni) }
         }
         for sni in bound {
-            now = now + .nanoseconds(1)
-            let until = now
-            try operate { try $0.hosts[host].unbind(sni, until: until) }
+            uses += 1
+            let lastUse = uses
+            operate { $0.hosts[host].offer(sni, lastUse: lastUse) }
         }
-        hosts[host].warmUp(at: now)
-        try hosts[host].remove(block)
+        hosts[host].remove(block)
     }
 
     private mutating func grow(by count: Int) throws -> (id: ReservationID, application: ApplicationID) {
