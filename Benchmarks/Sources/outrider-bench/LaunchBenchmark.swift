@@ -17,9 +17,9 @@ enum LaunchBenchmark {
             let singles = (host.timer?.singles ?? []).sorted()
             precondition(singles.count == lives, "\(singles.count) decisions were timed, not \(lives)")
             let mean = Double(singles.reduce(0, +)) / Double(lives) / 1000
-            Results.note("launch: decision, \(vms) VMs, mean", mean, "us")
-            Results.note("launch: decision, \(vms) VMs, p99", Double(singles[lives * 99 / 100]) / 1000, "us")
-            Results.note("launch: whole life, \(vms) VMs, mean", elapsed.inSeconds / Double(lives) * 1e6, "us")
+            Results.note("decision: launch, \(vms) VMs, mean", mean, "us")
+            Results.note("decision: launch, \(vms) VMs, p99", Double(singles[lives * 99 / 100]) / 1000, "us")
+            Results.note("decision: whole life, \(vms) VMs, mean", elapsed.inSeconds / Double(lives) * 1e6, "us")
         }
     }
 }
