@@ -20,16 +20,15 @@ import Testing
 
     @Test func aTableThatTheKernelRefusesIsAnError() throws {
         let bed = try Bed()
-        let tables = try NFTables(.overlay(device: "absent"), in: bed.namespace.overlay)
-        let refused = tables.tables.filter { table in
-            do throws(NetlinkError) {
-                try tables.rehearse(table)
-                return false
-            } catch {
-                return error.isNotFound
-            }
+        let tables = try NFTables(.overlay(device: "lo"), in: bed.namespace.overlay)
+        for table in tables.tables {
+            try tables.rehearse(table)
+            // Its rules ask sets that are not there.
+            var broken = table
+            broken.sets = []
+            let error = #expect(throws: NetlinkError.self) { try tables.rehearse(broken) }
+            #expect(error?.isNotFound == true)
         }
-        #expect(refused.map(\.family) == [.netdev], "its device does not exist")
         #expect(try tables.foreignTables() == [])
     }
 
