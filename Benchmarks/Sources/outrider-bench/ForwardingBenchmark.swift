@@ -51,10 +51,11 @@ enum ForwardingBenchmark {
                 let port = Port(
                     sni: sni, block: block, application: application, interface: interface,
                     mac: MACAddress(0x064F_5200_0000 | UInt64(sni.rawValue)))
+                let machine = try NamespaceDescriptor(path: NetworkNamespace.path(vm))
                 try bed.kernel.route.createVethPort(
                     name: port.name, gatewayMAC: DataplaneConfiguration.portMAC, peerName: "eth0",
-                    peerNamespaceFD: NamespaceDescriptor(path: NetworkNamespace.path(vm)).fd, peerMAC: port.mac,
-                    mtu: 1450, alias: "bench")
+                    peerNamespaceFD: machine.fd, peerMAC: port.mac, mtu: 1450, alias: "bench")
+                withExtendedLifetime(machine) {}
                 try state.apply(.setPort(port))
                 try Command.ipBatch(
                     [
