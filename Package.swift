@@ -55,6 +55,7 @@ let package = Package(
         .library(name: "SNISpace", targets: ["SNISpace"]),
         .library(name: "SimulationKit", targets: ["SimulationKit"]),
         .library(name: "FleetSimulation", targets: ["FleetSimulation"]),
+        .library(name: "ForecastBacktest", targets: ["ForecastBacktest"]),
         .library(name: "NamespaceKit", targets: ["NamespaceKit"]),
     ],
     dependencies: [
@@ -130,7 +131,7 @@ let package = Package(
             "outriderctl",
             ["ControlAPI", "LocalAPI", "NetworkTypes", "DaemonSupport", grpcCore, grpcTransport, protobuf, arguments]),
 
-        executable("outrider-sim", ["FleetSimulation", "NetworkTypes", arguments]),
+        executable("outrider-sim", ["FleetSimulation", "ForecastBacktest", "NetworkTypes", arguments]),
 
         // Test support, never shipped.
         library("SimulationKit", ["NetworkTypes"]),
@@ -140,6 +141,7 @@ let package = Package(
                 "AgentCore", "CoordinatorCore", "SNISpace", "FleetProtocol", "Dataplane", "Allocation", "NetworkTypes",
                 "SimulationKit", collections,
             ]),
+        library("ForecastBacktest", ["Forecasting", "SimulationKit"]),
         library("NamespaceKit", ["NetworkTypes", "Netlink", "LocalAPI", "CNamespaceKit"]),
 
         tests(
