@@ -175,6 +175,7 @@ let package = Package(
                 "SimulationKit",
             ]),
         tests("ForecastingTests", ["Forecasting", "SimulationKit"]),
+        tests("ForecastBacktestTests", ["ForecastBacktest", "Forecasting", "SimulationKit"]),
         tests(
             "AllocationTests", ["Allocation", "FleetProtocol", "Forecasting", "NetworkTypes", "SimulationKit"]),
         tests("NamespaceTests", ["NamespaceKit", "LocalAPI", "NetworkTypes"]),

@@ -21,7 +21,7 @@ let package = Package(
             name: "outrider-bench",
             dependencies: [
                 "NetworkTypes", "Forecasting", "SimulationKit", "LocalAPI", "Netlink", "NamespaceKit", "SNISpace",
-                "FleetSimulation",
+                "FleetSimulation", "ForecastBacktest",
             ].map {
                 .product(name: $0, package: "outrider")
             }, swiftSettings: strict)

@@ -1,4 +1,5 @@
-import Forecasting
+public import Forecasting
+import SimulationKit
 
 /// Quantiles given at one origin, by step.
 public struct Prediction: Sendable {
@@ -27,20 +28,43 @@ public struct Prediction: Sendable {
 }
 
 extension TraceSet.Series {
+    /// What the forecaster may use besides the samples up to the origin.
+    public struct Options: Sendable {
+        /// Lends to young series; nil means that of no fleet.
+        public var prior: FleetPrior?
+        /// Samples before this place are not shown: a cold start.
+        public var from = 0
+        /// Share of the samples, origins apart, that stay unknown, drawn from `seed`.
+        public var missing = 0.0
+        public var seed: UInt64 = 1
+        /// Whether samples at origins are always known.
+        public var keepsOrigins = false
+        public init() {}
+    }
+
+    /// Of this series.
+    public func plan() throws(SeriesConfigurationError) -> SeriesPlan {
+        SeriesPlan(try SeriesConfiguration(samplesPerDay: meta.periodDay, valueMax: 1e12, jumpMax: .infinity))
+    }
+
     /// Forecasts of a ``SeriesForecaster`` that was fed sample by sample up to each origin and nothing later.
-    public func predictions() throws -> [Prediction] {
-        let plan = SeriesPlan(try SeriesConfiguration(samplesPerDay: meta.periodDay, valueMax: 1e12))
-        var forecaster = SeriesForecaster(plan: plan)
-        var next = 0
+    public func predictions(_ options: Options = Options()) throws -> [Prediction] {
+        let plan = try self.plan()
+        var forecaster = SeriesForecaster(plan: plan, prior: options.prior ?? FleetPrior(plan: plan))
+        var holes = SeededGenerator(seed: options.seed)
+        let kept = Set(origins.map(\.index))
+        var next = options.from
         var result: [Prediction] = []
         for origin in origins.sorted(by: { $0.index < $1.index }) {
             while next <= origin.index, next < values.count {
-                try forecaster.observe(values[next], at: start / meta.stepS + next)
+                if !holes.chance(options.missing) || (options.keepsOrigins && kept.contains(next)) {
+                    try forecaster.observe(values[next], at: start / meta.stepS + next)
+                }
                 next += 1
             }
-            let steps = forecaster.quantiles(upTo: min(meta.h24, values.count - 1 - origin.index)).map { row in
-                (0..<8).map { Double(row[$0]) }
-            }
+            forecaster.skip(to: start / meta.stepS + origin.index)
+            let count = min(meta.h24, values.count - 1 - origin.index)
+            let steps = forecaster.quantiles(upTo: count).map { row in (0..<8).map { Double(row[$0]) } }
             result.append(Prediction(series: id, origin: origin, steps: steps))
         }
         return result

@@ -1,6 +1,6 @@
 /// The experts of a lead, in the order of all their tables.
 public enum Expert: Int, CaseIterable, Sendable, Hashable {
-    /// The last value with the increments of the last two days.
+    /// The last value, moved by what leading indicators say, with the increments of the last two days.
     case lastRecent
     /// The last value with the increments of the last weeks.
     case last
@@ -20,9 +20,9 @@ struct LeadState: Sendable, Hashable {
     var scaleCount: Float = 0
     var scaleSum: Float = 0
     /// Decayed relative loss by expert: of the lower quantiles, the median, the upper ones.
-    var low = SIMD8<Float>()
-    var middle = SIMD8<Float>()
-    var high = SIMD8<Float>()
+    var low = ExpertTable()
+    var middle = ExpertTable()
+    var high = ExpertTable()
     var lossCount: Float = 0
     /// Weight of the next residual of the long and the short histograms, and what rounding left over.
     var longWeight: Float
@@ -30,8 +30,10 @@ struct LeadState: Sendable, Hashable {
     var longCarry: Float = 0
     var shortCarry: Float = 0
     /// Decayed regression of later on present deviations: profile, week, level.
-    var productSum = SIMD4<Float>()
-    var squareSum = SIMD4<Float>()
+    var productSum = Triple()
+    var squareSum = Triple()
+    /// Of forecasts on record.
+    var score = SeriesScoreBook()
     /// Logarithms of the widening at .025, .1, .9 and .975.
     var widening: SIMD4<Float>
 
@@ -59,13 +61,23 @@ struct LeadState: Sendable, Hashable {
     /// Share of a deviation that is left after the lead: profile, week, level.
     func persistence(_ plan: LeadPlan) -> SIMD4<Float> {
         let prior = Self.persistencePriorWeight
-        let raw = (productSum + prior * plan.persistencePrior) / (squareSum + prior)
+        let raw = (productSum.lanes + prior * plan.persistencePrior) / (squareSum.lanes + prior)
         return raw.clamped(lowerBound: SIMD4(), upperBound: SIMD4(repeating: 1))
     }
 
     /// Weights of the experts for the lower quantiles, the median and the upper ones; each sums to one.
-    func weights() -> (low: SIMD8<Float>, middle: SIMD8<Float>, high: SIMD8<Float>) {
-        (weights(low), weights(middle), weights(high))
+    ///
+    /// - Parameter trust: how many matured forecasts the fleet's losses count for.
+    func weights(
+        _ prior: FleetPrior, lead: Int, trust: Float
+    ) -> (low: SIMD8<Float>, middle: SIMD8<Float>, high: SIMD8<Float>) {
+        guard trust > 0 else { return (weights(low.lanes), weights(middle.lanes), weights(high.lanes)) }
+        var blended = self
+        blended.low.lanes += trust * prior.low[lead]
+        blended.middle.lanes += trust * prior.middle[lead]
+        blended.high.lanes += trust * prior.high[lead]
+        blended.lossCount += trust
+        return blended.weights(prior, lead: lead, trust: 0)
     }
 
     private func weights(_ losses: SIMD8<Float>) -> SIMD8<Float> {
@@ -81,5 +93,39 @@ struct LeadState: Sendable, Hashable {
         for expert in 0..<Expert.count { sum += weights[expert] }
         for expert in Expert.count..<8 { weights[expert] = 0 }
         return weights / sum
+    }
+}
+
+/// A number per expert, without the padding of its vector.
+struct ExpertTable: Sendable, Hashable {
+    private var a: Float = 0
+    private var b: Float = 0
+    private var c: Float = 0
+    private var d: Float = 0
+    private var e: Float = 0
+
+    var lanes: SIMD8<Float> {
+        get { SIMD8(a, b, c, d, e, 0, 0, 0) }
+        set { (a, b, c, d, e) = (newValue[0], newValue[1], newValue[2], newValue[3], newValue[4]) }
+    }
+
+    mutating func code(_ coder: inout some StateCoder) {
+        for path in [\Self.a, \.b, \.c, \.d, \.e] { coder.code(&self[keyPath: path]) }
+    }
+}
+
+/// Three numbers without the padding of their vector.
+struct Triple: Sendable, Hashable {
+    private var a: Float = 0
+    private var b: Float = 0
+    private var c: Float = 0
+
+    var lanes: SIMD4<Float> {
+        get { SIMD4(a, b, c, 0) }
+        set { (a, b, c) = (newValue[0], newValue[1], newValue[2]) }
+    }
+
+    mutating func code(_ coder: inout some StateCoder) {
+        for path in [\Self.a, \.b, \.c] { coder.code(&self[keyPath: path]) }
     }
 }

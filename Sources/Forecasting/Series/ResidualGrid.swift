@@ -10,16 +10,25 @@ enum ResidualGrid {
     private static let ratio = 1.88
 
     /// Edges of the bins on the positive side, ascending; `side + 1` of them.
-    private static let edges: [Float] = (0...side).map { power in
+    private static let edges: InlineArray<9, Float> = InlineArray { power in
         var edge = first
         for _ in 0..<power { edge *= ratio }
         return Float(edge)
     }
     /// Lower edge of every bin, and the upper edge of the last.
-    private static let bounds: [Float] = edges.reversed().map { -$0 } + edges
+    private static let bounds: InlineArray<18, Float> = InlineArray { place in
+        place <= side ? -edges[side - place] : edges[place - side - 1]
+    }
+
+    /// Share of an exponential distribution with mean one in a bin on the positive side.
+    static func exponentialMass(_ step: Int) -> Float {
+        let low = Elementary.exp2(-Double(edges[step]) * 1.442_695)
+        return Float(low - Elementary.exp2(-Double(edges[step + 1]) * 1.442_695))
+    }
 
     static func bin(of residual: Float) -> Int {
         let size = abs(residual)
+        let edges = edges
         guard size >= edges[0] else { return side }
         var step = 0
         while step < side - 1, size >= edges[step + 1] { step += 1 }
@@ -27,25 +36,26 @@ enum ResidualGrid {
     }
 
     /// Quantiles at ``levels`` of counted residuals; zero where nothing was counted.
-    static func quantiles(_ counts: SIMD32<UInt32>) -> SIMD8<Float> {
-        var total: UInt32 = 0
-        for bin in 0..<count { total &+= counts[bin] }
+    static func quantiles(_ counts: InlineArray<17, Float>) -> SIMD8<Float> {
+        var total: Float = 0
+        for bin in 0..<count { total += counts[bin] }
         var result = SIMD8<Float>()
-        guard total > 0 else { return result }
-        let targets = levels * Float(total)
+        // Flat series: all in the centre.
+        guard total > counts[side] else { return result }
+        let targets = levels * total
+        let bounds = bounds
         var bin = 0
         var below: Float = 0
-        var here = Float(counts[0])
+        var here = counts[0]
         for level in 0..<8 {
             while bin < count - 1, below + here < targets[level] {
                 below += here
                 bin += 1
-                here = Float(counts[bin])
+                here = counts[bin]
             }
             guard bin != side else { continue }
             let low = bounds[bin]
-            let high = bounds[bin + 1]
-            result[level] = low + min(1, (targets[level] - below) / here) * (high - low)
+            result[level] = low + min(1, (targets[level] - below) / here) * (bounds[bin + 1] - low)
         }
         return result
     }

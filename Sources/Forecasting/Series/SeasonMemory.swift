@@ -95,5 +95,14 @@ struct SeasonMemory: Sendable, Hashable {
         if case .scale(let factor) = anchor { innovation *= factor }
     }
 
+    mutating func code(_ coder: inout some StateCoder) {
+        for slot in profile.indices { coder.code(&profile[slot]) }
+        for slot in week.indices { coder.code(&week[slot]) }
+        coder.code(&bucketSum)
+        coder.code(&bucketCount)
+        coder.code(&innovation)
+        coder.code(&updates)
+    }
+
     private static func profileGain(_ days: Int) -> Float { max(0.3, 1 / Float(days + 1)) }
 }

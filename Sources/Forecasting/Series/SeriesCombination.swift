@@ -7,6 +7,8 @@ struct LeadView {
     var persistence: SIMD4<Float>
     var widening: SIMD4<Float>
     var scale: Float
+    /// By how much leading indicators move the first expert.
+    var drift: Float
 
     /// Linear in the logarithm of the lead.
     func blended(with other: LeadView, share: Float) -> LeadView {
@@ -18,6 +20,7 @@ struct LeadView {
         result.persistence += share * (other.persistence - persistence)
         result.widening += share * (other.widening - widening)
         result.scale += share * (other.scale - scale)
+        result.drift += share * (other.drift - drift)
         return result
     }
 
@@ -71,8 +74,8 @@ extension SeriesForecaster {
     /// What a followed lead says in the present context.
     func view(_ index: Int, isHigh: Bool) -> LeadView {
         let state = leads[index]
-        let scale = state.scale
-        let weights = state.weights()
+        let scale = scale(index)
+        let weights = state.weights(prior, lead: index, trust: Self.priorTrust * youth(index))
         var reach = InlineArray<5, SIMD8<Float>>(repeating: SIMD8())
         var byLevel = InlineArray<5, SIMD8<Float>>(repeating: SIMD8())
         for expert in 0..<Expert.count {
@@ -82,8 +85,12 @@ extension SeriesForecaster {
         }
         return LeadView(
             reach: reach, weights: byLevel, persistence: state.persistence(plan.leads[index]),
-            widening: state.widening, scale: scale)
+            widening: state.widening, scale: scale,
+            drift: nowTick == tick && !indicators.isEmpty ? scale * indicators[0].change(index, from: tick) : 0)
     }
+
+    /// Matured forecasts that the fleet's losses count for while a lead has none.
+    static let priorTrust: Float = 20
 
     // MARK: Calibration
 
@@ -105,9 +112,13 @@ extension SeriesForecaster {
             guard let slot = slot(index, at: tick - plan.leads[index].ticks), pending[slot] != PackedFloat.none else {
                 continue
             }
-            let known = (0..<Self.pendingLevels).map { PackedFloat.unpack(pending[slot + $0]) }
+            let known = SIMD8<Float>(
+                PackedFloat.unpack(pending[slot]), PackedFloat.unpack(pending[slot + 1]),
+                PackedFloat.unpack(pending[slot + 2]), PackedFloat.unpack(pending[slot + 3]),
+                PackedFloat.unpack(pending[slot + 4]), 0, 0, 0)
             pending[slot] = PackedFloat.none
             guard let sample else { continue }
+            score(index, sample: sample, given: known)
             let value = PackedFloat.unpack(PackedFloat.pack(sample))
             var missed = SIMD4<Float>()
             missed[0] = value < known[0] ? 1 : 0
@@ -130,9 +141,11 @@ extension SeriesForecaster {
                 continue
             }
             let quantiles = capped(quantiles(view(index, isHigh: now.isHigh), at: tick + plan.leads[index].ticks))
-            for (place, level) in [0, 2, 3, 4, 6].enumerated() {
-                pending[slot + place] = PackedFloat.pack(quantiles[level])
-            }
+            pending[slot] = PackedFloat.pack(quantiles[0])
+            pending[slot + 1] = PackedFloat.pack(quantiles[2])
+            pending[slot + 2] = PackedFloat.pack(quantiles[3])
+            pending[slot + 3] = PackedFloat.pack(quantiles[4])
+            pending[slot + 4] = PackedFloat.pack(quantiles[6])
         }
     }
 }

@@ -5,6 +5,8 @@
 /// is refitted, nothing random: the same samples give the same bits. The method is described in docs/forecasting.md.
 public struct SeriesForecaster: Sendable {
     public let plan: SeriesPlan
+    /// What the fleet lends while the series is young.
+    public let prior: FleetPrior
     /// Known samples seen.
     public internal(set) var samples = 0
     var firstTick = 0
@@ -29,10 +31,14 @@ public struct SeriesForecaster: Sendable {
     /// Largest value of each of the last eight days, by day.
     var dayMax = SIMD8<Float>()
     var dayOfMax = 0
+    /// Absurd samples in a row.
+    var suspects: UInt8 = 0
     /// The last 16 ticks, and the last day on the grain.
     var recent: [PackedMark]
     var marks: [PackedMark]
     var leads: [LeadState]
+    /// None or one: most series have no indicators.
+    var indicators: [IndicatorRegression] = []
     /// By lead: the short histogram, then the long ones by expert and side.
     var residuals: [UInt16]
     /// Forecasts on record: by lead, slot and level (.025, .1, .5, .9, .975).
@@ -42,8 +48,10 @@ public struct SeriesForecaster: Sendable {
     static let histogramsPerLead = 2 * Expert.count - 1
     static let pendingLevels = 5
 
-    public init(plan: SeriesPlan) {
+    /// - Parameter prior: of the same plan; one object for all series.
+    public init(plan: SeriesPlan, prior: FleetPrior) {
         self.plan = plan
+        self.prior = prior
         season = SeasonMemory(plan)
         recent = Array(repeating: .unknown, count: Self.recentCount)
         marks = Array(repeating: .unknown, count: plan.day / plan.grain + 1)
@@ -57,36 +65,41 @@ public struct SeriesForecaster: Sendable {
     // MARK: Learning
 
     /// One tick; nil where the sample is unknown.
-    mutating func step(_ sample: Float?) {
+    ///
+    /// - Parameter isFilled: interpolated, so good for the season and the longer leads only.
+    mutating func step(_ sample: Float?, isFilled: Bool) {
         if let value = sample {
             if samples == 0 { firstTick = tick }
-            absorb(value)
+            absorb(value, isFilled: isFilled)
         }
         let known = sample == nil ? nil : now
         recent[tick % Self.recentCount] = known.map { PackedMark($0) } ?? .unknown
         if tick % plan.grain == 0 {
             marks[tick / plan.grain % marks.count] = known.map { PackedMark($0) } ?? .unknown
         }
-        if known != nil { learnLeads() }
-        judge(sample)
+        if known != nil {
+            learnLeads(isFilled: isFilled)
+            if tick % 3 == 0, !indicators.isEmpty { indicators[0].solve(plan: plan) }
+        }
+        judge(isFilled ? nil : sample)
         season.addWeek(sample, tick: tick, plan)
         if let value = sample, tick % plan.grain == 0, !watch.isOn {
             season.addProfile(
                 value, tick: tick, age: tick - firstTick, isShifted: now.shift > 0, plan)
         }
-        if samples > 0 { issue(isKnown: sample != nil) }
+        if samples > 0 { issue(isKnown: sample != nil && !isFilled) }
     }
 
     /// Levels, liveliness and shift with a new sample.
-    private mutating func absorb(_ value: Float) {
+    private mutating func absorb(_ value: Float, isFilled: Bool) {
         let age = samples
-        samples += 1
+        if !isFilled { samples += 1 }
         let share = 1 / Float(age + 1)
         fast += max(plan.fastGain, share) * (value - fast)
         slow += max(plan.slowGain, share) * (value - slow)
         fast = Self.snap(fast, value)
         slow = Self.snap(slow, value)
-        if age > 0, nowTick == tick - 1 {
+        if age > 0, nowTick == tick - 1, !isFilled, !now.isFilled {
             let change = Float(Elementary.power(Double(abs(value - now.value)), 0.8))
             brisk += plan.briskGain * (change - brisk)
             calm += max(plan.calmGain, share) * (change - calm)
@@ -101,7 +114,7 @@ public struct SeriesForecaster: Sendable {
         let shift = shiftState(value)
         now = OriginMark(
             value: value, fast: fast, liveliness: liveliness * (1 + shift), shift: shift,
-            isHigh: value > 0 && value >= slow)
+            isHigh: value > 0 && value >= slow, isFilled: isFilled)
         nowTick = tick
         follow(shift, value)
         let today = tick / plan.day

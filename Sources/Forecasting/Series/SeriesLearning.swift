@@ -1,11 +1,17 @@
 /// What matures now teaches its lead.
 extension SeriesForecaster {
-    mutating func learnLeads() {
+    /// Shorter leads would take the interpolation for calm.
+    private static let filledLeadMin = 7
+
+    /// - Parameter isFilled: the newest value was interpolated; the shortest leads learn nothing from such.
+    mutating func learnLeads(isFilled: Bool) {
         let target = Bases(
             profile: season.profileValue(at: tick, plan), week: season.weekValue(at: tick - 7 * plan.day, plan))
         for index in leads.indices {
             let lead = plan.leads[index]
-            guard tick % lead.stride == 0, let origin = mark(at: tick - lead.ticks) else { continue }
+            guard tick % lead.stride == 0, let origin = mark(at: tick - lead.ticks),
+                lead.ticks >= Self.filledLeadMin || !(isFilled || origin.isFilled)
+            else { continue }
             learn(index, lead: lead, origin: origin, target: target)
         }
     }
@@ -25,8 +31,12 @@ extension SeriesForecaster {
             return
         }
         let width = unit * origin.liveliness
-        let centres = centres(
+        var centres = centres(
             of: origin, from: source, to: target, persistence: state.persistence(lead))
+        if !indicators.isEmpty {
+            centres[0] = max(0, centres[0] + unit * indicators[0].change(index, from: originTick))
+            indicators[0].learn(index, from: originTick, change: (value - origin.value) / unit, plan: plan)
+        }
         weigh(&state, index: index, lead: lead, centres: centres, origin: origin, width: width, unit: unit)
         record(&state, index: index, lead: lead, centres: centres, isHigh: origin.isHigh, width: width)
         persist(&state, lead: lead, origin: origin, source: source, target: target, width: width)
@@ -63,17 +73,21 @@ extension SeriesForecaster {
         for level in 0..<8 { mean += total[level] }
         mean /= Float(8 * Expert.count)
         let norm = 1 / (0.1 + 0.9 * mean)
-        state.low *= lead.lossDecay
-        state.middle *= lead.lossDecay
-        state.high *= lead.lossDecay
+        var (low, middle, high) = (state.low.lanes, state.middle.lanes, state.high.lanes)
+        low *= lead.lossDecay
+        middle *= lead.lossDecay
+        high *= lead.lossDecay
         state.lossCount = state.lossCount * lead.lossDecay + 1
         for expert in 0..<Expert.count {
             var relative = losses[expert] * norm
             relative = relative.replacing(with: 5, where: relative .> 5)
-            state.low[expert] += relative[0] + relative[1] + relative[2]
-            state.middle[expert] += relative[3]
-            state.high[expert] += relative[4] + relative[5] + relative[6] + relative[7]
+            low[expert] += relative[0] + relative[1] + relative[2]
+            middle[expert] += relative[3]
+            high[expert] += relative[4] + relative[5] + relative[6] + relative[7]
         }
+        state.low.lanes = low
+        state.middle.lanes = middle
+        state.high.lanes = high
     }
 
     /// Today's residuals into the histograms.
@@ -110,23 +124,29 @@ extension SeriesForecaster {
         _ state: inout LeadState, lead: LeadPlan, origin: OriginMark, source: Bases, target: Bases, width: Float
     ) {
         let present = state.persistence(lead)
+        var (products, squares) = (state.productSum.lanes, state.squareSum.lanes)
         func learn(_ slot: Int, from base: Float?, to later: Float?) {
             guard let base, let later else { return }
             let x = (origin.value - base) / width
             let expected = present[slot] * x
             let y = min(max((now.value - later) / width, expected - 3), expected + 3)
             let weight = abs(x) <= 4 ? 1 : 16 / (x * x)
-            state.productSum[slot] = state.productSum[slot] * lead.persistenceDecay + weight * x * y
-            state.squareSum[slot] = state.squareSum[slot] * lead.persistenceDecay + weight * x * x
+            products[slot] = products[slot] * lead.persistenceDecay + weight * x * y
+            squares[slot] = squares[slot] * lead.persistenceDecay + weight * x * x
         }
         if origin.shift == 0 {
             learn(0, from: source.profile, to: target.profile)
             learn(1, from: source.week, to: target.week)
         }
         learn(2, from: origin.fast, to: origin.fast)
+        state.productSum.lanes = products
+        state.squareSum.lanes = squares
     }
 
     // MARK: Tables
+
+    /// Residuals that the fleet counts for while a lead has none.
+    private static let priorVotes: Float = 8
 
     private func base(_ lead: Int, expert: Int, isHigh: Bool) -> Int {
         let row = expert == 0 ? 0 : 2 * expert - (isHigh ? 0 : 1)
@@ -134,17 +154,21 @@ extension SeriesForecaster {
     }
 
     /// Residuals of an expert in the present context, with a sixth of those of the other one.
-    func counts(_ lead: Int, expert: Int, isHigh: Bool) -> SIMD32<UInt32> {
-        var result = SIMD32<UInt32>()
+    func counts(_ lead: Int, expert: Int, isHigh: Bool) -> InlineArray<17, Float> {
+        var result = InlineArray<17, Float>(repeating: 0)
+        let bins = residuals.span
         let own = base(lead, expert: expert, isHigh: isHigh)
-        guard expert > 0 else {
-            for bin in 0..<ResidualGrid.count { result[bin] = UInt32(residuals[own + bin]) }
-            return result
+        if expert == 0 {
+            for bin in 0..<ResidualGrid.count { result[bin] = Float(bins[own + bin]) }
+        } else {
+            let other = base(lead, expert: expert, isHigh: !isHigh)
+            for bin in 0..<ResidualGrid.count { result[bin] = 6 * Float(bins[own + bin]) + Float(bins[other + bin]) }
         }
-        let other = base(lead, expert: expert, isHigh: !isHigh)
-        for bin in 0..<ResidualGrid.count {
-            result[bin] = 6 &* UInt32(residuals[own + bin]) &+ UInt32(residuals[other + bin])
-        }
+        let youth = youth(lead)
+        guard youth > 0 else { return result }
+        let weight = expert == 0 ? leads[lead].shortWeight : 7 * leads[lead].longWeight
+        let votes = Self.priorVotes * youth * weight
+        for bin in 0..<ResidualGrid.count { result[bin] += votes * prior.residuals[own + bin] }
         return result
     }
 }

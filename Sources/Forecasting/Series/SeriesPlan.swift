@@ -6,21 +6,26 @@ public struct SeriesConfiguration: Hashable, Sendable {
     public let valueMax: Double
     /// Forecasts never exceed this times the largest value of the last seven days.
     public let growthMax: Double
+    /// Samples above this times the largest value of the last week (or one) are absurd until the third in a row.
+    public let jumpMax: Double
     /// Ticks that a sample may lie ahead of the last one; more is a clock that went wrong.
     public let tickLeapMax: Int
 
     /// - Parameter tickLeapMax: nil means sixty days.
     public init(
-        samplesPerDay: Int = 288, valueMax: Double = 1e9, growthMax: Double = 10, tickLeapMax: Int? = nil
+        samplesPerDay: Int = 288, valueMax: Double = 1e9, growthMax: Double = 10, jumpMax: Double = 1000,
+        tickLeapMax: Int? = nil
     ) throws(SeriesConfigurationError) {
         guard (8...1440).contains(samplesPerDay) else { throw .samplesPerDay(samplesPerDay) }
         guard valueMax > 0, valueMax <= 1e12 else { throw .valueMax(valueMax) }
         guard growthMax >= 1, growthMax.isFinite else { throw .growthMax(growthMax) }
+        guard jumpMax > 1 else { throw .jumpMax(jumpMax) }
         let leap = tickLeapMax ?? samplesPerDay * 60
         guard leap > 0 else { throw .tickLeapMax(leap) }
         self.samplesPerDay = samplesPerDay
         self.valueMax = valueMax
         self.growthMax = growthMax
+        self.jumpMax = jumpMax
         self.tickLeapMax = leap
     }
 }
@@ -33,6 +38,8 @@ public enum SeriesConfigurationError: Error, Hashable, Sendable {
     case valueMax(Double)
     /// Must be at least 1 and finite.
     case growthMax(Double)
+    /// Must be above 1.
+    case jumpMax(Double)
     /// Must be positive.
     case tickLeapMax(Int)
 }
@@ -112,6 +119,8 @@ struct LeadPlan: Sendable {
     let scaleDecay: Float
     /// 2^(-stride / 3 days), of the losses.
     let lossDecay: Float
+    /// 2^(-issueEvery / 3 days), of the scores of forecasts on record.
+    let judgedDecay: Float
     /// 2^(-stride / 4 days), of the persistence.
     let persistenceDecay: Float
     /// 2^(stride / 7 days) and 2^(stride / 2 days): by how much a residual outweighs the one before.
@@ -134,12 +143,13 @@ struct LeadPlan: Sendable {
         if ticks > grain { stride = max(grain, stride / grain * grain) }
         self.stride = stride
         let spread = (ticks + Self.pendingSlots - 1) / Self.pendingSlots
-        let step = max(3, spread)
+        let step = max(2 * grain, spread)
         issueEvery = (step + stride - 1) / stride * stride
         logTicks = Float(Elementary.log2(Double(ticks)) * 0.693_147_180_559_945_3)
         calibrationRate = Float(1 / (1 + Elementary.log2(Double(ticks)) / Elementary.log2(Double(day))))
         func power(days: Double) -> Double { Elementary.exp2(Double(stride) / (days * Double(day))) }
         scaleDecay = Float(1 / power(days: 10))
+        judgedDecay = Float(Elementary.exp2(-Double(issueEvery) / (3 * Double(day))))
         lossDecay = Float(1 / power(days: 3))
         persistenceDecay = Float(1 / power(days: 4))
         longGrowth = Float(power(days: 7))

@@ -42,13 +42,14 @@ extension SeriesForecaster {
 
     func quantiles(_ view: LeadView, at target: Int) -> SIMD8<Float> {
         let week = 7 * plan.day
-        let centres = centres(
+        var centres = centres(
             of: now,
             from: Bases(
                 profile: season.profileValue(at: nowTick, plan), week: season.weekValue(at: nowTick - week, plan)),
             to: Bases(
                 profile: season.profileValue(at: target, plan), week: season.weekValue(at: target - week, plan)),
             persistence: view.persistence)
+        if view.drift != 0 { centres[0] = max(0, centres[0] + view.drift) }
         return view.combined(centres: centres, liveliness: now.liveliness)
     }
 

@@ -8,8 +8,6 @@ struct ShiftWatch: Sendable, Hashable {
     private var count: Float = 0
     private var values: Float = 0
     private var expected: Float = 0
-    private var products: Float = 0
-    private var squares: Float = 0
     private var sign: Float = 0
 
     /// What the season has to become.
@@ -33,8 +31,6 @@ struct ShiftWatch: Sendable, Hashable {
         count += 1
         values += value
         expected += base
-        products += value * base
-        squares += base * base
         guard count >= enough else { return nil }
         let move = (values - expected) / count
         let ratio = expected > 0 ? values / expected : .infinity
@@ -46,5 +42,12 @@ struct ShiftWatch: Sendable, Hashable {
             return nil
         }
         return .move(move)
+    }
+
+    mutating func code(_ coder: inout some StateCoder) {
+        for path in [\Self.count, \.values, \.expected, \.sign] {
+            coder.code(&self[keyPath: path])
+        }
+        coder.code(&isRefused)
     }
 }
