@@ -60,6 +60,7 @@ let package = Package(
         .library(name: "FleetProtocol", targets: ["FleetProtocol"]),
         .library(name: "SimulationKit", targets: ["SimulationKit"]),
         .library(name: "FleetSimulation", targets: ["FleetSimulation"]),
+        .library(name: "ForecastBacktest", targets: ["ForecastBacktest"]),
         .library(name: "NamespaceKit", targets: ["NamespaceKit"]),
     ],
     dependencies: [
@@ -137,7 +138,7 @@ let package = Package(
             "outriderctl",
             ["ControlAPI", "LocalAPI", "NetworkTypes", "DaemonSupport", grpcCore, grpcTransport, protobuf, arguments]),
 
-        executable("outrider-sim", ["FleetSimulation", "NetworkTypes", arguments]),
+        executable("outrider-sim", ["FleetSimulation", "ForecastBacktest", "NetworkTypes", arguments]),
 
         // Test support, never shipped.
         library("SimulationKit", ["NetworkTypes"]),
@@ -147,6 +148,7 @@ let package = Package(
                 "AgentCore", "CoordinatorCore", "SNISpace", "FleetProtocol", "Dataplane", "Allocation", "NetworkTypes",
                 "SimulationKit", collections,
             ]),
+        library("ForecastBacktest", ["Forecasting", "SimulationKit"]),
         library("NamespaceKit", ["NetworkTypes", "Netlink", "LocalAPI", "CNamespaceKit"]),
 
         tests(
@@ -186,6 +188,7 @@ let package = Package(
                 "SimulationKit",
             ]),
         tests("ForecastingTests", ["Forecasting", "SimulationKit"]),
+        tests("ForecastBacktestTests", ["ForecastBacktest", "Forecasting", "SimulationKit"]),
         tests(
             "AllocationTests", ["Allocation", "FleetProtocol", "Forecasting", "NetworkTypes", "SimulationKit"]),
         tests("NamespaceTests", ["NamespaceKit", "LocalAPI", "NetworkTypes"]),

@@ -26,6 +26,7 @@ let package = Package(
             dependencies: [
                 "NetworkTypes", "Forecasting", "SimulationKit", "LocalAPI", "Netlink", "NamespaceKit", "SNISpace",
                 "FleetSimulation", "FleetProtocol", "Telemetry", "Dataplane", "AgentCore",
+                "ForecastBacktest",
             ].map {
                 .product(name: $0, package: "outrider")
             } + ["CBareLoop", "CRouteLoop"], swiftSettings: strict),

@@ -12,5 +12,8 @@ struct OutriderSim: AsyncParsableCommand {
 
             Exit code: 0 without a violation, 1 with one, 64 for a wrong call.
             """,
-        subcommands: [RunCommand.self, FuzzCommand.self, ReplayCommand.self, ChurnCommand.self])
+        subcommands: [
+            RunCommand.self, FuzzCommand.self, ReplayCommand.self, ChurnCommand.self, ForecastCommand.self,
+            BacktestCommand.self,
+        ])
 }

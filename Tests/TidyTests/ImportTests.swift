@@ -59,7 +59,10 @@ private let allowed: [String: Set<String>] = {
             "AgentCore", "Allocation", "CoordinatorCore", "Dataplane", "FleetProtocol", "NetworkTypes", "SNISpace",
             "SimulationKit",
         ]),
-        "outrider-sim": ["ArgumentParser", "FleetSimulation", "FoundationEssentials", "Glibc", "NetworkTypes"],
+        "ForecastBacktest": ["Forecasting", "FoundationEssentials", "Glibc", "SimulationKit"],
+        "outrider-sim": [
+            "ArgumentParser", "FleetSimulation", "ForecastBacktest", "FoundationEssentials", "Glibc", "NetworkTypes",
+        ],
         "SimulationKit": ["FoundationEssentials", "Glibc", "NetworkTypes", "Synchronization"],
         "NamespaceKit": system.union(["CNamespaceKit", "Foundation", "LocalAPI", "Netlink", "NetworkTypes"]),
     ]

@@ -29,6 +29,9 @@ enum ForecastBenchmark {
             precondition(learned.peakQuantile(0.95, lead: .seconds(120)) != nil)
         }
         try measureBytes()
+        try SeriesBenchmark.run()
+        try TracesBenchmark.run()
+        try RivalBenchmark.run()
     }
 
     /// By the resident memory of this process, so that array headers and rounding count.
@@ -46,7 +49,7 @@ enum ForecastBenchmark {
     }
 
     /// Second field of `/proc/self/statm`, in pages (proc(5)).
-    private static func residentBytes() throws -> Int {
+    static func residentBytes() throws -> Int {
         let fields = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
         guard fields.count > 1, let pages = Int(fields[1]) else { throw CocoaError(.fileReadCorruptFile) }
         return pages * Int(getpagesize())

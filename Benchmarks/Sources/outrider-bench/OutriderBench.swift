@@ -32,7 +32,8 @@ struct OutriderBench {
             }
         }
         for metric in missed {
-            let text = "outrider-bench: \(metric.metric) is \(metric.value) \(metric.unit), bar \(metric.bar ?? 0)\n"
+            let value = metric.value.map { "\($0) \(metric.unit)" } ?? "not measured"
+            let text = "outrider-bench: \(metric.metric) is \(value), bar \(metric.bar ?? 0)\n"
             FileHandle.standardError.write(Data(text.utf8))
         }
         if !missed.isEmpty { exit(1) }

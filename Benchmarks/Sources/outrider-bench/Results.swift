@@ -4,7 +4,8 @@ import Synchronization
 /// One figure of a benchmark.
 struct Metric: Codable, Sendable {
     var metric: String
-    var value: Double
+    /// Nil when it could not be measured here.
+    var value: Double?
     var unit: String
     /// The figure must not exceed this, or not fall below it; `ok` knows which. Nil when nothing is promised.
     var bar: Double?
@@ -33,6 +34,22 @@ enum Results {
     static func note(_ metric: String, _ value: Double, _ unit: String, bar: Double? = nil) {
         add(metric, value, unit, bar: bar)
         line(metric, value, unit, bar.map { " (bar \(short($0)))" } ?? "")
+    }
+
+    /// A figure that cannot be measured here: it says why on the table, and it is not ok.
+    static func absent(_ metric: String, _ unit: String, bar: Double? = nil, why: String) {
+        collected.withLock { $0.append(Metric(metric: metric, value: nil, unit: unit, bar: bar, ok: false)) }
+        print(metric.padding(toLength: 41, withPad: " ", startingAt: 0) + " not measured: \(why)")
+    }
+
+    /// A figure that must lie between two bars; the nearer one is reported as the bar.
+    static func note(_ metric: String, _ value: Double, _ unit: String, within range: ClosedRange<Double>) {
+        let middle = (range.lowerBound + range.upperBound) / 2
+        let bar = value < middle ? range.lowerBound : range.upperBound
+        collected.withLock {
+            $0.append(Metric(metric: metric, value: value, unit: unit, bar: bar, ok: range.contains(value)))
+        }
+        line(metric, value, unit, " (\(short(range.lowerBound)) to \(short(range.upperBound)))")
     }
 
     private static func line(_ metric: String, _ value: Double, _ unit: String, _ bar: String) {

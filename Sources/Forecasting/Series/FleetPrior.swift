@@ -1,0 +1,113 @@
+/// What series of one resolution have in common, for those that are too young to know it themselves.
+///
+/// It only fills in while a lead has seen little: after ``ownCount`` matured forecasts nothing of it is left.
+public final class FleetPrior: Sendable {
+    /// Matured forecasts (decayed) after which a lead stands on its own.
+    static let ownCount: Float = 40
+
+    /// Typical scale of each lead by (level + 1).
+    let scales: [Float]
+    /// By lead, row and bin as in a forecaster; each row sums to one.
+    let residuals: [Float]
+    /// Mean relative losses by lead.
+    let low: [SIMD8<Float>]
+    let middle: [SIMD8<Float>]
+    let high: [SIMD8<Float>]
+    /// Tells priors apart in persisted state.
+    let fingerprint: UInt64
+
+    /// Of no fleet: increments of a random walk, two-sided exponential, a hundredth of the level per sample at five
+    /// minutes; experts alike.
+    public convenience init(plan: SeriesPlan) {
+        let perSample = 0.01 * (288 / Float(plan.day)).squareRoot()
+        var row = [Float](repeating: 0, count: ResidualGrid.count)
+        var share: Float = 0.42
+        row[ResidualGrid.side] = 0.05
+        for step in stride(from: ResidualGrid.side, through: 1, by: -1) {
+            // Mass of an exponential with mean one in bins that grow by the grid's ratio, roughly.
+            row[ResidualGrid.side + step] = share * ResidualGrid.exponentialMass(step - 1)
+            row[ResidualGrid.side - step] = row[ResidualGrid.side + step]
+        }
+        share = row.reduce(0, +)
+        row = row.map { $0 / share }
+        let rows = plan.leads.count * SeriesForecaster.histogramsPerLead
+        self.init(
+            scales: plan.leads.map { perSample * Float($0.ticks).squareRoot() },
+            residuals: (0..<rows).flatMap { _ in row },
+            losses: plan.leads.map { _ in (SIMD8(repeating: 3), SIMD8(repeating: 1), SIMD8(repeating: 4)) })
+    }
+
+    /// Of a fleet: every series votes alike. Series that know nothing yet do not vote.
+    public convenience init(plan: SeriesPlan, fleet: [SeriesForecaster]) {
+        let standard = FleetPrior(plan: plan)
+        var logScales = plan.leads.map { _ in (sum: 0.0, count: 0.0) }
+        var residuals = standard.residuals
+        var votes = [Float](repeating: 1, count: residuals.count / ResidualGrid.count)
+        var losses = plan.leads.indices.map { (standard.low[$0], standard.middle[$0], standard.high[$0], Float(1)) }
+        for member in fleet where member.plan.day == plan.day {
+            for index in plan.leads.indices {
+                let state = member.leads[index]
+                guard state.lossCount >= Self.ownCount else { continue }
+                losses[index].0 += state.low.lanes / state.lossCount
+                losses[index].1 += state.middle.lanes / state.lossCount
+                losses[index].2 += state.high.lanes / state.lossCount
+                losses[index].3 += 1
+                if state.scale > 1e-6 {
+                    logScales[index].sum += Elementary.log2(Double(state.scale / (member.slow + 1)))
+                    logScales[index].count += 1
+                }
+                for row in 0..<SeriesForecaster.histogramsPerLead {
+                    let place = index * SeriesForecaster.histogramsPerLead + row
+                    let bins = place * ResidualGrid.count..<(place + 1) * ResidualGrid.count
+                    let total = Float(bins.reduce(0) { $0 + Int(member.residuals[$1]) })
+                    guard total > 0 else { continue }
+                    for bin in bins { residuals[bin] += Float(member.residuals[bin]) / total }
+                    votes[place] += 1
+                }
+            }
+        }
+        for bin in residuals.indices { residuals[bin] /= votes[bin / ResidualGrid.count] }
+        self.init(
+            scales: logScales.enumerated().map { index, log in
+                log.count > 0 ? Float(Elementary.exp2(log.sum / log.count)) : standard.scales[index]
+            }, residuals: residuals, losses: losses.map { ($0.0 / $0.3, $0.1 / $0.3, $0.2 / $0.3) })
+    }
+
+    private init(scales: [Float], residuals: [Float], losses: [(SIMD8<Float>, SIMD8<Float>, SIMD8<Float>)]) {
+        self.scales = scales
+        self.residuals = residuals
+        low = losses.map(\.0)
+        middle = losses.map(\.1)
+        high = losses.map(\.2)
+        var hash = Checksum()
+        for value in scales + residuals { hash.add(value.bitPattern) }
+        for table in [low, middle, high] { for row in table { for lane in 0..<8 { hash.add(row[lane].bitPattern) } } }
+        fingerprint = hash.value
+    }
+}
+
+/// FNV-1a (Fowler, Noll and Vo) over words: notices corruption, not malice.
+struct Checksum {
+    private(set) var value: UInt64 = 0xcbf2_9ce4_8422_2325
+    mutating func add(_ byte: UInt8) { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    mutating func add(_ word: UInt32) {
+        for shift in stride(from: UInt32(0), to: 32, by: 8) { add(UInt8(truncatingIfNeeded: word >> shift)) }
+    }
+}
+
+/// How a young lead borrows from the fleet.
+extension SeriesForecaster {
+    /// 1 for a lead that has seen nothing, 0 once it stands on its own.
+    func youth(_ index: Int) -> Float { max(0, 1 - leads[index].lossCount / FleetPrior.ownCount) }
+
+    /// Own scale, drawn towards that of the next shorter lead times what the fleet says about their ratio.
+    func scale(_ index: Int) -> Float {
+        let own = leads[index].scale
+        let share = youth(index)
+        guard share > 0 else { return own }
+        let borrowed =
+            index > 0
+            ? scale(index - 1) * prior.scales[index] / prior.scales[index - 1] : prior.scales[0] * (slow + 1)
+        return leads[index].scaleCount > 0 ? own + share * (borrowed - own) : borrowed
+    }
+}
