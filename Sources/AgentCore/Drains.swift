@@ -15,7 +15,7 @@ extension AgentMachine {
             if isOrder { answerDrained(block, lease.order.epoch, into: &effects) }
             return
         }
-        let adopted = unknownPorts.values.filter { block.contains($0.sni) }
+        let adopted = unknownPorts.values.filter { block.contains($0.sni) }.sorted { $0.sni < $1.sni }
         let users = durable.users(of: block) + adopted.compactMap(\.interface)
         if durable.arrived.contains(block.first), block.size == 1, !users.isEmpty {
             // The VM runs here and nowhere else.

@@ -49,7 +49,7 @@ extension AgentMachine {
             // Said before, by a call that waits for its record; so does this one.
             journal([.reported(journalSequence: durable.reported)], into: &effects) { _ in .detached([request]) }
         } else {
-            if let port = unknownPorts.values.first(where: { $0.interface == interface }) {
+            if let port = unknownPorts.values.filter({ $0.interface == interface }).min(by: { $0.sni < $1.sni }) {
                 deleteUnknown(port, into: &effects)
             }
             effects.append(.reply(request, .success(.detached)))

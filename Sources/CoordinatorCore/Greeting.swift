@@ -226,7 +226,8 @@ extension CoordinatorMachine {
     }
 
     private func placeRefusal(of hello: Hello, on id: HostID) -> (code: String, reason: String)? {
-        if let other = state.hosts.values.first(where: { $0.vtep.tunnelMAC == hello.vtep.tunnelMAC && $0.id != id }),
+        if let other = state.hosts.values.filter({ $0.vtep.tunnelMAC == hello.vtep.tunnelMAC && $0.id != id })
+            .min(by: { $0.id < $1.id }),
             isReporting(other.id) || !held(by: other.id).isEmpty || state.safety[other.id]?.fence != nil
         {
             let what =

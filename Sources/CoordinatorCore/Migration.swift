@@ -49,9 +49,7 @@ public enum MigrationEvent: Hashable, Sendable, Codable {
 extension CoordinatorMachine {
     mutating func migrate(_ interface: VMInterface, to destination: HostID) throws(CoordinatorError) -> Reply {
         guard !state.restoration.isOn else { throw .restoring(awaited: state.restoration.awaited.sorted()) }
-        if let under = state.migrations.values.first(where: { $0.interface == interface && !$0.isAborted }),
-            under.phase == .preparing, under.destination == destination
-        {
+        if let under = preparing(interface), !under.isAborted, under.destination == destination {
             return .migration(info(under))
         }
         guard state.hosts[destination] != nil else { throw .unknownHost(destination) }
@@ -77,22 +75,30 @@ extension CoordinatorMachine {
         return .migration(info(migration))
     }
 
+    /// An interface may have left identifiers behind that are not home yet.
+    private func migrations(of interface: VMInterface) -> [Migration] {
+        state.migrations.values.filter { $0.interface == interface }.sorted { ($0.epoch, $0.sni) < ($1.epoch, $1.sni) }
+    }
+
+    private func preparing(_ interface: VMInterface) -> Migration? {
+        migrations(of: interface).last { $0.phase == .preparing }
+    }
+
     private func binding(of interface: VMInterface) -> (host: HostID, record: BindingRecord)? {
         for (host, entries) in state.bindings.byHost.sorted(by: { $0.key < $1.key }) {
-            for entry in entries.values where entry.record.interface == interface && entry.record.state == .bound {
-                return (host, entry.record)
-            }
+            let bound = entries.values.lazy.map(\.record).filter { $0.interface == interface && $0.state == .bound }
+            if let record = bound.min(by: { $0.sni < $1.sni }) { return (host, record) }
         }
         return nil
     }
 
     mutating func abortMigration(_ interface: VMInterface, reason: String) throws(CoordinatorError) -> Reply {
         try checkAudit(reason)
-        guard let migration = state.migrations.values.first(where: { $0.interface == interface }) else {
-            throw .invalid(field: "interface", why: "\(interface) is not migrating")
-        }
-        guard migration.phase == .preparing else {
-            throw .invalid(field: "interface", why: "\(interface) runs at \(migration.destination) already")
+        guard let migration = preparing(interface) else {
+            guard let arrived = migrations(of: interface).last else {
+                throw .invalid(field: "interface", why: "\(interface) is not migrating")
+            }
+            throw .invalid(field: "interface", why: "\(interface) runs at \(arrived.destination) already")
         }
         abort(migration, reason: reason)
         return .migration(info(state.migrations[migration.sni] ?? migration))
