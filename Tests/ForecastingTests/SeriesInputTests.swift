@@ -92,7 +92,8 @@ struct SeriesInputTests {
         var forecaster = try Quarter.learned(series.values)
         let restart = series.values.count + 40 * Quarter.day
         for tick in 0..<200 { try forecaster.observe(50, at: restart + tick) }
-        #expect(try #require(forecaster.quantiles(ahead: 1))[3] == 50)
+        let median = try #require(forecaster.quantiles(ahead: 1))[3]
+        #expect(abs(median - 50) < 5)
     }
 
     @Test func configurationsAreChecked() {
