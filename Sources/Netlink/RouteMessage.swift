@@ -8,22 +8,24 @@ struct RouteMessage {
     var bytes: [UInt8]
     /// What it does, as a verb.
     var operation: String
-    /// What it does it to.
-    var object: String
+    /// What it does it to; put into words only for an error, since that takes longer than the kernel's work.
+    var object: String { describe() }
+    private let describe: () -> String
 
     /// Lets a shim builder fill the message; its negative errno becomes an error.
     init(
-        _ operation: String, _ object: String, build: (UnsafeMutableRawPointer?, Int) -> Int32
+        _ operation: String, _ object: @autoclosure @escaping () -> String,
+        build: (UnsafeMutableRawPointer?, Int) -> Int32
     ) throws(NetlinkError) {
         var result: Int32 = 0
-        let capacity = Int(OUTRIDER_NL_MESSAGE_MAX)
-        bytes = unsafe [UInt8](unsafeUninitializedCapacity: capacity) { buffer, count in
+        // A plan holds a hundred thousand of them: each keeps its own bytes and not the room for the largest.
+        bytes = unsafe withUnsafeTemporaryAllocation(byteCount: Int(OUTRIDER_NL_MESSAGE_MAX), alignment: 8) { buffer in
             result = unsafe build(buffer.baseAddress, buffer.count)
-            count = Int(max(result, 0))
+            return unsafe Array(buffer[..<Int(max(result, 0))])
         }
         self.operation = operation
-        self.object = object
-        _ = try checked(result, operation, object)
+        describe = object
+        _ = try checked(result, operation, object())
     }
 
     func error(code: Int32, detail: String) -> NetlinkError {
