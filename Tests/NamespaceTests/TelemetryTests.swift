@@ -140,7 +140,7 @@ struct FullTelemetryTests {
             }
             let statm = try String(contentsOfFile: "/proc/\(agent.processID)/statm", encoding: .utf8)
             let pages = try #require(Int(statm.split(separator: " ")[1]))
-            print("agent with \(Self.machines) VMs: \(pages * Int(getpagesize()) >> 20) MB, a reading took \(took)")
+            print("agent with \(Self.machines) VMs: \((pages * Int(getpagesize())) >> 20) MB, a reading took \(took)")
         }
     }
 }
