@@ -57,7 +57,6 @@ let package = Package(
         .library(name: "Forecasting", targets: ["Forecasting"]),
         .library(name: "SNISpace", targets: ["SNISpace"]),
         .library(name: "AgentCore", targets: ["AgentCore"]),
-        .library(name: "FleetProtocol", targets: ["FleetProtocol"]),
         .library(name: "SimulationKit", targets: ["SimulationKit"]),
         .library(name: "FleetSimulation", targets: ["FleetSimulation"]),
         .library(name: "ForecastBacktest", targets: ["ForecastBacktest"]),
