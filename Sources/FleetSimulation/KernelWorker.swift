@@ -89,6 +89,7 @@ extension World {
         var left = entries
         if desired.needsComparison {
             hosts[host].agent?.desired?.needsComparison = false
+            if desired.deletes == .everything { checks.blind.remove(host) }
             let all = desired.differences(from: hosts[host].kernel)
             if all.contains(where: { !desired.wants($0) }) { probes.hit(.kernelEntriesRemovedAtStart) }
             left = all

@@ -35,6 +35,10 @@ struct Checker {
         var isOfOldGeneration = false
     }
 
+    /// Hosts whose kernel goes on since a journal was lost, and has not been compared whole: it may carry what no journal
+    /// of theirs tells.
+    var blind: Set<Int> = []
+
     // MARK: Kernels
 
     var touched: [Touch] = []

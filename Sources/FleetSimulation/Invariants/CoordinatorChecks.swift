@@ -108,7 +108,7 @@ extension World {
                 if lease.isFenced { continue }
                 // Without its journal it keeps what may belong to a VM that runs: an entry of the VNI filter, which
                 // receives for nobody once no port is left.
-                if checks.views[host.index].isRecovering {
+                if checks.views[host.index].isRecovering || checks.blind.contains(host.index) {
                     let ports = block.identifiers.filter { host.kernel.links[$0.rawValue] != nil }
                     if !ports.isEmpty {
                         violate(4, "\(block) counts as removed, \(host.name) has ports of it: \(ports)")

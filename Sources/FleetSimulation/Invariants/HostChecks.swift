@@ -29,6 +29,7 @@ extension World {
         checks.acknowledged[host] = [:]
         checks.views[host] = JournalView()
         hosts[host].hasLostJournal = true
+        checks.blind.insert(host)
     }
 
     mutating func observeClone(_ copy: Int, of host: Int) {

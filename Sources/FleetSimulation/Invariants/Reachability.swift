@@ -80,6 +80,7 @@ extension World {
     }
 
     mutating func kernelLost(on host: Int) {
+        checks.blind.remove(host)
         for port in checks.ports where port.host == host {
             checks.lastUse[host][port.sni] = now
             forgetPort(port.sni, on: host)
