@@ -29,7 +29,8 @@ extension AgentMachine {
         let leases = durable.leases.map { block, lease in
             LeaseRecord(
                 block: block, application: lease.order.application, epoch: lease.order.epoch,
-                drained: lease.drained && drainRecords[block, default: 0] <= durableSequence)
+                drained: lease.drained && drainRecords[block, default: 0] <= durableSequence,
+                awaitsArrival: lease.order.incoming != nil && !durable.arrived.contains(block.first))
         }
         return Hello(
             fingerprint: configuration.fingerprint, vtep: configuration.vtep, underlayMTU: configuration.underlayMTU,

@@ -485,6 +485,9 @@ public nonisolated struct Outrider_V1_LeaseRecord: Sendable {
   /// Drain acknowledged: past the point of no return.
   public var drained: Bool = false
 
+  /// A VM migrates here, and its guest has not been heard yet: it runs where it came from.
+  public var awaitsArrival: Bool = false
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -2389,7 +2392,7 @@ nonisolated extension Outrider_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension Outrider_V1_LeaseRecord: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".LeaseRecord"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}block\0\u{1}application\0\u{1}epoch\0\u{1}drained\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}block\0\u{1}application\0\u{1}epoch\0\u{1}drained\0\u{3}awaits_arrival\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2401,6 +2404,7 @@ nonisolated extension Outrider_V1_LeaseRecord: SwiftProtobuf.Message, SwiftProto
       case 2: try { try decoder.decodeSingularStringField(value: &self.application) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.epoch) }()
       case 4: try { try decoder.decodeSingularBoolField(value: &self.drained) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.awaitsArrival) }()
       default: break
       }
     }
@@ -2423,6 +2427,9 @@ nonisolated extension Outrider_V1_LeaseRecord: SwiftProtobuf.Message, SwiftProto
     if self.drained != false {
       try visitor.visitSingularBoolField(value: self.drained, fieldNumber: 4)
     }
+    if self.awaitsArrival != false {
+      try visitor.visitSingularBoolField(value: self.awaitsArrival, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2431,6 +2438,7 @@ nonisolated extension Outrider_V1_LeaseRecord: SwiftProtobuf.Message, SwiftProto
     if lhs.application != rhs.application {return false}
     if lhs.epoch != rhs.epoch {return false}
     if lhs.drained != rhs.drained {return false}
+    if lhs.awaitsArrival != rhs.awaitsArrival {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -166,7 +166,7 @@ extension CoordinatorMachine {
         live.hosts.filter { $0.value.unadopted.contains { $0.block.range.overlaps(block.range) } }.keys.min()
     }
 
-    /// A VM that migrated after the backup runs on at its destination.
+    /// A VM that migrated after the backup runs on at its destination; one that was about to is still at its source.
     private mutating func adoptArrival(_ record: LeaseRecord, of host: HostID) -> Bool {
         let sni = record.block.first
         guard !state.restoration.isOn else { return false }
@@ -182,18 +182,20 @@ extension CoordinatorMachine {
             return false
         }
         let other = state.bindings.byHost[around.host]?[sni.rawValue]?.record
+        // Nothing leaves a block that is on its way out itself.
+        guard !record.awaitsArrival || around.isActive else { return false }
         guard around.application == record.application, other.map({ $0.interface == binding.interface }) ?? true,
             let events = try? state.book.adopt(arrival: sni, at: host, epoch: record.epoch),
             case .subleased(let lease)? = events.first
         else { return false }
         let migration = Migration(
             sni: sni, interface: binding.interface, application: lease.application, source: around.host,
-            destination: host, epoch: lease.epoch, phase: .flipped, isAborted: false,
-            isSourceReady: true)
+            destination: host, epoch: lease.epoch, phase: record.awaitsArrival ? .preparing : .flipped,
+            isAborted: false, isSourceReady: true)
         commit(.migration(.started(migration)))
         commit(events)
         live.dirtyHosts.insert(around.host)
-        awaitFlip(of: migration)
+        if migration.phase == .flipped { awaitFlip(of: migration) }
         return true
     }
 

@@ -140,11 +140,12 @@ extension Outrider_V1_LeaseRecord {
         application = record.application.description
         epoch = record.epoch.rawValue
         drained = record.drained
+        awaitsArrival = record.awaitsArrival
     }
     func value(_ field: String) throws(MappingError) -> LeaseRecord {
         LeaseRecord(
             block: try block.value("\(field).block"), application: try parse(application, "\(field).application"),
-            epoch: Epoch(epoch), drained: drained)
+            epoch: Epoch(epoch), drained: drained, awaitsArrival: awaitsArrival)
     }
 }
 

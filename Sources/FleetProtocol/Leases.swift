@@ -34,7 +34,12 @@ public struct LeaseRecord: Hashable, Sendable, Codable {
     public var epoch: Epoch
     /// Drain acknowledged: past the point of no return.
     public var drained: Bool
-    public init(block: SNIBlock, application: ApplicationID, epoch: Epoch, drained: Bool = false) {
+    /// A VM migrates here, and its guest has not been heard yet: it runs where it came from.
+    public var awaitsArrival: Bool
+    public init(
+        block: SNIBlock, application: ApplicationID, epoch: Epoch, drained: Bool = false, awaitsArrival: Bool = false
+    ) {
+        self.awaitsArrival = awaitsArrival
         self.block = block
         self.application = application
         self.epoch = epoch

@@ -59,6 +59,19 @@ import Testing
         #expect(rig.problems.isEmpty)
     }
 
+    /// A book that was restored from a backup must not take a VM for one that has moved.
+    @Test func aHelloSaysWhatHasNotArrived() throws {
+        var rig = Self.destination()
+        _ = rig.attach(Rig.vm(7))
+        let awaits = { (rig: Rig) in rig.hellos.last?.leases.filter(\.awaitsArrival).map(\.block) }
+        rig.connect()
+        #expect(awaits(rig) == [Self.single])
+        rig.submitFirstFrame(Self.sni)
+        rig.settle()
+        rig.connect()
+        #expect(awaits(rig) == [])
+    }
+
     @Test func onlyTheVMThatMigratesGetsIt() throws {
         var rig = Self.destination()
         for number in 1...4 {

@@ -62,7 +62,8 @@ struct FakeAgent {
             version: "test",
             leases: leases.values.map {
                 LeaseRecord(
-                    block: $0.block, application: $0.application, epoch: $0.epoch, drained: drained.contains($0.block))
+                    block: $0.block, application: $0.application, epoch: $0.epoch, drained: drained.contains($0.block),
+                    awaitsArrival: $0.incoming != nil)
             },
             bindings: Array(bindings.values), recovering: recovering, aggregateSequence: aggregate + 1)
     }

@@ -55,6 +55,26 @@ import Testing
         #expect(fleet.findings == [])
     }
 
+    /// In the backup a VM has not begun to migrate, and it has not arrived yet: it runs at its source.
+    @Test func whatHasNotArrivedStaysWhereItRuns() throws {
+        let scene = try MigrationTests.Scene()
+        let (fleet, a, b, c) = (scene.fleet, scene.a, scene.b, scene.c)
+        let backup = fleet.log.count
+        _ = try scene.migrate(to: b)
+        fleet.quiesce()
+        try fleet.bind(scene.sni, of: scene.app, on: b, state: .bound)
+        let epoch = try #require(fleet.agents[b]?.leases[scene.single]).epoch
+        try fleet.restore(backup: backup)
+        for host in [c, a, b] { fleet.connect(host) }
+        #expect(scene.phase == .preparing && fleet.agents[a]?.departures[scene.sni]?.phase == .preparing)
+        #expect(fleet.agents[b]?.leases[scene.single]?.incoming == scene.vm)
+        _ = try fleet.command(.thawHost(b, keep: nil)).get()
+        fleet.say(.arrived(scene.sni, epoch), from: b)
+        try scene.end(on: a)
+        fleet.quiesce()
+        #expect(scene.phase == .dropped && fleet.findings == [])
+    }
+
     /// In the backup the source has not said that the identifier leaves, and the VM arrives before it is asked again.
     @Test func anArrivalThatAnOldBookDidNotExpectIsOne() throws {
         let scene = try MigrationTests.Scene()
