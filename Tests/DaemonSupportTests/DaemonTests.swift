@@ -19,7 +19,11 @@ import Testing
     }
     private struct Failing: Service {
         struct Broken: Error {}
-        func run() async throws { throw Broken() }
+        let wait: @Sendable () async throws -> Void
+        func run() async throws {
+            try await wait()
+            throw Broken()
+        }
     }
     private final class Journal: Sendable {
         let lines = Mutex<[String]>([])
@@ -35,12 +39,13 @@ import Testing
             StandardErrorLog(label: label, style: .journal, control: control) { journal.add($0) }
         }
         return Daemon(
-            logger: logger, control: control, notifier: ServiceManagerNotifier(socketPath: notify), reload: reload)
+            logger: logger, control: control, notifier: ServiceManagerNotifier(socketPath: notify),
+            gracePeriod: .seconds(600), reload: reload)
     }
 
     /// Polls for what another task does; the deadline only turns a hang into a failure.
     private func eventually(_ condition: @Sendable () -> Bool) async throws -> Bool {
-        let deadline = ContinuousClock.now + .seconds(20)
+        let deadline = ContinuousClock.now + .seconds(600)
         while !condition() {
             guard ContinuousClock.now < deadline else { return false }
             try await Task.sleep(for: .milliseconds(5))
@@ -68,8 +73,10 @@ import Testing
     @Test func failureOfOneServiceEndsTheOthersAndIsThrown() async throws {
         let journal = Journal()
         let daemon = daemon(journal, control: LogControl(level: .critical))
-        let waiter = Waiter(started: {}, stopped: { journal.add("stopped") })
-        await #expect(throws: Failing.Broken.self) { try await daemon.run([waiter, Failing()]) }
+        let waiter = Waiter(started: { journal.add("started") }, stopped: { journal.add("stopped") })
+        // Who has not begun is not asked to end.
+        let failing = Failing { _ = try await eventually { journal.all.contains("started") } }
+        await #expect(throws: Failing.Broken.self) { try await daemon.run([waiter, failing]) }
         #expect(journal.all.contains("stopped"))
     }
 
