@@ -157,7 +157,9 @@ extension CoordinatorMachine {
         guard let revision = live.hosts[host]?.sentRevision else { return }
         if withdraws { live.hosts[host]?.withdrawnAt = revision }
         for departure in view.departures.values { awaitDeparture(of: departure.sni, from: host, at: revision) }
-        for (sni, owed) in live.flips where owed[host] != nil { live.flips[sni]?[host] = revision }
+        for (sni, owed) in live.flips where owed[host] != nil || joins(host, flipOf: sni, view.remotes) {
+            live.flips[sni]?[host] = revision
+        }
         for fenced in live.fences.keys where fenced != host { live.fences[fenced]?[host] = revision }
         if before == nil || live.hosts[host]?.blindUntil != nil { live.hosts[host]?.blindUntil = revision }
         // The snapshot says all that the host has missed, and what it carries no longer, of applications, too, that it just
@@ -195,6 +197,15 @@ extension CoordinatorMachine {
         turn.updates.append(.send(stream, position, .stateUpdate(update)))
     }
 
+    /// Who comes to carry the application while a flip is under way is waited for as well: of what it is told, the route of the
+    /// block may be in its kernel before that of the identifier.
+    private func joins(_ host: HostID, flipOf sni: SessionNetworkID, _ remotes: [UInt32: RemoteBlock]) -> Bool {
+        guard live.flips[sni] != nil, live.hosts[host]?.reach.takesPart ?? false,
+            let remote = remotes[SNIBlock(single: sni).key]
+        else { return false }
+        return !remote.standby
+    }
+
     private mutating func expectAcknowledgement(of operations: [StateOperation], from host: HostID) {
         guard let revision = live.hosts[host]?.sentRevision else { return }
         for operation in operations {
@@ -203,7 +214,8 @@ extension CoordinatorMachine {
             case .setRemote(let remote):
                 block = remote.block
                 live.hosts[host]?.removing[block.key] = nil
-                if block.size == 1, !remote.standby, live.flips[block.first]?[host] != nil {
+                let isOwed = block.size == 1 && !remote.standby && live.flips[block.first]?[host] != nil
+                if isOwed || joins(host, flipOf: block.first, [block.key: remote]) {
                     live.flips[block.first]?[host] = revision
                 }
                 if let lease = state.book.lease(of: block), lease.awaitsStaging {

@@ -20,7 +20,11 @@ extension World {
             return
         }
         let name = hosts[host].name
-        if checks.ledger.isRestoring, phase != .safety, operatorDice.chance(0.05) {
+        // Whoever lives has had the time to speak.
+        let patience = plan.coordinator.unreachableAfter.inNanoseconds * 2
+        if checks.ledger.isRestoring, phase != .safety, now - processes[leader].startedAt > patience,
+            operatorDice.chance(0.05)
+        {
             return command(.endRestoration(reason: "nobody else will say more"), .release)
         }
         if let freeze = checks.ledger.frozen[name] { return thaw(host, freeze) }

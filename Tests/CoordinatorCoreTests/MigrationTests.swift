@@ -188,6 +188,22 @@ import Testing
         scene.clean()
     }
 
+    /// What the newcomer is told may reach its kernel piece by piece.
+    @Test func aFlipWaitsForWhoComesMeanwhile() throws {
+        let scene = try Scene()
+        let (fleet, a, b, c) = (scene.fleet, scene.a, scene.b, scene.c)
+        _ = try scene.migrate(to: b)
+        try scene.arrive(at: b)
+        #expect(scene.phase == .flipped)
+        _ = fleet.lease(scene.app, on: c, request: 1)
+        #expect(fleet.agents[c]?.remotes[scene.single]?.standby == false)
+        try scene.end(on: a)
+        fleet.acknowledge(a)
+        #expect(scene.phase == .flipped && fleet.machine.migrations().first?.waitsFor == [c])
+        fleet.acknowledge(c)
+        #expect(scene.phase == .dropped)
+    }
+
     @Test func anArrivalBeatsAnAbort() throws {
         let scene = try Scene()
         let (fleet, c) = (scene.fleet, scene.c)
