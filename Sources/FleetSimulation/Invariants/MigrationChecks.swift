@@ -95,7 +95,8 @@ extension World {
         switch event {
         case .started(let migration):
             probes.hit(.migrationStarted)
-            for host in hosts.indices where migration.phase == .preparing {
+            // One that a restored book learns of began before, and its guest may have spoken since.
+            for host in hosts.indices where migration.phase == .preparing && !migration.isSourceReady {
                 checks.heard[host].remove(migration.sni.rawValue)
             }
         case .sourceReady: break
