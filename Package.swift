@@ -161,7 +161,10 @@ let package = Package(
         tests("DaemonSupportTests", ["DaemonSupport", "NetworkTypes", logging, lifecycle]),
         tests(
             "AgentTests",
-            ["Agent", "AgentCore", "FleetProtocol", "Journal", "LocalAPI", "NetworkTypes", "Telemetry", logging]),
+            [
+                "Agent", "AgentCore", "FleetMapping", "FleetProtocol", "Journal", "LocalAPI", "NetworkTypes", "Telemetry",
+                logging,
+            ]),
         tests("TelemetryTests", ["Telemetry", "FleetProtocol", "NetworkTypes", "SimulationKit"]),
         tests(
             "AgentCoreTests",

@@ -44,7 +44,7 @@ actor AgentShell: CoordinatorLinkOwner {
 
     /// Starts from the journal's records and the ports found in the kernel.
     func recover(_ entries: [JournalEntry], ports: [AdoptedPort], journalLost: Bool) {
-        machine.restoreBacklog(store.batches, lost: store.foreignIntervals)
+        machine.restoreBacklog(store.batches, lost: store.lostIntervals)
         perform(machine.recover(entries, kernelPorts: ports, journalLost: journalLost, at: clock.now))
     }
 

@@ -1,4 +1,5 @@
 import AgentCore
+import FleetMapping
 import FleetProtocol
 import Foundation
 import Journal
@@ -40,7 +41,7 @@ import Testing
     @Test func whatWasKeptIsThereAgain() async throws {
         let folder = try Folder()
         let store = try await Self.open(folder)
-        #expect(store.batches.isEmpty && store.workloads.isEmpty && store.foreignIntervals == 0)
+        #expect(store.batches.isEmpty && store.workloads.isEmpty && store.lostIntervals == 0)
         store.keep(.replace([Self.batch(1), Self.batch(2)]))
         store.keep(.append(Self.batch(3)))
         let group = AssignedWorkload(wish: .controlGroup("/sys/fs/cgroup/a"), began: nil)
@@ -67,8 +68,29 @@ import Testing
         store.keep(.replace([Self.batch(4, folded: 4), Self.batch(5)]))
         await store.close()
         let later = try await Self.open(folder, boot: BootID(UUID128(high: 9, low: 9)))
-        #expect(later.batches.isEmpty && later.foreignIntervals == 5)
+        #expect(later.batches.isEmpty && later.lostIntervals == 5)
         await later.close()
+    }
+
+    /// A batch of another version, say: it is not told, but it is counted.
+    @Test func aBatchThatCantBeReadIsCounted() async throws {
+        let folder = try Folder()
+        let store = try await Self.open(folder)
+        store.keep(.append(Self.batch(3, folded: 3)))
+        await store.close()
+        let (journal, contents) = try Journal.open(path: folder.file.path, identity: Self.identity)
+        let record = try #require(contents.lines.last).payload
+        let size = try Self.batch(3, folded: 3).encoded().count
+        for body in [[0xff, 0xff], []] {
+            await withCheckedContinuation { done in
+                journal.submit([Array(record.dropLast(size)) + body]) { _ in done.resume() }
+            }
+        }
+        await withCheckedContinuation { done in journal.submit([[record[0], 1]]) { _ in done.resume() } }
+        await journal.close()
+        let again = try await Self.open(folder)
+        #expect(again.batches == [Self.batch(3, folded: 3)] && again.lostIntervals == 3 + 3 + 1)
+        await again.close()
     }
 
     @Test(arguments: [0, 1])

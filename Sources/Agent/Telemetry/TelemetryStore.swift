@@ -34,8 +34,9 @@ final class TelemetryStore: Sendable {
     private let boot: BootID
     private let state: Mutex<State>
     private let failure = Mutex<String?>(nil)
-    /// Intervals of other boots, whose numbers mean nothing in this one.
-    let foreignIntervals: UInt64
+    /// Intervals that were kept and can't be told: of other boots, whose numbers mean nothing in this one, and of batches
+    /// that can't be read.
+    let lostIntervals: UInt64
 
     /// Opens `telemetry` in the state folder, or makes it. A file that is damaged or another machine's is replaced.
     static func open(
@@ -62,10 +63,10 @@ final class TelemetryStore: Sendable {
         self.journal = journal
         self.boot = boot
         var found = State()
-        var foreign: UInt64 = 0
-        for line in lines { Self.take(line.payload, boot: boot, into: &found, foreign: &foreign) }
+        var lost: UInt64 = 0
+        for line in lines { Self.take(line.payload, boot: boot, into: &found, lost: &lost) }
         state = Mutex(found)
-        foreignIntervals = foreign
+        lostIntervals = lost
     }
 
     /// Batches of this boot that were kept.
@@ -128,9 +129,9 @@ final class TelemetryStore: Sendable {
     // MARK: Records
 
     private func encode(_ batch: Aggregates) -> [UInt8] {
-        let id = Self.bytes(boot.uuid.high) + Self.bytes(boot.uuid.low)
-        // A value that protobuf can't write does not exist; an empty batch would be read as none.
-        return [Kind.batch] + id + ((try? batch.encoded()) ?? [])
+        // The count stands outside the batch, so that one which can't be written or read is still counted.
+        let head = [boot.uuid.high, boot.uuid.low, UInt64(batch.folded)].flatMap(Self.bytes)
+        return [Kind.batch] + head + ((try? batch.encoded()) ?? [])
     }
 
     private static func encode(_ vm: String, _ workload: AssignedWorkload?) -> [UInt8] {
@@ -161,13 +162,20 @@ final class TelemetryStore: Sendable {
         bytes.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
     }
 
-    private static func take(_ record: [UInt8], boot: BootID, into state: inout State, foreign: inout UInt64) {
+    private static func take(_ record: [UInt8], boot: BootID, into state: inout State, lost: inout UInt64) {
         state.records += 1
         switch record.first {
         case Kind.batch:
-            guard record.count > 17, let batch = try? Aggregates(decoding: Array(record[17...])) else { return }
+            guard record.count >= 25 else {
+                lost += 1
+                return
+            }
             let id = UUID128(high: number(record[1...]), low: number(record[9...]))
-            if id == boot.uuid { state.batches.append(batch) } else { foreign += UInt64(batch.folded) }
+            if id == boot.uuid, let batch = try? Aggregates(decoding: Array(record[25...])) {
+                state.batches.append(batch)
+            } else {
+                lost += number(record[17...])
+            }
         case Kind.workload:
             guard let json = try? JSONValue(parsing: record.dropFirst()), let vm = json["vm"]?.text else { return }
             state.workloads[vm] = json["workload"].flatMap { try? WorkloadWish(json: $0) }.map {
@@ -175,13 +183,13 @@ final class TelemetryStore: Sendable {
             }
         case Kind.whole:
             state = State()
-            foreign = 0
+            lost = 0
             var rest = record.dropFirst()
             while rest.count >= 8 {
                 let length = Int(clamping: number(rest))
                 guard length <= rest.count - 8 else { return }
                 let part = rest.dropFirst(8).prefix(length)
-                if part.first != Kind.whole { take(Array(part), boot: boot, into: &state, foreign: &foreign) }
+                if part.first != Kind.whole { take(Array(part), boot: boot, into: &state, lost: &lost) }
                 rest = rest.dropFirst(8 + length)
             }
         default: return
