@@ -47,8 +47,7 @@ extension CoordinatorMachine {
         guard !state.restoration.isOn, block.size == 1 || state.book.subleases(of: block).isEmpty else {
             return live.timers.arm(.quarantine(block), at: now + configuration.quarantine)
         }
-        // A single identifier goes home to its block, which is not free.
-        if block.size > 1, let holder = unadoptedHolder(of: block) {
+        if let holder = unadoptedHolder(of: block) {
             adoptAgain(holder)
             guard state.book.lease(of: block)?.state == .quarantined else { return }
             return live.timers.arm(.quarantine(block), at: now + configuration.quarantine)

@@ -163,7 +163,10 @@ extension CoordinatorMachine {
     /// A host that holds identifiers of a block which the book has for somebody else: they are not free, whatever
     /// becomes of that lease.
     func unadoptedHolder(of block: SNIBlock) -> HostID? {
-        live.hosts.filter { $0.value.unadopted.contains { $0.block.range.overlaps(block.range) } }.keys.min()
+        live.hosts.filter {
+            // Of a single identifier that goes home only the same one: it is not free there.
+            $0.value.unadopted.contains { block.size > 1 ? $0.block.range.overlaps(block.range) : $0.block == block }
+        }.keys.min()
     }
 
     /// A VM that migrated after the backup runs on at its destination; one that was about to is still at its source.
@@ -186,14 +189,16 @@ extension CoordinatorMachine {
         guard !record.awaitsArrival || around.isActive else { return false }
         guard around.application == record.application, other.map({ $0.interface == binding.interface }) ?? true,
             let events = try? state.book.adopt(arrival: sni, at: host, epoch: record.epoch),
-            case .subleased(let lease)? = events.first
+            case .subleased(let lease)? = events.last
         else { return false }
         let migration = Migration(
             sni: sni, interface: binding.interface, application: lease.application, source: around.host,
             destination: host, epoch: lease.epoch, phase: record.awaitsArrival ? .preparing : .flipped,
             isAborted: false, isSourceReady: true)
+        // With the sub-lease its migration ends.
+        commit(Array(events.dropLast()))
         commit(.migration(.started(migration)))
-        commit(events)
+        commit(Array(events.suffix(1)))
         live.dirtyHosts.insert(around.host)
         if migration.phase == .flipped { awaitFlip(of: migration) }
         return true

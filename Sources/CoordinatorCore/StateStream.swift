@@ -162,6 +162,12 @@ extension CoordinatorMachine {
         }
         for fenced in live.fences.keys where fenced != host { live.fences[fenced]?[host] = revision }
         if before == nil || live.hosts[host]?.blindUntil != nil { live.hosts[host]?.blindUntil = revision }
+        // Who had leases of its own before it heard of any route may carry the application already.
+        if live.hosts[host]?.reach.takesPart ?? false {
+            for remote in view.remotes.values where state.book.lease(of: remote.block)?.awaitsStaging ?? false {
+                live.waits[remote.block.key, default: [:]][host] = revision
+            }
+        }
         // The snapshot says all that the host has missed, and what it carries no longer, of applications, too, that it just
         // lost sight of.
         let missed = (live.hosts[host]?.unacknowledged ?? []).map(\.block)

@@ -52,20 +52,23 @@ extension Book {
 
     /// Enters the sub-lease of a VM that runs at the host that it migrated to.
     ///
-    /// - Throws: `subleased` while the identifier has another, `unknownBlock` when nobody leases the block around it,
+    /// One on its way home is superseded: the VM migrated again after the backup.
+    ///
+    /// - Throws: `subleased` while the identifier has one in force, `unknownBlock` when nobody leases the block around it,
     ///   `invalid` for the host that leases that block, or for an epoch that nothing could rise above.
     public func adopt(
         arrival sni: SessionNetworkID, at host: HostID, epoch: Epoch
     ) throws(BookError) -> [BookEvent] {
         let single = SNIBlock(unit: sni)
-        guard subleased[sni.rawValue] == nil else { throw .subleased(single, count: 1) }
+        let before = subleases(of: single).first
+        if let before, before.state != .draining, before.state != .quarantined { throw .subleased(single, count: 1) }
         // Also one that drains, or rests: it waits for what has left it.
         guard let around = blockLease(around: sni) else { throw .unknownBlock(single) }
         guard around.host != host else { throw .invalid(field: "host", why: "\(host) holds \(around.block) already") }
         guard epoch.rawValue <= Self.counterMax else {
             throw .invalid(field: "epoch", why: "\(epoch) of \(single) is beyond \(Self.counterMax)")
         }
-        return [
+        return (before == nil ? [] : [.superseded(single)]) + [
             .subleased(
                 BlockLease(
                     block: single, application: around.application, host: host, epoch: max(epoch, lastEpoch.next),

@@ -227,6 +227,45 @@ import Testing
         #expect(fleet.agents[b]?.isGranted == true)
     }
 
+    /// In the backup an identifier that had migrated rests on its way home; since then it came home and migrated again.
+    @Test(arguments: [false, true]) func whatRestsInTheBackupAndMigratedAgainIsWhereItRuns(elsewhere: Bool) throws {
+        let scene = try MigrationTests.Scene()
+        let (fleet, a, b, c) = (scene.fleet, scene.a, scene.b, scene.c)
+        _ = try scene.migrate(to: b)
+        fleet.quiesce()
+        try scene.arrive(at: b)
+        try scene.end(on: a)
+        fleet.quiesce()
+        try scene.end(on: b)
+        fleet.quiesce()
+        scene.drain(on: b)
+        fleet.quiesce()
+        #expect(scene.sublease == .quarantined)
+        let backup = fleet.log.count
+        fleet.pass(.seconds(10))
+        #expect(scene.sublease == nil)
+        fleet.quiesce()
+        try fleet.bind(scene.sni, of: scene.app, on: a, state: .bound)
+        let there = elsewhere ? c : b
+        _ = try scene.migrate(to: there)
+        fleet.quiesce()
+        try scene.arrive(at: there)
+        try scene.end(on: a)
+        fleet.quiesce()
+        try fleet.restore(backup: backup)
+        for host in [b, a, c] { fleet.connect(host) }
+        #expect(fleet.agents[there]?.leases[scene.single] != nil)
+        for _ in 0..<4 {
+            fleet.quiesce()
+            fleet.pass(.seconds(10))
+        }
+        #expect(fleet.machine.migrations().map(\.migration.destination) == [there])
+        #expect(fleet.agents[a]?.departures[scene.sni]?.phase == .dropped, "not handed out at home")
+        _ = try fleet.command(.thawHost(there, keep: nil)).get()
+        fleet.quiesce()
+        #expect(scene.phase == .dropped && fleet.findings == [])
+    }
+
     /// An old journal tells of a VM that left again long ago.
     @Test func anArrivalWithoutAVMIsNotAdopted() throws {
         let scene = try MigrationTests.Scene()

@@ -54,6 +54,30 @@ import Testing
         for agent in fleet.agents.values { #expect(agent.complaints == []) }
     }
 
+    /// A host comes back with a lease that the book does not have: it carries the application before it hears of any route.
+    @Test func aHostWhoseLeaseIsAdoptedIsWaitedFor() throws {
+        let fleet = try Fleet()
+        fleet.start()
+        let app = try fleet.application("web")
+        let (a, b, c) = (fleet.names[0], fleet.names[1], fleet.names[2])
+        let first = try #require(fleet.lease(app, on: a, request: 1))
+        fleet.quiesce()
+        fleet.disconnect(c)
+        let second = try #require(fleet.lease(app, on: b, request: 1))
+        let free = try #require(
+            fleet.configuration.pool.first.flatMap {
+                SNIBlock(first: SessionNetworkID(unchecked: $0.end - 16), size: 16)
+            })
+        #expect(free != first && free != second)
+        fleet.agents[c]?.leases[free] = LeaseOrder(block: free, application: app, epoch: Epoch(1))
+        fleet.connect(c)
+        #expect(fleet.lease(of: free)?.host == c && fleet.agents[c]?.remotes[second] != nil)
+        fleet.acknowledge(a)
+        #expect(fleet.lease(of: second)?.state == .leased, "who carries the application does not route it yet")
+        fleet.acknowledge(c)
+        #expect(fleet.lease(of: second)?.state == .staged)
+    }
+
     @Test func reservedRangeServesTheNextLaunch() throws {
         let fleet = try Fleet()
         fleet.start()
