@@ -162,7 +162,8 @@ let package = Package(
         tests(
             "AgentTests",
             [
-                "Agent", "AgentCore", "FleetMapping", "FleetProtocol", "Journal", "LocalAPI", "NetworkTypes", "Telemetry",
+                "Agent", "AgentCore", "FleetMapping", "FleetProtocol", "Journal", "LocalAPI", "NetworkTypes",
+                "Telemetry",
                 logging,
             ]),
         tests("TelemetryTests", ["Telemetry", "FleetProtocol", "NetworkTypes", "SimulationKit"]),
@@ -174,7 +175,7 @@ let package = Package(
         tests("SNISpaceTests", ["SNISpace", "NetworkTypes", "SimulationKit"]),
         tests(
             "CoordinatorCoreTests",
-            ["CoordinatorCore", "SNISpace", "FleetProtocol", "NetworkTypes", "SimulationKit", collections]),
+            ["CoordinatorCore", "SNISpace", "FleetProtocol", "Forecasting", "NetworkTypes", "SimulationKit"]),
         tests("NetworkTypesTests", ["NetworkTypes", "SimulationKit"]),
         tests("TidyTests", ["DaemonSupport"]),
         tests("OutriderctlTests", ["outriderctl", "ControlAPI", "DaemonSupport", grpcCore, arguments]),

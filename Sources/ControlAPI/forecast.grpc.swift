@@ -22,36 +22,64 @@ public enum Outrider_V1_BehavioralProfiler: Sendable {
     public static let descriptor = GRPCCore.ServiceDescriptor(fullyQualifiedService: "outrider.v1.BehavioralProfiler")
     /// Namespace for method metadata.
     public enum Method: Sendable {
-        /// Namespace for "GetProfile" metadata.
-        public enum GetProfile: Sendable {
-            /// Request type for "GetProfile".
-            public typealias Input = Outrider_V1_GetProfileRequest
-            /// Response type for "GetProfile".
+        /// Namespace for "GetScalingProfile" metadata.
+        public enum GetScalingProfile: Sendable {
+            /// Request type for "GetScalingProfile".
+            public typealias Input = Outrider_V1_GetScalingProfileRequest
+            /// Response type for "GetScalingProfile".
             public typealias Output = Outrider_V1_ScalingProfile
-            /// Descriptor for "GetProfile".
+            /// Descriptor for "GetScalingProfile".
             public static let descriptor = GRPCCore.MethodDescriptor(
                 service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "outrider.v1.BehavioralProfiler"),
-                method: "GetProfile",
+                method: "GetScalingProfile",
                 type: .unary
             )
         }
-        /// Namespace for "ListProfiles" metadata.
-        public enum ListProfiles: Sendable {
-            /// Request type for "ListProfiles".
-            public typealias Input = Outrider_V1_ListProfilesRequest
-            /// Response type for "ListProfiles".
-            public typealias Output = Outrider_V1_ListProfilesResponse
-            /// Descriptor for "ListProfiles".
+        /// Namespace for "ListScalingProfiles" metadata.
+        public enum ListScalingProfiles: Sendable {
+            /// Request type for "ListScalingProfiles".
+            public typealias Input = Outrider_V1_ListScalingProfilesRequest
+            /// Response type for "ListScalingProfiles".
+            public typealias Output = Outrider_V1_ListScalingProfilesResponse
+            /// Descriptor for "ListScalingProfiles".
             public static let descriptor = GRPCCore.MethodDescriptor(
                 service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "outrider.v1.BehavioralProfiler"),
-                method: "ListProfiles",
+                method: "ListScalingProfiles",
+                type: .unary
+            )
+        }
+        /// Namespace for "WatchScalingProfiles" metadata.
+        public enum WatchScalingProfiles: Sendable {
+            /// Request type for "WatchScalingProfiles".
+            public typealias Input = Outrider_V1_WatchScalingProfilesRequest
+            /// Response type for "WatchScalingProfiles".
+            public typealias Output = Outrider_V1_ScalingProfile
+            /// Descriptor for "WatchScalingProfiles".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "outrider.v1.BehavioralProfiler"),
+                method: "WatchScalingProfiles",
+                type: .serverStreaming
+            )
+        }
+        /// Namespace for "ExplainForecast" metadata.
+        public enum ExplainForecast: Sendable {
+            /// Request type for "ExplainForecast".
+            public typealias Input = Outrider_V1_ExplainForecastRequest
+            /// Response type for "ExplainForecast".
+            public typealias Output = Outrider_V1_ForecastExplanation
+            /// Descriptor for "ExplainForecast".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "outrider.v1.BehavioralProfiler"),
+                method: "ExplainForecast",
                 type: .unary
             )
         }
         /// Descriptors for all methods in the "outrider.v1.BehavioralProfiler" service.
         public static let descriptors: [GRPCCore.MethodDescriptor] = [
-            GetProfile.descriptor,
-            ListProfiles.descriptor
+            GetScalingProfile.descriptor,
+            ListScalingProfiles.descriptor,
+            WatchScalingProfiles.descriptor,
+            ExplainForecast.descriptor
         ]
     }
 }
@@ -82,41 +110,77 @@ extension Outrider_V1_BehavioralProfiler {
     /// >
     /// > Learns how each application grows.
     public protocol StreamingServiceProtocol: GRPCCore.RegistrableRPCService {
-        /// Handle the "GetProfile" method.
+        /// Handle the "GetScalingProfile" method.
         ///
         /// > Source IDL Documentation:
         /// >
         /// > The scaling profile of one application.
         ///
         /// - Parameters:
-        ///   - request: A streaming request of `Outrider_V1_GetProfileRequest` messages.
+        ///   - request: A streaming request of `Outrider_V1_GetScalingProfileRequest` messages.
         ///   - context: Context providing information about the RPC.
         /// - Throws: Any error which occurred during the processing of the request. Thrown errors
         ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
         ///     to an internal error.
         /// - Returns: A streaming response of `Outrider_V1_ScalingProfile` messages.
-        func getProfile(
-            request: GRPCCore.StreamingServerRequest<Outrider_V1_GetProfileRequest>,
+        func getScalingProfile(
+            request: GRPCCore.StreamingServerRequest<Outrider_V1_GetScalingProfileRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ScalingProfile>
 
-        /// Handle the "ListProfiles" method.
+        /// Handle the "ListScalingProfiles" method.
         ///
         /// > Source IDL Documentation:
         /// >
         /// > The profiles of all applications.
         ///
         /// - Parameters:
-        ///   - request: A streaming request of `Outrider_V1_ListProfilesRequest` messages.
+        ///   - request: A streaming request of `Outrider_V1_ListScalingProfilesRequest` messages.
         ///   - context: Context providing information about the RPC.
         /// - Throws: Any error which occurred during the processing of the request. Thrown errors
         ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
         ///     to an internal error.
-        /// - Returns: A streaming response of `Outrider_V1_ListProfilesResponse` messages.
-        func listProfiles(
-            request: GRPCCore.StreamingServerRequest<Outrider_V1_ListProfilesRequest>,
+        /// - Returns: A streaming response of `Outrider_V1_ListScalingProfilesResponse` messages.
+        func listScalingProfiles(
+            request: GRPCCore.StreamingServerRequest<Outrider_V1_ListScalingProfilesRequest>,
             context: GRPCCore.ServerContext
-        ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ListProfilesResponse>
+        ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ListScalingProfilesResponse>
+
+        /// Handle the "WatchScalingProfiles" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The profiles that match, then each again whenever a sample was learnt. Who reads slowly gets the latest ones only.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Outrider_V1_WatchScalingProfilesRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Outrider_V1_ScalingProfile` messages.
+        func watchScalingProfiles(
+            request: GRPCCore.StreamingServerRequest<Outrider_V1_WatchScalingProfilesRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ScalingProfile>
+
+        /// Handle the "ExplainForecast" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Why an application is forecast as it is.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Outrider_V1_ExplainForecastRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Outrider_V1_ForecastExplanation` messages.
+        func explainForecast(
+            request: GRPCCore.StreamingServerRequest<Outrider_V1_ExplainForecastRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ForecastExplanation>
     }
 
     /// Service protocol for the "outrider.v1.BehavioralProfiler" service.
@@ -131,41 +195,77 @@ extension Outrider_V1_BehavioralProfiler {
     /// >
     /// > Learns how each application grows.
     public protocol ServiceProtocol: Outrider_V1_BehavioralProfiler.StreamingServiceProtocol {
-        /// Handle the "GetProfile" method.
+        /// Handle the "GetScalingProfile" method.
         ///
         /// > Source IDL Documentation:
         /// >
         /// > The scaling profile of one application.
         ///
         /// - Parameters:
-        ///   - request: A request containing a single `Outrider_V1_GetProfileRequest` message.
+        ///   - request: A request containing a single `Outrider_V1_GetScalingProfileRequest` message.
         ///   - context: Context providing information about the RPC.
         /// - Throws: Any error which occurred during the processing of the request. Thrown errors
         ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
         ///     to an internal error.
         /// - Returns: A response containing a single `Outrider_V1_ScalingProfile` message.
-        func getProfile(
-            request: GRPCCore.ServerRequest<Outrider_V1_GetProfileRequest>,
+        func getScalingProfile(
+            request: GRPCCore.ServerRequest<Outrider_V1_GetScalingProfileRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ScalingProfile>
 
-        /// Handle the "ListProfiles" method.
+        /// Handle the "ListScalingProfiles" method.
         ///
         /// > Source IDL Documentation:
         /// >
         /// > The profiles of all applications.
         ///
         /// - Parameters:
-        ///   - request: A request containing a single `Outrider_V1_ListProfilesRequest` message.
+        ///   - request: A request containing a single `Outrider_V1_ListScalingProfilesRequest` message.
         ///   - context: Context providing information about the RPC.
         /// - Throws: Any error which occurred during the processing of the request. Thrown errors
         ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
         ///     to an internal error.
-        /// - Returns: A response containing a single `Outrider_V1_ListProfilesResponse` message.
-        func listProfiles(
-            request: GRPCCore.ServerRequest<Outrider_V1_ListProfilesRequest>,
+        /// - Returns: A response containing a single `Outrider_V1_ListScalingProfilesResponse` message.
+        func listScalingProfiles(
+            request: GRPCCore.ServerRequest<Outrider_V1_ListScalingProfilesRequest>,
             context: GRPCCore.ServerContext
-        ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ListProfilesResponse>
+        ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ListScalingProfilesResponse>
+
+        /// Handle the "WatchScalingProfiles" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The profiles that match, then each again whenever a sample was learnt. Who reads slowly gets the latest ones only.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_WatchScalingProfilesRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Outrider_V1_ScalingProfile` messages.
+        func watchScalingProfiles(
+            request: GRPCCore.ServerRequest<Outrider_V1_WatchScalingProfilesRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ScalingProfile>
+
+        /// Handle the "ExplainForecast" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Why an application is forecast as it is.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ExplainForecastRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Outrider_V1_ForecastExplanation` message.
+        func explainForecast(
+            request: GRPCCore.ServerRequest<Outrider_V1_ExplainForecastRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ForecastExplanation>
     }
 
     /// Simple service protocol for the "outrider.v1.BehavioralProfiler" service.
@@ -178,41 +278,78 @@ extension Outrider_V1_BehavioralProfiler {
     /// >
     /// > Learns how each application grows.
     public protocol SimpleServiceProtocol: Outrider_V1_BehavioralProfiler.ServiceProtocol {
-        /// Handle the "GetProfile" method.
+        /// Handle the "GetScalingProfile" method.
         ///
         /// > Source IDL Documentation:
         /// >
         /// > The scaling profile of one application.
         ///
         /// - Parameters:
-        ///   - request: A `Outrider_V1_GetProfileRequest` message.
+        ///   - request: A `Outrider_V1_GetScalingProfileRequest` message.
         ///   - context: Context providing information about the RPC.
         /// - Throws: Any error which occurred during the processing of the request. Thrown errors
         ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
         ///     to an internal error.
         /// - Returns: A `Outrider_V1_ScalingProfile` to respond with.
-        func getProfile(
-            request: Outrider_V1_GetProfileRequest,
+        func getScalingProfile(
+            request: Outrider_V1_GetScalingProfileRequest,
             context: GRPCCore.ServerContext
         ) async throws -> Outrider_V1_ScalingProfile
 
-        /// Handle the "ListProfiles" method.
+        /// Handle the "ListScalingProfiles" method.
         ///
         /// > Source IDL Documentation:
         /// >
         /// > The profiles of all applications.
         ///
         /// - Parameters:
-        ///   - request: A `Outrider_V1_ListProfilesRequest` message.
+        ///   - request: A `Outrider_V1_ListScalingProfilesRequest` message.
         ///   - context: Context providing information about the RPC.
         /// - Throws: Any error which occurred during the processing of the request. Thrown errors
         ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
         ///     to an internal error.
-        /// - Returns: A `Outrider_V1_ListProfilesResponse` to respond with.
-        func listProfiles(
-            request: Outrider_V1_ListProfilesRequest,
+        /// - Returns: A `Outrider_V1_ListScalingProfilesResponse` to respond with.
+        func listScalingProfiles(
+            request: Outrider_V1_ListScalingProfilesRequest,
             context: GRPCCore.ServerContext
-        ) async throws -> Outrider_V1_ListProfilesResponse
+        ) async throws -> Outrider_V1_ListScalingProfilesResponse
+
+        /// Handle the "WatchScalingProfiles" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The profiles that match, then each again whenever a sample was learnt. Who reads slowly gets the latest ones only.
+        ///
+        /// - Parameters:
+        ///   - request: A `Outrider_V1_WatchScalingProfilesRequest` message.
+        ///   - response: A response stream of `Outrider_V1_ScalingProfile` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        func watchScalingProfiles(
+            request: Outrider_V1_WatchScalingProfilesRequest,
+            response: GRPCCore.RPCWriter<Outrider_V1_ScalingProfile>,
+            context: GRPCCore.ServerContext
+        ) async throws
+
+        /// Handle the "ExplainForecast" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Why an application is forecast as it is.
+        ///
+        /// - Parameters:
+        ///   - request: A `Outrider_V1_ExplainForecastRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Outrider_V1_ForecastExplanation` to respond with.
+        func explainForecast(
+            request: Outrider_V1_ExplainForecastRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Outrider_V1_ForecastExplanation
     }
 }
 
@@ -221,22 +358,44 @@ extension Outrider_V1_BehavioralProfiler {
 extension Outrider_V1_BehavioralProfiler.StreamingServiceProtocol {
     public func registerMethods<Transport>(with router: inout GRPCCore.RPCRouter<Transport>) where Transport: GRPCCore.ServerTransport {
         router.registerHandler(
-            forMethod: Outrider_V1_BehavioralProfiler.Method.GetProfile.descriptor,
-            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_GetProfileRequest>(),
+            forMethod: Outrider_V1_BehavioralProfiler.Method.GetScalingProfile.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_GetScalingProfileRequest>(),
             serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ScalingProfile>(),
             handler: { request, context in
-                try await self.getProfile(
+                try await self.getScalingProfile(
                     request: request,
                     context: context
                 )
             }
         )
         router.registerHandler(
-            forMethod: Outrider_V1_BehavioralProfiler.Method.ListProfiles.descriptor,
-            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ListProfilesRequest>(),
-            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ListProfilesResponse>(),
+            forMethod: Outrider_V1_BehavioralProfiler.Method.ListScalingProfiles.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ListScalingProfilesRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ListScalingProfilesResponse>(),
             handler: { request, context in
-                try await self.listProfiles(
+                try await self.listScalingProfiles(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
+            forMethod: Outrider_V1_BehavioralProfiler.Method.WatchScalingProfiles.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_WatchScalingProfilesRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ScalingProfile>(),
+            handler: { request, context in
+                try await self.watchScalingProfiles(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
+            forMethod: Outrider_V1_BehavioralProfiler.Method.ExplainForecast.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ExplainForecastRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ForecastExplanation>(),
+            handler: { request, context in
+                try await self.explainForecast(
                     request: request,
                     context: context
                 )
@@ -248,22 +407,44 @@ extension Outrider_V1_BehavioralProfiler.StreamingServiceProtocol {
 // Default implementation of streaming methods from 'StreamingServiceProtocol'.
 @available(macOS 15.0, iOS 18.0, watchOS 11.0, tvOS 18.0, visionOS 2.0, *)
 extension Outrider_V1_BehavioralProfiler.ServiceProtocol {
-    public func getProfile(
-        request: GRPCCore.StreamingServerRequest<Outrider_V1_GetProfileRequest>,
+    public func getScalingProfile(
+        request: GRPCCore.StreamingServerRequest<Outrider_V1_GetScalingProfileRequest>,
         context: GRPCCore.ServerContext
     ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ScalingProfile> {
-        let response = try await self.getProfile(
+        let response = try await self.getScalingProfile(
             request: GRPCCore.ServerRequest(stream: request),
             context: context
         )
         return GRPCCore.StreamingServerResponse(single: response)
     }
 
-    public func listProfiles(
-        request: GRPCCore.StreamingServerRequest<Outrider_V1_ListProfilesRequest>,
+    public func listScalingProfiles(
+        request: GRPCCore.StreamingServerRequest<Outrider_V1_ListScalingProfilesRequest>,
         context: GRPCCore.ServerContext
-    ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ListProfilesResponse> {
-        let response = try await self.listProfiles(
+    ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ListScalingProfilesResponse> {
+        let response = try await self.listScalingProfiles(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    public func watchScalingProfiles(
+        request: GRPCCore.StreamingServerRequest<Outrider_V1_WatchScalingProfilesRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ScalingProfile> {
+        let response = try await self.watchScalingProfiles(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return response
+    }
+
+    public func explainForecast(
+        request: GRPCCore.StreamingServerRequest<Outrider_V1_ExplainForecastRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ForecastExplanation> {
+        let response = try await self.explainForecast(
             request: GRPCCore.ServerRequest(stream: request),
             context: context
         )
@@ -274,12 +455,12 @@ extension Outrider_V1_BehavioralProfiler.ServiceProtocol {
 // Default implementation of methods from 'ServiceProtocol'.
 @available(macOS 15.0, iOS 18.0, watchOS 11.0, tvOS 18.0, visionOS 2.0, *)
 extension Outrider_V1_BehavioralProfiler.SimpleServiceProtocol {
-    public func getProfile(
-        request: GRPCCore.ServerRequest<Outrider_V1_GetProfileRequest>,
+    public func getScalingProfile(
+        request: GRPCCore.ServerRequest<Outrider_V1_GetScalingProfileRequest>,
         context: GRPCCore.ServerContext
     ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ScalingProfile> {
         return GRPCCore.ServerResponse<Outrider_V1_ScalingProfile>(
-            message: try await self.getProfile(
+            message: try await self.getScalingProfile(
                 request: request.message,
                 context: context
             ),
@@ -287,12 +468,42 @@ extension Outrider_V1_BehavioralProfiler.SimpleServiceProtocol {
         )
     }
 
-    public func listProfiles(
-        request: GRPCCore.ServerRequest<Outrider_V1_ListProfilesRequest>,
+    public func listScalingProfiles(
+        request: GRPCCore.ServerRequest<Outrider_V1_ListScalingProfilesRequest>,
         context: GRPCCore.ServerContext
-    ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ListProfilesResponse> {
-        return GRPCCore.ServerResponse<Outrider_V1_ListProfilesResponse>(
-            message: try await self.listProfiles(
+    ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ListScalingProfilesResponse> {
+        return GRPCCore.ServerResponse<Outrider_V1_ListScalingProfilesResponse>(
+            message: try await self.listScalingProfiles(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    public func watchScalingProfiles(
+        request: GRPCCore.ServerRequest<Outrider_V1_WatchScalingProfilesRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ScalingProfile> {
+        return GRPCCore.StreamingServerResponse<Outrider_V1_ScalingProfile>(
+            metadata: [:],
+            producer: { writer in
+                try await self.watchScalingProfiles(
+                    request: request.message,
+                    response: writer,
+                    context: context
+                )
+                return [:]
+            }
+        )
+    }
+
+    public func explainForecast(
+        request: GRPCCore.ServerRequest<Outrider_V1_ExplainForecastRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ForecastExplanation> {
+        return GRPCCore.ServerResponse<Outrider_V1_ForecastExplanation>(
+            message: try await self.explainForecast(
                 request: request.message,
                 context: context
             ),
@@ -314,50 +525,96 @@ extension Outrider_V1_BehavioralProfiler {
     /// >
     /// > Learns how each application grows.
     public protocol ClientProtocol: Sendable {
-        /// Call the "GetProfile" method.
+        /// Call the "GetScalingProfile" method.
         ///
         /// > Source IDL Documentation:
         /// >
         /// > The scaling profile of one application.
         ///
         /// - Parameters:
-        ///   - request: A request containing a single `Outrider_V1_GetProfileRequest` message.
-        ///   - serializer: A serializer for `Outrider_V1_GetProfileRequest` messages.
+        ///   - request: A request containing a single `Outrider_V1_GetScalingProfileRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_GetScalingProfileRequest` messages.
         ///   - deserializer: A deserializer for `Outrider_V1_ScalingProfile` messages.
         ///   - options: Options to apply to this RPC.
         ///   - handleResponse: A closure which handles the response and returns its result to
         ///       the caller. Returning from the closure will cancel the RPC if it hasn't
         ///       already finished.
         /// - Returns: The result of `handleResponse`.
-        func getProfile<Result>(
-            request: GRPCCore.ClientRequest<Outrider_V1_GetProfileRequest>,
-            serializer: some GRPCCore.MessageSerializer<Outrider_V1_GetProfileRequest>,
+        func getScalingProfile<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_GetScalingProfileRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_GetScalingProfileRequest>,
             deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ScalingProfile>,
             options: GRPCCore.CallOptions,
             onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ScalingProfile>) async throws -> Result
         ) async throws -> Result where Result: Sendable
 
-        /// Call the "ListProfiles" method.
+        /// Call the "ListScalingProfiles" method.
         ///
         /// > Source IDL Documentation:
         /// >
         /// > The profiles of all applications.
         ///
         /// - Parameters:
-        ///   - request: A request containing a single `Outrider_V1_ListProfilesRequest` message.
-        ///   - serializer: A serializer for `Outrider_V1_ListProfilesRequest` messages.
-        ///   - deserializer: A deserializer for `Outrider_V1_ListProfilesResponse` messages.
+        ///   - request: A request containing a single `Outrider_V1_ListScalingProfilesRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_ListScalingProfilesRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_ListScalingProfilesResponse` messages.
         ///   - options: Options to apply to this RPC.
         ///   - handleResponse: A closure which handles the response and returns its result to
         ///       the caller. Returning from the closure will cancel the RPC if it hasn't
         ///       already finished.
         /// - Returns: The result of `handleResponse`.
-        func listProfiles<Result>(
-            request: GRPCCore.ClientRequest<Outrider_V1_ListProfilesRequest>,
-            serializer: some GRPCCore.MessageSerializer<Outrider_V1_ListProfilesRequest>,
-            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ListProfilesResponse>,
+        func listScalingProfiles<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_ListScalingProfilesRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_ListScalingProfilesRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ListScalingProfilesResponse>,
             options: GRPCCore.CallOptions,
-            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ListProfilesResponse>) async throws -> Result
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ListScalingProfilesResponse>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "WatchScalingProfiles" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The profiles that match, then each again whenever a sample was learnt. Who reads slowly gets the latest ones only.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_WatchScalingProfilesRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_WatchScalingProfilesRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_ScalingProfile` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func watchScalingProfiles<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_WatchScalingProfilesRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_WatchScalingProfilesRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ScalingProfile>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.StreamingClientResponse<Outrider_V1_ScalingProfile>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "ExplainForecast" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Why an application is forecast as it is.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ExplainForecastRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_ExplainForecastRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_ForecastExplanation` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func explainForecast<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_ExplainForecastRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_ExplainForecastRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ForecastExplanation>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ForecastExplanation>) async throws -> Result
         ) async throws -> Result where Result: Sendable
     }
 
@@ -381,24 +638,24 @@ extension Outrider_V1_BehavioralProfiler {
             self.client = client
         }
 
-        /// Call the "GetProfile" method.
+        /// Call the "GetScalingProfile" method.
         ///
         /// > Source IDL Documentation:
         /// >
         /// > The scaling profile of one application.
         ///
         /// - Parameters:
-        ///   - request: A request containing a single `Outrider_V1_GetProfileRequest` message.
-        ///   - serializer: A serializer for `Outrider_V1_GetProfileRequest` messages.
+        ///   - request: A request containing a single `Outrider_V1_GetScalingProfileRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_GetScalingProfileRequest` messages.
         ///   - deserializer: A deserializer for `Outrider_V1_ScalingProfile` messages.
         ///   - options: Options to apply to this RPC.
         ///   - handleResponse: A closure which handles the response and returns its result to
         ///       the caller. Returning from the closure will cancel the RPC if it hasn't
         ///       already finished.
         /// - Returns: The result of `handleResponse`.
-        public func getProfile<Result>(
-            request: GRPCCore.ClientRequest<Outrider_V1_GetProfileRequest>,
-            serializer: some GRPCCore.MessageSerializer<Outrider_V1_GetProfileRequest>,
+        public func getScalingProfile<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_GetScalingProfileRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_GetScalingProfileRequest>,
             deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ScalingProfile>,
             options: GRPCCore.CallOptions = .defaults,
             onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ScalingProfile>) async throws -> Result = { response in
@@ -407,7 +664,7 @@ extension Outrider_V1_BehavioralProfiler {
         ) async throws -> Result where Result: Sendable {
             try await self.client.unary(
                 request: request,
-                descriptor: Outrider_V1_BehavioralProfiler.Method.GetProfile.descriptor,
+                descriptor: Outrider_V1_BehavioralProfiler.Method.GetScalingProfile.descriptor,
                 serializer: serializer,
                 deserializer: deserializer,
                 options: options,
@@ -415,33 +672,99 @@ extension Outrider_V1_BehavioralProfiler {
             )
         }
 
-        /// Call the "ListProfiles" method.
+        /// Call the "ListScalingProfiles" method.
         ///
         /// > Source IDL Documentation:
         /// >
         /// > The profiles of all applications.
         ///
         /// - Parameters:
-        ///   - request: A request containing a single `Outrider_V1_ListProfilesRequest` message.
-        ///   - serializer: A serializer for `Outrider_V1_ListProfilesRequest` messages.
-        ///   - deserializer: A deserializer for `Outrider_V1_ListProfilesResponse` messages.
+        ///   - request: A request containing a single `Outrider_V1_ListScalingProfilesRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_ListScalingProfilesRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_ListScalingProfilesResponse` messages.
         ///   - options: Options to apply to this RPC.
         ///   - handleResponse: A closure which handles the response and returns its result to
         ///       the caller. Returning from the closure will cancel the RPC if it hasn't
         ///       already finished.
         /// - Returns: The result of `handleResponse`.
-        public func listProfiles<Result>(
-            request: GRPCCore.ClientRequest<Outrider_V1_ListProfilesRequest>,
-            serializer: some GRPCCore.MessageSerializer<Outrider_V1_ListProfilesRequest>,
-            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ListProfilesResponse>,
+        public func listScalingProfiles<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_ListScalingProfilesRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_ListScalingProfilesRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ListScalingProfilesResponse>,
             options: GRPCCore.CallOptions = .defaults,
-            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ListProfilesResponse>) async throws -> Result = { response in
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ListScalingProfilesResponse>) async throws -> Result = { response in
                 try response.message
             }
         ) async throws -> Result where Result: Sendable {
             try await self.client.unary(
                 request: request,
-                descriptor: Outrider_V1_BehavioralProfiler.Method.ListProfiles.descriptor,
+                descriptor: Outrider_V1_BehavioralProfiler.Method.ListScalingProfiles.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
+
+        /// Call the "WatchScalingProfiles" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The profiles that match, then each again whenever a sample was learnt. Who reads slowly gets the latest ones only.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_WatchScalingProfilesRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_WatchScalingProfilesRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_ScalingProfile` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func watchScalingProfiles<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_WatchScalingProfilesRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_WatchScalingProfilesRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ScalingProfile>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.StreamingClientResponse<Outrider_V1_ScalingProfile>) async throws -> Result
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.serverStreaming(
+                request: request,
+                descriptor: Outrider_V1_BehavioralProfiler.Method.WatchScalingProfiles.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
+
+        /// Call the "ExplainForecast" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Why an application is forecast as it is.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ExplainForecastRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_ExplainForecastRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_ForecastExplanation` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func explainForecast<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_ExplainForecastRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_ExplainForecastRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ForecastExplanation>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ForecastExplanation>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Outrider_V1_BehavioralProfiler.Method.ExplainForecast.descriptor,
                 serializer: serializer,
                 deserializer: deserializer,
                 options: options,
@@ -454,59 +777,115 @@ extension Outrider_V1_BehavioralProfiler {
 // Helpers providing default arguments to 'ClientProtocol' methods.
 @available(macOS 15.0, iOS 18.0, watchOS 11.0, tvOS 18.0, visionOS 2.0, *)
 extension Outrider_V1_BehavioralProfiler.ClientProtocol {
-    /// Call the "GetProfile" method.
+    /// Call the "GetScalingProfile" method.
     ///
     /// > Source IDL Documentation:
     /// >
     /// > The scaling profile of one application.
     ///
     /// - Parameters:
-    ///   - request: A request containing a single `Outrider_V1_GetProfileRequest` message.
+    ///   - request: A request containing a single `Outrider_V1_GetScalingProfileRequest` message.
     ///   - options: Options to apply to this RPC.
     ///   - handleResponse: A closure which handles the response and returns its result to
     ///       the caller. Returning from the closure will cancel the RPC if it hasn't
     ///       already finished.
     /// - Returns: The result of `handleResponse`.
-    public func getProfile<Result>(
-        request: GRPCCore.ClientRequest<Outrider_V1_GetProfileRequest>,
+    public func getScalingProfile<Result>(
+        request: GRPCCore.ClientRequest<Outrider_V1_GetScalingProfileRequest>,
         options: GRPCCore.CallOptions = .defaults,
         onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ScalingProfile>) async throws -> Result = { response in
             try response.message
         }
     ) async throws -> Result where Result: Sendable {
-        try await self.getProfile(
+        try await self.getScalingProfile(
             request: request,
-            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_GetProfileRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_GetScalingProfileRequest>(),
             deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ScalingProfile>(),
             options: options,
             onResponse: handleResponse
         )
     }
 
-    /// Call the "ListProfiles" method.
+    /// Call the "ListScalingProfiles" method.
     ///
     /// > Source IDL Documentation:
     /// >
     /// > The profiles of all applications.
     ///
     /// - Parameters:
-    ///   - request: A request containing a single `Outrider_V1_ListProfilesRequest` message.
+    ///   - request: A request containing a single `Outrider_V1_ListScalingProfilesRequest` message.
     ///   - options: Options to apply to this RPC.
     ///   - handleResponse: A closure which handles the response and returns its result to
     ///       the caller. Returning from the closure will cancel the RPC if it hasn't
     ///       already finished.
     /// - Returns: The result of `handleResponse`.
-    public func listProfiles<Result>(
-        request: GRPCCore.ClientRequest<Outrider_V1_ListProfilesRequest>,
+    public func listScalingProfiles<Result>(
+        request: GRPCCore.ClientRequest<Outrider_V1_ListScalingProfilesRequest>,
         options: GRPCCore.CallOptions = .defaults,
-        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ListProfilesResponse>) async throws -> Result = { response in
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ListScalingProfilesResponse>) async throws -> Result = { response in
             try response.message
         }
     ) async throws -> Result where Result: Sendable {
-        try await self.listProfiles(
+        try await self.listScalingProfiles(
             request: request,
-            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ListProfilesRequest>(),
-            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ListProfilesResponse>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ListScalingProfilesRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ListScalingProfilesResponse>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "WatchScalingProfiles" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > The profiles that match, then each again whenever a sample was learnt. Who reads slowly gets the latest ones only.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Outrider_V1_WatchScalingProfilesRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func watchScalingProfiles<Result>(
+        request: GRPCCore.ClientRequest<Outrider_V1_WatchScalingProfilesRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.StreamingClientResponse<Outrider_V1_ScalingProfile>) async throws -> Result
+    ) async throws -> Result where Result: Sendable {
+        try await self.watchScalingProfiles(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_WatchScalingProfilesRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ScalingProfile>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "ExplainForecast" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Why an application is forecast as it is.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Outrider_V1_ExplainForecastRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func explainForecast<Result>(
+        request: GRPCCore.ClientRequest<Outrider_V1_ExplainForecastRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ForecastExplanation>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.explainForecast(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ExplainForecastRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ForecastExplanation>(),
             options: options,
             onResponse: handleResponse
         )
@@ -516,7 +895,7 @@ extension Outrider_V1_BehavioralProfiler.ClientProtocol {
 // Helpers providing sugared APIs for 'ClientProtocol' methods.
 @available(macOS 15.0, iOS 18.0, watchOS 11.0, tvOS 18.0, visionOS 2.0, *)
 extension Outrider_V1_BehavioralProfiler.ClientProtocol {
-    /// Call the "GetProfile" method.
+    /// Call the "GetScalingProfile" method.
     ///
     /// > Source IDL Documentation:
     /// >
@@ -530,26 +909,26 @@ extension Outrider_V1_BehavioralProfiler.ClientProtocol {
     ///       the caller. Returning from the closure will cancel the RPC if it hasn't
     ///       already finished.
     /// - Returns: The result of `handleResponse`.
-    public func getProfile<Result>(
-        _ message: Outrider_V1_GetProfileRequest,
+    public func getScalingProfile<Result>(
+        _ message: Outrider_V1_GetScalingProfileRequest,
         metadata: GRPCCore.Metadata = [:],
         options: GRPCCore.CallOptions = .defaults,
         onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ScalingProfile>) async throws -> Result = { response in
             try response.message
         }
     ) async throws -> Result where Result: Sendable {
-        let request = GRPCCore.ClientRequest<Outrider_V1_GetProfileRequest>(
+        let request = GRPCCore.ClientRequest<Outrider_V1_GetScalingProfileRequest>(
             message: message,
             metadata: metadata
         )
-        return try await self.getProfile(
+        return try await self.getScalingProfile(
             request: request,
             options: options,
             onResponse: handleResponse
         )
     }
 
-    /// Call the "ListProfiles" method.
+    /// Call the "ListScalingProfiles" method.
     ///
     /// > Source IDL Documentation:
     /// >
@@ -563,19 +942,83 @@ extension Outrider_V1_BehavioralProfiler.ClientProtocol {
     ///       the caller. Returning from the closure will cancel the RPC if it hasn't
     ///       already finished.
     /// - Returns: The result of `handleResponse`.
-    public func listProfiles<Result>(
-        _ message: Outrider_V1_ListProfilesRequest,
+    public func listScalingProfiles<Result>(
+        _ message: Outrider_V1_ListScalingProfilesRequest,
         metadata: GRPCCore.Metadata = [:],
         options: GRPCCore.CallOptions = .defaults,
-        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ListProfilesResponse>) async throws -> Result = { response in
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ListScalingProfilesResponse>) async throws -> Result = { response in
             try response.message
         }
     ) async throws -> Result where Result: Sendable {
-        let request = GRPCCore.ClientRequest<Outrider_V1_ListProfilesRequest>(
+        let request = GRPCCore.ClientRequest<Outrider_V1_ListScalingProfilesRequest>(
             message: message,
             metadata: metadata
         )
-        return try await self.listProfiles(
+        return try await self.listScalingProfiles(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "WatchScalingProfiles" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > The profiles that match, then each again whenever a sample was learnt. Who reads slowly gets the latest ones only.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func watchScalingProfiles<Result>(
+        _ message: Outrider_V1_WatchScalingProfilesRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.StreamingClientResponse<Outrider_V1_ScalingProfile>) async throws -> Result
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Outrider_V1_WatchScalingProfilesRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.watchScalingProfiles(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "ExplainForecast" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Why an application is forecast as it is.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func explainForecast<Result>(
+        _ message: Outrider_V1_ExplainForecastRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ForecastExplanation>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Outrider_V1_ExplainForecastRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.explainForecast(
             request: request,
             options: options,
             onResponse: handleResponse

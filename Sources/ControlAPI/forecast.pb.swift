@@ -157,8 +157,8 @@ public nonisolated struct Outrider_V1_ScalingProfile: Sendable {
   public init() {}
 }
 
-/// Request of GetProfile.
-public nonisolated struct Outrider_V1_GetProfileRequest: Sendable {
+/// Request of GetScalingProfile.
+public nonisolated struct Outrider_V1_GetScalingProfileRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
@@ -171,8 +171,8 @@ public nonisolated struct Outrider_V1_GetProfileRequest: Sendable {
   public init() {}
 }
 
-/// Request of ListProfiles.
-public nonisolated struct Outrider_V1_ListProfilesRequest: Sendable {
+/// Request of ListScalingProfiles.
+public nonisolated struct Outrider_V1_ListScalingProfilesRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
@@ -182,8 +182,8 @@ public nonisolated struct Outrider_V1_ListProfilesRequest: Sendable {
   public init() {}
 }
 
-/// Answer of ListProfiles.
-public nonisolated struct Outrider_V1_ListProfilesResponse: Sendable {
+/// Answer of ListScalingProfiles.
+public nonisolated struct Outrider_V1_ListScalingProfilesResponse: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
@@ -194,6 +194,169 @@ public nonisolated struct Outrider_V1_ListProfilesResponse: Sendable {
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
+}
+
+/// Request of WatchScalingProfiles.
+public nonisolated struct Outrider_V1_WatchScalingProfilesRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Application id or name; empty means all, also those that come later.
+  public var application: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Request of ExplainForecast.
+public nonisolated struct Outrider_V1_ExplainForecastRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Application id or name.
+  public var application: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// One expert at one lead.
+public nonisolated struct Outrider_V1_ExpertExplanation: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Which: last, last-recent, profile, week, level.
+  public var expert: String = String()
+
+  /// Weights for the quantiles below the median, the median, and those above; each sums to 1 over the experts.
+  public var lowWeight: Double = 0
+
+  /// See low_weight.
+  public var middleWeight: Double = 0
+
+  /// See low_weight.
+  public var highWeight: Double = 0
+
+  /// Discounted loss relative to the experts' mean; negative when not yet known.
+  public var lowLoss: Double = 0
+
+  /// See low_loss.
+  public var middleLoss: Double = 0
+
+  /// See low_loss.
+  public var highLoss: Double = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// One lead.
+public nonisolated struct Outrider_V1_LeadExplanation: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Lead time in milliseconds.
+  public var leadMs: UInt64 = 0
+
+  /// Typical increment over the lead, in VMs.
+  public var scale: Double = 0
+
+  /// By expert.
+  public var experts: [Outrider_V1_ExpertExplanation] = []
+
+  /// Share of a deviation from the daily profile that is left after the lead.
+  public var profilePersistence: Double = 0
+
+  /// The same of a deviation from a week ago.
+  public var weekPersistence: Double = 0
+
+  /// The same of a deviation from the last half hour's mean.
+  public var levelPersistence: Double = 0
+
+  /// Factors by which calibration widens .025, .1, .9 and .975.
+  public var widening: [Double] = []
+
+  /// Share of past forecasts inside [.1, .9]; negative when not yet known.
+  public var coverage80: Double = 0
+
+  /// Mean pinball loss of past forecasts; negative when not yet known.
+  public var loss: Double = 0
+
+  /// The same of the last value with its increments; negative when not yet known.
+  public var baselineLoss: Double = 0
+
+  /// Weights of the leading indicators in what is expected, one per name; empty while there are none.
+  public var indicators: [Double] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Why an application is forecast as it is.
+public nonisolated struct Outrider_V1_ForecastExplanation: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Application id.
+  public var application: String = String()
+
+  /// State.
+  public var state: Outrider_V1_ProfileState = .unspecified
+
+  /// Samples seen.
+  public var samples: UInt64 = 0
+
+  /// Samples that were not learnt since the coordinator started.
+  public var rejected: UInt64 = 0
+
+  /// The baseline is given in place of the experts' forecast: it has been better over the last days.
+  public var usesBaseline: Bool = false
+
+  /// Weight of the daily profile at the longest lead.
+  public var dailyWeight: Double = 0
+
+  /// Weight of the week at the longest lead.
+  public var weeklyWeight: Double = 0
+
+  /// How certain a level shift is under way, 0 ... 1.
+  public var shift: Double = 0
+
+  /// Milliseconds since the season was last brought to a new level; absent if never.
+  public var lastShiftAgeMs: UInt64 {
+    get {_lastShiftAgeMs ?? 0}
+    set {_lastShiftAgeMs = newValue}
+  }
+  /// Returns true if `lastShiftAgeMs` has been explicitly set.
+  public var hasLastShiftAgeMs: Bool {self._lastShiftAgeMs != nil}
+  /// Clears the value of `lastShiftAgeMs`. Subsequent reads from it will return its default value.
+  public mutating func clearLastShiftAgeMs() {self._lastShiftAgeMs = nil}
+
+  /// By how much, in VMs.
+  public var lastShiftSize: Double = 0
+
+  /// Factor by which forecasts are widened for the last hour's changes.
+  public var liveliness: Double = 0
+
+  /// Names of the leading indicators, in their order.
+  public var indicators: [String] = []
+
+  /// By lead, shortest first.
+  public var leads: [Outrider_V1_LeadExplanation] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _lastShiftAgeMs: UInt64? = nil
 }
 
 /// One decision of the Predictive Allocator.
@@ -489,8 +652,8 @@ nonisolated extension Outrider_V1_ScalingProfile: SwiftProtobuf.Message, SwiftPr
   }
 }
 
-nonisolated extension Outrider_V1_GetProfileRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = _protobuf_package + ".GetProfileRequest"
+nonisolated extension Outrider_V1_GetScalingProfileRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".GetScalingProfileRequest"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}application\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
@@ -512,15 +675,15 @@ nonisolated extension Outrider_V1_GetProfileRequest: SwiftProtobuf.Message, Swif
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  public static func ==(lhs: Outrider_V1_GetProfileRequest, rhs: Outrider_V1_GetProfileRequest) -> Bool {
+  public static func ==(lhs: Outrider_V1_GetScalingProfileRequest, rhs: Outrider_V1_GetScalingProfileRequest) -> Bool {
     if lhs.application != rhs.application {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
 }
 
-nonisolated extension Outrider_V1_ListProfilesRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = _protobuf_package + ".ListProfilesRequest"
+nonisolated extension Outrider_V1_ListScalingProfilesRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ListScalingProfilesRequest"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
@@ -532,14 +695,14 @@ nonisolated extension Outrider_V1_ListProfilesRequest: SwiftProtobuf.Message, Sw
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  public static func ==(lhs: Outrider_V1_ListProfilesRequest, rhs: Outrider_V1_ListProfilesRequest) -> Bool {
+  public static func ==(lhs: Outrider_V1_ListScalingProfilesRequest, rhs: Outrider_V1_ListScalingProfilesRequest) -> Bool {
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
 }
 
-nonisolated extension Outrider_V1_ListProfilesResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = _protobuf_package + ".ListProfilesResponse"
+nonisolated extension Outrider_V1_ListScalingProfilesResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ListScalingProfilesResponse"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}profiles\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
@@ -561,8 +724,302 @@ nonisolated extension Outrider_V1_ListProfilesResponse: SwiftProtobuf.Message, S
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  public static func ==(lhs: Outrider_V1_ListProfilesResponse, rhs: Outrider_V1_ListProfilesResponse) -> Bool {
+  public static func ==(lhs: Outrider_V1_ListScalingProfilesResponse, rhs: Outrider_V1_ListScalingProfilesResponse) -> Bool {
     if lhs.profiles != rhs.profiles {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_WatchScalingProfilesRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".WatchScalingProfilesRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}application\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.application) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.application.isEmpty {
+      try visitor.visitSingularStringField(value: self.application, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_WatchScalingProfilesRequest, rhs: Outrider_V1_WatchScalingProfilesRequest) -> Bool {
+    if lhs.application != rhs.application {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_ExplainForecastRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ExplainForecastRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}application\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.application) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.application.isEmpty {
+      try visitor.visitSingularStringField(value: self.application, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_ExplainForecastRequest, rhs: Outrider_V1_ExplainForecastRequest) -> Bool {
+    if lhs.application != rhs.application {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_ExpertExplanation: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ExpertExplanation"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}expert\0\u{3}low_weight\0\u{3}middle_weight\0\u{3}high_weight\0\u{3}low_loss\0\u{3}middle_loss\0\u{3}high_loss\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.expert) }()
+      case 2: try { try decoder.decodeSingularDoubleField(value: &self.lowWeight) }()
+      case 3: try { try decoder.decodeSingularDoubleField(value: &self.middleWeight) }()
+      case 4: try { try decoder.decodeSingularDoubleField(value: &self.highWeight) }()
+      case 5: try { try decoder.decodeSingularDoubleField(value: &self.lowLoss) }()
+      case 6: try { try decoder.decodeSingularDoubleField(value: &self.middleLoss) }()
+      case 7: try { try decoder.decodeSingularDoubleField(value: &self.highLoss) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.expert.isEmpty {
+      try visitor.visitSingularStringField(value: self.expert, fieldNumber: 1)
+    }
+    if self.lowWeight.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.lowWeight, fieldNumber: 2)
+    }
+    if self.middleWeight.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.middleWeight, fieldNumber: 3)
+    }
+    if self.highWeight.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.highWeight, fieldNumber: 4)
+    }
+    if self.lowLoss.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.lowLoss, fieldNumber: 5)
+    }
+    if self.middleLoss.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.middleLoss, fieldNumber: 6)
+    }
+    if self.highLoss.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.highLoss, fieldNumber: 7)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_ExpertExplanation, rhs: Outrider_V1_ExpertExplanation) -> Bool {
+    if lhs.expert != rhs.expert {return false}
+    if lhs.lowWeight != rhs.lowWeight {return false}
+    if lhs.middleWeight != rhs.middleWeight {return false}
+    if lhs.highWeight != rhs.highWeight {return false}
+    if lhs.lowLoss != rhs.lowLoss {return false}
+    if lhs.middleLoss != rhs.middleLoss {return false}
+    if lhs.highLoss != rhs.highLoss {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_LeadExplanation: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".LeadExplanation"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}lead_ms\0\u{1}scale\0\u{1}experts\0\u{3}profile_persistence\0\u{3}week_persistence\0\u{3}level_persistence\0\u{1}widening\0\u{1}coverage80\0\u{1}loss\0\u{3}baseline_loss\0\u{1}indicators\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.leadMs) }()
+      case 2: try { try decoder.decodeSingularDoubleField(value: &self.scale) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.experts) }()
+      case 4: try { try decoder.decodeSingularDoubleField(value: &self.profilePersistence) }()
+      case 5: try { try decoder.decodeSingularDoubleField(value: &self.weekPersistence) }()
+      case 6: try { try decoder.decodeSingularDoubleField(value: &self.levelPersistence) }()
+      case 7: try { try decoder.decodeRepeatedDoubleField(value: &self.widening) }()
+      case 8: try { try decoder.decodeSingularDoubleField(value: &self.coverage80) }()
+      case 9: try { try decoder.decodeSingularDoubleField(value: &self.loss) }()
+      case 10: try { try decoder.decodeSingularDoubleField(value: &self.baselineLoss) }()
+      case 11: try { try decoder.decodeRepeatedDoubleField(value: &self.indicators) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.leadMs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.leadMs, fieldNumber: 1)
+    }
+    if self.scale.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.scale, fieldNumber: 2)
+    }
+    if !self.experts.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.experts, fieldNumber: 3)
+    }
+    if self.profilePersistence.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.profilePersistence, fieldNumber: 4)
+    }
+    if self.weekPersistence.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.weekPersistence, fieldNumber: 5)
+    }
+    if self.levelPersistence.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.levelPersistence, fieldNumber: 6)
+    }
+    if !self.widening.isEmpty {
+      try visitor.visitPackedDoubleField(value: self.widening, fieldNumber: 7)
+    }
+    if self.coverage80.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.coverage80, fieldNumber: 8)
+    }
+    if self.loss.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.loss, fieldNumber: 9)
+    }
+    if self.baselineLoss.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.baselineLoss, fieldNumber: 10)
+    }
+    if !self.indicators.isEmpty {
+      try visitor.visitPackedDoubleField(value: self.indicators, fieldNumber: 11)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_LeadExplanation, rhs: Outrider_V1_LeadExplanation) -> Bool {
+    if lhs.leadMs != rhs.leadMs {return false}
+    if lhs.scale != rhs.scale {return false}
+    if lhs.experts != rhs.experts {return false}
+    if lhs.profilePersistence != rhs.profilePersistence {return false}
+    if lhs.weekPersistence != rhs.weekPersistence {return false}
+    if lhs.levelPersistence != rhs.levelPersistence {return false}
+    if lhs.widening != rhs.widening {return false}
+    if lhs.coverage80 != rhs.coverage80 {return false}
+    if lhs.loss != rhs.loss {return false}
+    if lhs.baselineLoss != rhs.baselineLoss {return false}
+    if lhs.indicators != rhs.indicators {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_ForecastExplanation: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ForecastExplanation"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}application\0\u{1}state\0\u{1}samples\0\u{1}rejected\0\u{3}uses_baseline\0\u{3}daily_weight\0\u{3}weekly_weight\0\u{1}shift\0\u{3}last_shift_age_ms\0\u{3}last_shift_size\0\u{1}liveliness\0\u{1}indicators\0\u{1}leads\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.application) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.state) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.samples) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.rejected) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.usesBaseline) }()
+      case 6: try { try decoder.decodeSingularDoubleField(value: &self.dailyWeight) }()
+      case 7: try { try decoder.decodeSingularDoubleField(value: &self.weeklyWeight) }()
+      case 8: try { try decoder.decodeSingularDoubleField(value: &self.shift) }()
+      case 9: try { try decoder.decodeSingularUInt64Field(value: &self._lastShiftAgeMs) }()
+      case 10: try { try decoder.decodeSingularDoubleField(value: &self.lastShiftSize) }()
+      case 11: try { try decoder.decodeSingularDoubleField(value: &self.liveliness) }()
+      case 12: try { try decoder.decodeRepeatedStringField(value: &self.indicators) }()
+      case 13: try { try decoder.decodeRepeatedMessageField(value: &self.leads) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.application.isEmpty {
+      try visitor.visitSingularStringField(value: self.application, fieldNumber: 1)
+    }
+    if self.state != .unspecified {
+      try visitor.visitSingularEnumField(value: self.state, fieldNumber: 2)
+    }
+    if self.samples != 0 {
+      try visitor.visitSingularUInt64Field(value: self.samples, fieldNumber: 3)
+    }
+    if self.rejected != 0 {
+      try visitor.visitSingularUInt64Field(value: self.rejected, fieldNumber: 4)
+    }
+    if self.usesBaseline != false {
+      try visitor.visitSingularBoolField(value: self.usesBaseline, fieldNumber: 5)
+    }
+    if self.dailyWeight.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.dailyWeight, fieldNumber: 6)
+    }
+    if self.weeklyWeight.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.weeklyWeight, fieldNumber: 7)
+    }
+    if self.shift.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.shift, fieldNumber: 8)
+    }
+    try { if let v = self._lastShiftAgeMs {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 9)
+    } }()
+    if self.lastShiftSize.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.lastShiftSize, fieldNumber: 10)
+    }
+    if self.liveliness.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.liveliness, fieldNumber: 11)
+    }
+    if !self.indicators.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.indicators, fieldNumber: 12)
+    }
+    if !self.leads.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.leads, fieldNumber: 13)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_ForecastExplanation, rhs: Outrider_V1_ForecastExplanation) -> Bool {
+    if lhs.application != rhs.application {return false}
+    if lhs.state != rhs.state {return false}
+    if lhs.samples != rhs.samples {return false}
+    if lhs.rejected != rhs.rejected {return false}
+    if lhs.usesBaseline != rhs.usesBaseline {return false}
+    if lhs.dailyWeight != rhs.dailyWeight {return false}
+    if lhs.weeklyWeight != rhs.weeklyWeight {return false}
+    if lhs.shift != rhs.shift {return false}
+    if lhs._lastShiftAgeMs != rhs._lastShiftAgeMs {return false}
+    if lhs.lastShiftSize != rhs.lastShiftSize {return false}
+    if lhs.liveliness != rhs.liveliness {return false}
+    if lhs.indicators != rhs.indicators {return false}
+    if lhs.leads != rhs.leads {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

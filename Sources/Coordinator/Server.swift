@@ -44,6 +44,7 @@ struct Server: Service {
     /// Ends the streams and then the server, which waits for them: agents never end theirs.
     func stop() {
         shell.streams.closeAll("the coordinator is stopping")
+        shell.samples.finish()
         server.beginGracefulShutdown()
     }
 

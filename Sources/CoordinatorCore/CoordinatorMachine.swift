@@ -27,8 +27,9 @@ public struct CoordinatorMachine: Sendable {
             chunkOrder: configuration.chunkSize.trailingZeroBitCount, pool: configuration.pool,
             excluded: configuration.excluded, keyHigh: randomness.next(), keyLow: randomness.next(),
             overlayIPv4: configuration.overlay.ipv4.description, overlayIPv6: configuration.overlay.ipv6.description)
+        let forecasting = try configuration.forecasting()
         do throws(BookError) {
-            state = try FleetState(configuration, foundation: foundation)
+            state = try FleetState(configuration, forecasting: forecasting, foundation: foundation)
         } catch {
             throw CoordinatorError(error)
         }
@@ -75,6 +76,12 @@ public struct CoordinatorMachine: Sendable {
         if !state.isFounded { commit(.founded(state.foundation)) }
         commit(.termStarted(state.term + 1))
         if restoredFromBackup { beginRestoration(above: state.generation) }
+        if !state.relearning.isEmpty {
+            notice(
+                .warning, "profiles-anew",
+                "what was learnt of \(state.relearning.count) applications is of another interval, season or version; "
+                    + "they are forecast from their next samples on")
+        }
         recoverRanks()
         recoverPresence()
         recoverHosts()

@@ -71,7 +71,7 @@ extension CoordinatorMachine {
         return AllocationInput(
             application: record.id, policy: policy(of: record),
             hosts: demands.values.sorted { $0.host < $1.host }, blocks: blocks,
-            pendingElsewhere: live.refusedLaunches[record.id] ?? 0, forecast: state.series[record.id]?.profile)
+            pendingElsewhere: live.refusedLaunches[record.id] ?? 0, forecast: state.series[record.id])
     }
 
     /// What is left of reservations that a caller asked for: theirs until they expire.

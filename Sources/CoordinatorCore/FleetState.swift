@@ -1,5 +1,4 @@
 import Allocation
-import DequeModule
 import FleetProtocol
 import Forecasting
 import NetworkTypes
@@ -23,37 +22,21 @@ struct SessionRecord: Hashable, Sendable, Codable {
     var number: UInt64
 }
 
-/// One application's history and what was learnt from it.
-struct Series: Sendable {
-    /// A snapshot keeps this many samples, from which the profile is learnt again after a restore.
-    static let samplesMax = 17_280
-
-    struct Sample: Hashable, Sendable, Codable {
-        var slot: Int
-        var demand: FleetSample.Demand?
-    }
-    var samples = Deque<Sample>()
-    var profile: DemandProfile
-    var last: FleetSample.Demand?
-
-    init(_ configuration: ProfileConfiguration) { profile = DemandProfile(configuration: configuration) }
-
-    mutating func add(_ sample: Sample, interval: Duration) {
-        samples.append(sample)
-        if samples.count > Self.samplesMax { samples.removeFirst() }
-        guard let demand = sample.demand else { return profile.gap(at: interval * sample.slot) }
-        last = demand
-        profile.observe(
+extension ApplicationForecaster {
+    /// One interval of the fleet; nil when it is unknown.
+    mutating func add(_ demand: FleetSample.Demand?, slot: Int) {
+        guard let demand else { return gap(at: slot) }
+        observe(
             DemandSample(
                 concurrent: demand.vms, peak: demand.peak, launches: demand.launches, stops: demand.stops),
-            at: interval * sample.slot)
+            at: slot, indicators: demand.load?.indicators ?? [])
     }
 }
 
 /// All that survives the process. ``apply(_:)`` is the only mutation and decides nothing.
 struct FleetState: Sendable {
     let interval: Duration
-    let profiling: ProfileConfiguration
+    let forecasting: ForecastShape
     let launchHalfLife: Duration
     var isFounded = false
     var foundation: Foundation
@@ -73,14 +56,18 @@ struct FleetState: Sendable {
     var sharding = ShardingState()
     var bindings = BindingTable()
     var launches = LaunchCounts()
-    var series: [ApplicationID: Series] = [:]
+    var series: [ApplicationID: ApplicationForecaster] = [:]
+    /// Applications whose learnt state a snapshot held and that had to start anew: another interval or another version.
+    var relearning: [ApplicationID] = []
     var recentLaunches: [ApplicationID: [HostID: DecayedCount]] = [:]
     /// Last aggregate interval that was folded.
     var slot = 0
 
-    init(_ configuration: CoordinatorConfiguration, foundation: Foundation) throws(BookError) {
+    init(
+        _ configuration: CoordinatorConfiguration, forecasting: ForecastShape, foundation: Foundation
+    ) throws(BookError) {
         interval = configuration.aggregateInterval
-        profiling = configuration.profiling
+        self.forecasting = forecasting
         launchHalfLife = configuration.seasonLength / 48
         self.foundation = foundation
         book = Book(plan: try foundation.plan())
@@ -103,7 +90,7 @@ struct FleetState: Sendable {
         case .applicationCreated(let id, let name, let policy, let revision):
             applications[id] = ApplicationRecord(id: id, name: name, policy: policy, revision: revision)
             names[name] = id
-            series[id] = Series(profiling)
+            series[id] = ApplicationForecaster(shape: forecasting)
         case .applicationUpdated(let id, let policy, let revision):
             applications[id]?.policy = policy
             applications[id]?.revision = revision
@@ -139,8 +126,7 @@ struct FleetState: Sendable {
         case .sampled(let slot, let samples):
             self.slot = max(self.slot, slot)
             for sample in samples {
-                series[sample.application]?.add(
-                    Series.Sample(slot: slot, demand: sample.demand), interval: interval)
+                series[sample.application]?.add(sample.demand, slot: slot)
             }
         }
     }
@@ -218,10 +204,17 @@ extension CoordinatorConfiguration {
     /// Length of the season that demand repeats with.
     var seasonLength: Duration { dayLength ?? horizons.max() ?? .seconds(86_400) }
 
-    var profiling: ProfileConfiguration {
+    /// - Throws: `invalid` when the season holds more samples than a forecaster follows.
+    func forecasting() throws(CoordinatorError) -> ForecastShape {
         let step = decisionInterval + leadTime
-        return ProfileConfiguration(
+        let profile = ProfileConfiguration(
             sampleInterval: aggregateInterval, horizons: horizons, shortLeads: [aggregateInterval, step, step * 2],
             dayLength: max(seasonLength, aggregateInterval))
+        do throws(SeriesConfigurationError) {
+            return try ForecastShape(profile)
+        } catch {
+            throw CoordinatorError.invalid(
+                field: "aggregate-interval", why: "a season of \(seasonLength) can't be followed at this interval")
+        }
     }
 }

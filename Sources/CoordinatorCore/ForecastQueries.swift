@@ -15,8 +15,22 @@ extension CoordinatorMachine {
         state.applications.values.sorted { ($0.name, $0.id) < ($1.name, $1.id) }.map { profile(of: $0) }
     }
 
+    public func explanation(of reference: ApplicationReference) throws(CoordinatorError) -> ForecastExplanationInfo {
+        let record = try resolve(reference)
+        let forecaster = state.series[record.id] ?? ApplicationForecaster(shape: state.forecasting)
+        let series = forecaster.explanation
+        let interval = state.forecasting.coarseInterval
+        let hasIndicators = series.leads.contains { !$0.indicators.isEmpty }
+        return ForecastExplanationInfo(
+            application: record.id, state: forecaster.state, samples: forecaster.demand.samples,
+            rejected: forecaster.rejections + forecaster.vms.coarseRejections, usesBaseline: forecaster.usesBaseline,
+            sampleInterval: interval, series: series,
+            lastShiftAge: series.lastShift.map { interval * max(0, forecaster.vms.coarseTick - $0) },
+            indicators: hasIndicators ? FleetSample.Load.indicatorNames : [])
+    }
+
     private func profile(of record: ApplicationRecord) -> ScalingProfileInfo {
-        guard let demand = state.series[record.id]?.profile else {
+        guard let demand = state.series[record.id] else {
             return ScalingProfileInfo(application: record.id, state: .cold, samples: 0, current: 0, horizons: [])
         }
         let profile = demand.profile()

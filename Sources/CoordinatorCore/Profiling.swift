@@ -63,13 +63,15 @@ extension CoordinatorMachine {
     }
 
     private func sample(of application: ApplicationID, in fill: SlotFill) -> FleetSample {
-        var demand = FleetSample.Demand()
+        var demand = FleetSample.Demand(load: FleetSample.Load(cpu: 0, bytes: 0, misses: 0))
         for (_, report) in fill.reports {
             guard let part = report.first(where: { $0.application == application }) else { continue }
             demand.vms += part.vms
             demand.peak += max(part.vms, part.peakVMs)
             demand.launches += part.launches
             demand.stops += part.stops
+            demand.load?.add(part)
+            if part.vms > 0, part.cpu == nil || part.traffic == nil { demand.load = nil }
         }
         for host in (live.presence[application] ?? [:]).keys where fill.reports[host] == nil {
             guard live.hosts[host]?.reach == .unreachable else {
@@ -79,7 +81,16 @@ extension CoordinatorMachine {
                 .count { $0.record.application == application && $0.record.state == .bound }
             demand.vms += bound
             demand.peak += bound
+            if bound > 0 { demand.load = nil }
         }
         return FleetSample(application: application, demand: demand)
+    }
+}
+
+extension FleetSample.Load {
+    mutating func add(_ part: ApplicationAggregate) {
+        cpu += part.cpu?.inSeconds ?? 0
+        bytes &+= (part.traffic?.receivedBytes ?? 0) &+ (part.traffic?.sentBytes ?? 0)
+        misses += part.misses
     }
 }

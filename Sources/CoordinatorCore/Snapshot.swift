@@ -17,7 +17,7 @@ public struct CoordinatorSnapshot: Hashable, Sendable, Codable {
     var hosts: [HostRecord]
     var bindings: [HostBindings]
     var launches: LaunchCounts
-    var histories: [History]
+    var learnt: [Learnt]
     var shares: [Share]
     var slot: Int
     /// Absent from images of older versions.
@@ -36,9 +36,11 @@ public struct CoordinatorSnapshot: Hashable, Sendable, Codable {
         var host: HostID
         var entries: [BindingTable.Entry]
     }
-    struct History: Hashable, Sendable, Codable {
+    /// What was learnt of an application.
+    struct Learnt: Hashable, Sendable, Codable {
         var application: ApplicationID
-        var samples: [Series.Sample]
+        /// Of an ``ApplicationForecaster``, two hexadecimal digits for each byte.
+        var forecaster: String
     }
     /// Recent launches of an application on a host, faded up to the snapshot's slot.
     struct Share: Hashable, Sendable, Codable {
@@ -78,8 +80,8 @@ extension FleetState {
                 .init(host: host, entries: entries.values.sorted { $0.record.sni < $1.record.sni })
             },
             launches: launches,
-            histories: series.sorted { $0.key < $1.key }.map {
-                .init(application: $0.key, samples: Array($0.value.samples))
+            learnt: series.sorted { $0.key < $1.key }.map {
+                .init(application: $0.key, forecaster: Hexadecimal.text($0.value.encoded()))
             },
             shares: recentLaunches.sorted { $0.key < $1.key }.flatMap { application, hosts in
                 hosts.sorted { $0.key < $1.key }.map { host, count in
@@ -101,7 +103,7 @@ extension FleetState {
         for record in snapshot.applications {
             applications[record.id] = record
             names[record.name] = record.id
-            series[record.id] = Series(profiling)
+            series[record.id] = ApplicationForecaster(shape: forecasting)
         }
         for record in snapshot.sessions { sessions[record.id] = record }
         sessionCount = snapshot.sessionCount
@@ -119,13 +121,39 @@ extension FleetState {
         for entry in snapshot.safety ?? [] { safety[entry.host] = entry.safety }
         launches = snapshot.launches
         slot = snapshot.slot
-        for history in snapshot.histories {
-            for sample in history.samples { series[history.application]?.add(sample, interval: interval) }
+        for learnt in snapshot.learnt where series[learnt.application] != nil {
+            do throws(SeriesStateError) {
+                series[learnt.application] = try ApplicationForecaster(
+                    encoded: Hexadecimal.bytes(learnt.forecaster), shape: forecasting)
+            } catch {
+                relearning.append(learnt.application)
+            }
         }
         for share in snapshot.shares {
             recentLaunches[share.application, default: [:]][
                 share.host, default: DecayedCount(halfLife: launchHalfLife)
             ].add(share.launches, at: time(of: slot))
         }
+    }
+}
+
+/// Bytes in an image that is text.
+enum Hexadecimal {
+    private static let digits = Array("0123456789abcdef".utf8)
+
+    static func text(_ bytes: [UInt8]) -> String {
+        String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
+
+    /// As far as the text is one: what a checksum within the bytes says of the rest is for the caller.
+    static func bytes(_ text: String) -> [UInt8] {
+        let values = text.utf8.map { digit -> UInt8 in
+            switch digit {
+            case 48...57: digit - 48
+            case 97...102: digit - 87
+            default: 0
+            }
+        }
+        return stride(from: 0, to: values.count - 1, by: 2).map { values[$0] << 4 | values[$0 + 1] }
     }
 }

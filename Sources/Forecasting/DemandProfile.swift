@@ -69,6 +69,23 @@ public struct DemandProfile: Sendable, DemandForecast {
         return Int(((time - origin) / configuration.sampleInterval).rounded())
     }
 
+    // MARK: Persisting
+
+    /// One walk over the fields serves both directions.
+    mutating func code(_ coder: inout some StateCoder) {
+        var isStarted = start != nil
+        var (seconds, attoseconds) = start?.components ?? (0, 0)
+        coder.code(&isStarted)
+        coder.code(&seconds)
+        coder.code(&attoseconds)
+        start = isStarted ? Duration(secondsComponent: seconds, attosecondsComponent: attoseconds) : nil
+        for path in [\Self.samples, \.firstTick, \.now.tick, \.unknown] { coder.code(&self[keyPath: path]) }
+        coder.code(&now.level)
+        coder.code(&now.launches)
+        season.code(&coder)
+        for index in leads.indices { leads[index].code(&coder) }
+    }
+
     // MARK: State
 
     public var state: ProfileState {

@@ -66,6 +66,18 @@ struct LeadTracker: Sendable {
         persistence = Persistence(lead: Double(shape.ticks) / Double(configuration.ticksPerDay))
     }
 
+    mutating func code(_ coder: inout some StateCoder) {
+        origins.code(&coder)
+        residuals.code(&coder)
+        coder.code(&weight)
+        coder.code(&scaleSum)
+        coder.code(&scaleCount)
+        coder.code(&losses)
+        coder.code(&lossWeight)
+        persistence.code(&coder)
+        score.code(&coder)
+    }
+
     /// Decayed number of matured origins.
     var matured: Double { residuals.count(Self.row(.concurrent, 0), weight: weight) }
 

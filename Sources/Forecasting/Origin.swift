@@ -52,6 +52,19 @@ struct Origin: Sendable {
     /// Where the seasonal expert centred.
     var season: Centres? { centres.concurrent.isNaN ? nil : centres }
     var forecast: ScoredForecast? { scored.low.isNaN ? nil : scored }
+
+    mutating func code(_ coder: inout some StateCoder) {
+        coder.code(&level)
+        coder.code(&launches)
+        coder.code(&baseNow)
+        coder.code(&baseLater)
+        coder.code(&centres.concurrent)
+        coder.code(&centres.peak)
+        coder.code(&centres.launches)
+        for path in [\ScoredForecast.low, \.middle, \.high, \.baseLow, \.baseMiddle, \.baseHigh] {
+            coder.code(&scored[keyPath: path])
+        }
+    }
 }
 
 /// The origins under way of one lead, one per segment, and the running peak of each segment.
@@ -86,6 +99,15 @@ struct OriginRing: Sendable {
             result.0 = max(result.0, segment.peak)
             result.1 += Int(segment.unknown)
         }
+    }
+
+    mutating func code(_ coder: inout some StateCoder) {
+        for slot in segments.indices {
+            segments[slot].origin.code(&coder)
+            coder.code(&segments[slot].peak)
+            coder.code(&segments[slot].unknown)
+        }
+        coder.code(&segment)
     }
 
     /// Starts a segment; those that were jumped over are unknown.

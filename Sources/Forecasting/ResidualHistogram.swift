@@ -50,6 +50,8 @@ struct ResidualTable: Sendable {
         cells[row * Self.stride + ResidualBins.count] += Float(weight)
     }
 
+    mutating func code(_ coder: inout some StateCoder) { for index in cells.indices { coder.code(&cells[index]) } }
+
     mutating func rescale(by factor: Float) {
         for index in cells.indices { cells[index] *= factor }
     }

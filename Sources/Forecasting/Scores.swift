@@ -20,6 +20,10 @@ struct LeadScore: Sendable {
         base = base * decay + loss(forecast.baseLow, forecast.baseMiddle, forecast.baseHigh)
     }
 
+    mutating func code(_ coder: inout some StateCoder) {
+        for path in [\Self.count, \.inside, \.own, \.base] { coder.code(&self[keyPath: path]) }
+    }
+
     private func mean(_ sum: Double) -> Double? { count >= Self.countMin ? sum / count : nil }
     var coverage80: Double? { mean(inside) }
     var loss: Double? { mean(own) }
@@ -38,6 +42,11 @@ struct Persistence: Sendable {
     init(lead: Double) { prior = Elementary.exp2(-lead / 0.3 * 1.4427) }
 
     var value: Double { min(1, max(0, (xy + Self.priorWeight * prior) / (xx + Self.priorWeight))) }
+
+    mutating func code(_ coder: inout some StateCoder) {
+        coder.code(&xy)
+        coder.code(&xx)
+    }
 
     mutating func learn(deviation: Double, later: Double, scale: Double, decay: Double) {
         let x = deviation / scale

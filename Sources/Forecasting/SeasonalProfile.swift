@@ -22,6 +22,19 @@ struct SeasonalProfile: Sendable {
         updates = Array(repeating: 0, count: slots)
     }
 
+    mutating func code(_ coder: inout some StateCoder) {
+        for index in level.indices {
+            coder.code(&level[index])
+            coder.code(&launchRate[index])
+            coder.code(&updates[index])
+        }
+        coder.code(&seen)
+        coder.code(&slot)
+        coder.code(&levelSum)
+        coder.code(&launchSum)
+        coder.code(&known)
+    }
+
     /// Every slot was seen: the profile can be used.
     var isComplete: Bool { seen == level.count }
 

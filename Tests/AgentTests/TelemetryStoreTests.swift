@@ -81,7 +81,7 @@ import Testing
         let (journal, contents) = try Journal.open(path: folder.file.path, identity: Self.identity)
         let record = try #require(contents.lines.last).payload
         let size = try Self.batch(3, folded: 3).encoded().count
-        for body in [[0xff, 0xff], []] {
+        for body: [UInt8] in [[0xff, 0xff], []] {
             await withCheckedContinuation { done in
                 journal.submit([Array(record.dropLast(size)) + body]) { _ in done.resume() }
             }

@@ -1,5 +1,5 @@
-import DequeModule
 import FleetProtocol
+import Forecasting
 import NetworkTypes
 import SNISpace
 import Testing
@@ -8,7 +8,14 @@ import Testing
 
 @Suite struct ProfilingTests {
     private func samples(_ fleet: Fleet, _ app: ApplicationID) -> [Int?] {
-        Array(fleet.machine.state.series[app]?.samples ?? Deque()).map { $0.demand?.vms }
+        sampled(fleet, app).map { $0.demand?.vms }
+    }
+
+    private func sampled(_ fleet: Fleet, _ app: ApplicationID) -> [(slot: Int, demand: FleetSample.Demand?)] {
+        fleet.log.flatMap { event -> [(slot: Int, demand: FleetSample.Demand?)] in
+            guard case .sampled(let slot, let samples) = event else { return [] }
+            return samples.filter { $0.application == app }.map { (slot, $0.demand) }
+        }
     }
 
     @Test func sumsOverHosts() throws {
@@ -51,6 +58,61 @@ import Testing
         #expect(fleet.agents[host]?.acknowledgedAggregate == 6)
     }
 
+    /// CPU and traffic foretell VMs only where all of it is known.
+    @Test(arguments: [false, true]) func loadIsKnownWhenEveryHostToldIt(isWhole: Bool) throws {
+        let fleet = try Fleet(hosts: 2)
+        fleet.start()
+        let app = try fleet.application("web")
+        for host in fleet.names { _ = fleet.lease(app, on: host, request: 1) }
+        for (index, host) in fleet.names.enumerated() {
+            let part = ApplicationAggregate(
+                application: app, vms: 2, peakVMs: 2, cooling: 0, launches: 1, stops: 0, misses: 1, waited: .zero,
+                traffic: TrafficCounters(receivedBytes: 100, sentBytes: 20),
+                cpu: index == 0 || isWhole ? .milliseconds(1500) : nil)
+            fleet.say(
+                .aggregates(
+                    Aggregates(sequence: 1, interval: .seconds(1), endedAt: fleet.now, applications: [part])),
+                from: host)
+        }
+        let load = sampled(fleet, app).last?.demand?.load
+        #expect(load == (isWhole ? FleetSample.Load(cpu: 3, bytes: 240, misses: 2) : nil))
+        #expect(samples(fleet, app) == [4])
+    }
+
+    /// What was learnt at another interval is not guessed at.
+    @Test func anotherIntervalBeginsAnewAndSaysSo() throws {
+        let fleet = try Fleet(hosts: 1)
+        fleet.start()
+        let app = try fleet.application("web")
+        for _ in 0..<50 { fleet.aggregate(fleet.names[0], [(app, vms: 5, launches: 0)]) }
+        var configuration = Fleet.seconds
+        configuration.aggregateInterval = .seconds(2)
+        var machine = try CoordinatorMachine(
+            restoring: fleet.machine.snapshot(), configuration: configuration, randomSeed: 3)
+        let effects = machine.recovered(at: fleet.now)
+        let isTold = effects.contains {
+            if case .notice(let notice) = $0 { notice.code == "profiles-anew" } else { false }
+        }
+        #expect(try isTold && machine.profile("web").samples == 0 && fleet.machine.profile("web").samples == 50)
+    }
+
+    @Test func explanationTellsWhatMattered() throws {
+        let fleet = try Fleet(hosts: 1)
+        fleet.start()
+        let app = try fleet.application("web")
+        for index in 0..<400 {
+            fleet.aggregate(fleet.names[0], [(app, vms: 20 + index % 60 / 6, launches: 1)])
+        }
+        let told = try fleet.machine.explanation(of: "web")
+        #expect(told.application == app && told.samples == 400 && told.rejected == 0 && told.indicators.isEmpty)
+        for lead in told.series.leads {
+            let sum = lead.experts.reduce(0) { $0 + $1.middleWeight }
+            #expect(abs(sum - 1) < 1e-3 && lead.experts.count == 5)
+        }
+        #expect(told.series.leads.first?.loss != nil && told.series.leads.first?.baselineLoss != nil)
+        #expect(throws: CoordinatorError.self) { try fleet.machine.explanation(of: "nobody") }
+    }
+
     @Test func missingHostIsUnknownAndNotAScaleIn() throws {
         let fleet = try Fleet(hosts: 2)
         fleet.start()
@@ -89,7 +151,7 @@ import Testing
         try fleet.restart()
         fleet.connect(host)
         fleet.aggregate(host, [(app, vms: 7, launches: 0)], skip: 9)
-        let slots = Array(fleet.machine.state.series[app]?.samples ?? Deque()).map(\.slot)
+        let slots = sampled(fleet, app).map(\.slot)
         #expect(slots.count == 2 && slots[1] - slots[0] == 10)
     }
 

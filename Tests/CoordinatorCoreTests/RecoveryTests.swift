@@ -109,6 +109,7 @@ import Testing
         #expect(snapshot == fleet.machine.snapshot())
         let restored = try CoordinatorMachine(restoring: snapshot, configuration: Fleet.seconds, randomSeed: 3)
         #expect(restored.snapshot() == snapshot)
+        #expect(restored.profiles() == fleet.machine.profiles() && restored.profiles().contains { $0.samples > 0 })
         #expect(restored.state.book == fleet.machine.state.book)
     }
 

@@ -75,6 +75,50 @@ import Testing
         }
     }
 
+    /// A watch tells what is, then what was learnt since; a coordinator that stops ends it.
+    @Test func profilesAreWatchedAndExplained() async throws {
+        let directory = try TemporaryDirectory()
+        try await withCoordinator(try testSettings(directory.path)) { client in
+            let sessions = Outrider_V1_SessionManager.Client(wrapping: client)
+            let profiler = Outrider_V1_BehavioralProfiler.Client(wrapping: client)
+            let made = try await sessions.createApplication(.with { $0.name = "web" })
+            let application = try #require(ApplicationID(made.id))
+            let nobody = await refusal {
+                try await profiler.watchScalingProfiles(.with { $0.application = "nobody" }) { response in
+                    for try await _ in response.messages {}
+                }
+            }
+            #expect(nobody == "notFound unknown-application")
+            try await Self.connect(client) { agent in
+                agent.send(Self.hello())
+                _ = try await agent.wait { if case .bootGrant(let grant) = $0 { grant } else { nil } }
+                let seen = try await profiler.watchScalingProfiles(.with { $0.application = "web" }) { response in
+                    var seen: [UInt64] = []
+                    for try await profile in response.messages {
+                        seen.append(profile.samples)
+                        #expect(profile.application == made.id && profile.current == 3 * UInt32(profile.samples))
+                        if seen.count == 3 { break }
+                        let part = ApplicationAggregate(
+                            application: application, vms: 3 * seen.count, peakVMs: 9, cooling: 0, launches: 3,
+                            stops: 0,
+                            misses: 0, waited: .zero, traffic: nil)
+                        agent.send(
+                            .aggregates(
+                                Aggregates(
+                                    sequence: UInt64(seen.count), interval: .milliseconds(100),
+                                    endedAt: Instant(nanoseconds: 1), applications: [part])))
+                    }
+                    return seen
+                }
+                #expect(seen == [0, 1, 2])
+                let told = try await profiler.explainForecast(.with { $0.application = "web" })
+                #expect(told.application == made.id && told.samples == 2 && told.state == .cold)
+                #expect(!told.leads.isEmpty && told.leads.allSatisfy { $0.experts.count == 5 && $0.loss < 0 })
+                #expect(told.indicators.isEmpty && !told.hasLastShiftAgeMs && !told.usesBaseline)
+            }
+        }
+    }
+
     @Test func agentGetsGrantSnapshotAndALeaseOnDemand() async throws {
         let directory = try TemporaryDirectory()
         try await withCoordinator(try testSettings(directory.path)) { client in

@@ -105,7 +105,7 @@ import Testing
             #expect(try await network.listLeases(.init()).leases.isEmpty)
             #expect(try await network.listReclaimed(.init()).entries.isEmpty)
             #expect(try await fleet.listHosts(.init()).hosts.isEmpty)
-            #expect(try await profiler.listProfiles(.init()).profiles.isEmpty)
+            #expect(try await profiler.listScalingProfiles(.init()).profiles.isEmpty)
             #expect(try await allocator.listDecisions(.init()).decisions.isEmpty)
             #expect(try await allocator.getReleaseSchedule(.init()).releases.isEmpty)
             let status = try await fleet.getStatus(.init())

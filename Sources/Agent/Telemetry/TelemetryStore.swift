@@ -171,7 +171,8 @@ final class TelemetryStore: Sendable {
                 return
             }
             let id = UUID128(high: number(record[1...]), low: number(record[9...]))
-            if id == boot.uuid, let batch = try? Aggregates(decoding: Array(record[25...])) {
+            // Nothing at all would be read as an empty batch: it is one that could not be written.
+            if id == boot.uuid, record.count > 25, let batch = try? Aggregates(decoding: Array(record[25...])) {
                 state.batches.append(batch)
             } else {
                 lost += number(record[17...])

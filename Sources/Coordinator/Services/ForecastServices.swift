@@ -3,14 +3,15 @@ import ControlAPIMapping
 import FleetMapping
 import CoordinatorCore
 import GRPCCore
+import NetworkTypes
 import SwiftProtobuf
 
 /// How each application grows.
 struct BehavioralProfilerService: Outrider_V1_BehavioralProfiler.SimpleServiceProtocol {
     let shell: CoordinatorShell
 
-    func getProfile(
-        request: Outrider_V1_GetProfileRequest, context: ServerContext
+    func getScalingProfile(
+        request: Outrider_V1_GetScalingProfileRequest, context: ServerContext
     ) async throws -> Outrider_V1_ScalingProfile {
         Outrider_V1_ScalingProfile(
             try await shell.read { (machine, _) throws(CoordinatorError) in
@@ -18,11 +19,37 @@ struct BehavioralProfilerService: Outrider_V1_BehavioralProfiler.SimpleServicePr
             })
     }
 
-    func listProfiles(
-        request: Outrider_V1_ListProfilesRequest, context: ServerContext
-    ) async throws -> Outrider_V1_ListProfilesResponse {
+    func listScalingProfiles(
+        request: Outrider_V1_ListScalingProfilesRequest, context: ServerContext
+    ) async throws -> Outrider_V1_ListScalingProfilesResponse {
         let profiles = try await shell.read { (machine, _) throws(CoordinatorError) in machine.profiles() }
         return .with { $0.profiles = profiles.map(Outrider_V1_ScalingProfile.init) }
+    }
+
+    func watchScalingProfiles(
+        request: Outrider_V1_WatchScalingProfilesRequest,
+        response: RPCWriter<Outrider_V1_ScalingProfile>, context: ServerContext
+    ) async throws {
+        let reference = request.application
+        var told: [ApplicationID: Int] = [:]
+        for await _ in shell.samples.watch() {
+            let profiles = try await shell.read { (machine, _) throws(CoordinatorError) in
+                reference.isEmpty ? machine.profiles() : [try machine.profile(reference)]
+            }
+            for profile in profiles where told[profile.application] != profile.samples {
+                told[profile.application] = profile.samples
+                try await response.write(Outrider_V1_ScalingProfile(profile))
+            }
+        }
+    }
+
+    func explainForecast(
+        request: Outrider_V1_ExplainForecastRequest, context: ServerContext
+    ) async throws -> Outrider_V1_ForecastExplanation {
+        Outrider_V1_ForecastExplanation(
+            try await shell.read { (machine, _) throws(CoordinatorError) in
+                try machine.explanation(of: request.application)
+            })
     }
 }
 

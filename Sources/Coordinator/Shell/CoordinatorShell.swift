@@ -25,6 +25,7 @@ actor CoordinatorShell {
     static let tickMin = Duration.milliseconds(50)
 
     nonisolated let streams = AgentStreams()
+    nonisolated let samples = SampleWatch()
     private let store: any Store
     private let clock: CoordinatorClock
     private let tickInterval: Duration
@@ -171,6 +172,10 @@ actor CoordinatorShell {
     private func perform(_ item: WorkItem) {
         item.reader?.resume()
         for effect in item.effects { perform(effect) }
+        let hasSamples = item.events.contains {
+            if case .sampled = $0 { true } else { false }
+        }
+        if hasSamples { samples.tell() }
     }
 
     private func perform(_ effect: CoordinatorEffect) {
@@ -208,6 +213,7 @@ actor CoordinatorShell {
         for caller in waiting.values { caller.resume(throwing: unavailable) }
         waiting = [:]
         streams.closeAll("the coordinator is stopping: \(error)")
+        samples.finish()
     }
 
     /// Lets the writer end when the queue is empty.

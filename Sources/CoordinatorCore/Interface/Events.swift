@@ -111,12 +111,34 @@ public struct FleetSample: Hashable, Sendable, Codable {
         public var peak: Int
         public var launches: Int
         public var stops: Int
-        public init(vms: Int = 0, peak: Int = 0, launches: Int = 0, stops: Int = 0) {
+        /// Nil unless every host with VMs of the application told all of it.
+        public var load: Load?
+        public init(vms: Int = 0, peak: Int = 0, launches: Int = 0, stops: Int = 0, load: Load? = nil) {
             self.vms = vms
             self.peak = peak
             self.launches = launches
             self.stops = stops
+            self.load = load
         }
+    }
+
+    /// What may foretell VMs.
+    public struct Load: Hashable, Sendable, Codable {
+        /// CPU time, seconds.
+        public var cpu: Double
+        /// Received and sent by the VMs' ports.
+        public var bytes: UInt64
+        /// Launches that found no leased identifier.
+        public var misses: Int
+        public init(cpu: Double, bytes: UInt64, misses: Int) {
+            self.cpu = cpu
+            self.bytes = bytes
+            self.misses = misses
+        }
+
+        static let indicatorNames = ["cpu", "traffic", "misses"]
+        /// In the order of their names.
+        var indicators: [Double] { [cpu, Double(bytes), Double(misses)] }
     }
 
     public init(application: ApplicationID, demand: Demand?) {

@@ -197,6 +197,24 @@ public struct ScalingProfileInfo: Hashable, Sendable {
     public var horizons: [HorizonForecastInfo]
 }
 
+/// Why an application is forecast as it is.
+public struct ForecastExplanationInfo: Hashable, Sendable {
+    public var application: ApplicationID
+    public var state: ProfileState
+    public var samples: Int
+    /// Samples that were not learnt since the coordinator started.
+    public var rejected: Int
+    /// The baseline is given: it has been better over the last days.
+    public var usesBaseline: Bool
+    /// Time between two samples of ``series``: its leads and ticks count them.
+    public var sampleInterval: Duration
+    public var series: SeriesExplanation
+    /// Since the season was last brought to a new level; nil if never.
+    public var lastShiftAge: Duration?
+    /// Names of the leading indicators, in the order of their influences; empty while none was told.
+    public var indicators: [String]
+}
+
 public struct DecisionInfo: Hashable, Sendable {
     public var application: ApplicationID
     public var mode: PredictionMode

@@ -16,11 +16,17 @@ public struct FineSeries: Sendable {
     public let ratio: Int
     /// Coarse samples that were rejected, as absurd jumps: since the start of the process.
     public private(set) var coarseRejections = 0
+    /// The newest coarse sample that was told of, known or not.
+    public var coarseTick: Int { coarse.tick }
     private var rises = ShortRises()
     private var sum = 0.0
     private var last = 0.0
     private var known = 0
     private var tick = -1
+    /// Of the indicators of the coarse sample under way.
+    private var indicatorSums = SIMD4<Double>()
+    private var indicatorsKnown = 0
+    private var indicatorCount: UInt8 = 0
 
     /// - Parameter ratio: fine samples per coarse one, at least 2: 30 for ten seconds and five minutes.
     public init(plan: SeriesPlan, prior: FleetPrior, ratio: Int = 30, folding: Folding = .last) {
@@ -32,8 +38,12 @@ public struct FineSeries: Sendable {
 
     /// Learns one fine sample; those in between that nobody told of are unknown.
     ///
+    /// - Parameter indicators: as in ``SeriesForecaster/observe(_:at:indicators:)``; the mean of those that are known within
+    ///   a coarse sample is given on.
     /// - Throws: ``SampleRejection``, having changed nothing.
-    public mutating func observe(_ value: Double, at tick: Int) throws(SampleRejection) {
+    public mutating func observe(
+        _ value: Double, at tick: Int, indicators: [Double] = []
+    ) throws(SampleRejection) {
         guard value.isFinite else { throw .notFinite }
         guard value >= 0 else { throw .negative(value) }
         guard value <= coarse.plan.configuration.valueMax else { throw .tooLarge(value) }
@@ -51,18 +61,40 @@ public struct FineSeries: Sendable {
         sum += value
         last = value
         known += 1
+        note(indicators)
         if tick % ratio == ratio - 1 { close() }
+    }
+
+    /// The samples up to `tick` are unknown; one of a tick among them may still come.
+    public mutating func skip(to tick: Int) {
+        guard self.tick >= 0, tick > self.tick else { return }
+        if tick / ratio != self.tick / ratio { close() }
+        coarse.skip(to: tick / ratio - 1)
+        rises.interrupt()
+    }
+
+    private mutating func note(_ indicators: [Double]) {
+        let kept = indicators.prefix(3)
+        guard !kept.isEmpty, kept.allSatisfy({ $0.isFinite && $0 >= 0 }) else { return }
+        for (lane, value) in kept.enumerated() { indicatorSums[lane] += value }
+        indicatorsKnown += 1
+        indicatorCount = UInt8(kept.count)
     }
 
     private mutating func close() {
         defer {
             sum = 0
             known = 0
+            indicatorSums = SIMD4()
+            indicatorsKnown = 0
         }
         guard known > 0, folding == .last || 2 * known >= ratio else { return }
         let value = folding == .last ? last : sum * Double(ratio) / Double(known)
+        let indicators =
+            indicatorsKnown > 0 ? (0..<Int(indicatorCount)).map { indicatorSums[$0] / Double(indicatorsKnown) } : []
         do {
-            try coarse.observe(min(value, coarse.plan.configuration.valueMax), at: tick / ratio)
+            try coarse.observe(
+                min(value, coarse.plan.configuration.valueMax), at: tick / ratio, indicators: indicators)
         } catch {
             coarseRejections += 1
         }
@@ -77,6 +109,7 @@ public struct FineSeries: Sendable {
         var copy = self
         var writer = StateWriter()
         copy.code(&writer)
+        writer.finish()
         return coarse.encoded() + writer.bytes
     }
 
@@ -87,22 +120,24 @@ public struct FineSeries: Sendable {
         self.init(plan: plan, prior: prior, ratio: ratio, folding: folding)
         var probe = StateWriter()
         code(&probe)
+        probe.finish()
         let split = bytes.count - probe.bytes.count
         guard split > 0 else { throw .length(bytes.count) }
         coarse = try SeriesForecaster(encoded: Array(bytes[..<split]), plan: plan, prior: prior)
-        var reader = StateReader(bytes: Array(bytes[split...]) + Array(repeating: 0, count: 8))
+        var reader = StateReader(bytes: Array(bytes[split...]))
+        guard reader.isIntact else { throw .corrupt }
         code(&reader)
     }
 
     private mutating func code(_ coder: inout some StateCoder) {
         rises.code(&coder)
-        for path in [\Self.sum, \.last] {
-            var bits = self[keyPath: path].bitPattern
-            coder.code(&bits)
-            self[keyPath: path] = Double(bitPattern: bits)
-        }
+        coder.code(&sum)
+        coder.code(&last)
         coder.code(&known)
         coder.code(&tick)
+        coder.code(&indicatorSums)
+        coder.code(&indicatorsKnown)
+        coder.code(&indicatorCount)
     }
 }
 

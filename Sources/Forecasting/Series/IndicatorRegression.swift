@@ -104,6 +104,15 @@ struct IndicatorRegression: Sendable, Hashable {
         return sum
     }
 
+    /// Expected change over a lead, in scales, for one unit of change of each indicator; empty beyond an hour.
+    func influences(_ lead: Int) -> [Float] {
+        guard lead < leadCount else { return [] }
+        return (0..<count).map { index in
+            let first = lead * features + index * Self.lags.count
+            return coefficients[first..<first + Self.lags.count].reduce(0, +)
+        }
+    }
+
     /// Solves for all leads (Cholesky); a few hundred operations, done every few samples.
     mutating func solve(plan: SeriesPlan) {
         guard count > 0 else { return }

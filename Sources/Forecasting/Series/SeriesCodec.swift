@@ -91,12 +91,18 @@ extension StateCoder {
         code(&bits)
         value = Float(bitPattern: bits)
     }
+    mutating func code(_ value: inout Double) {
+        var bits = value.bitPattern
+        code(&bits)
+        value = Double(bitPattern: bits)
+    }
     mutating func code(_ value: inout Bool) {
         var byte: UInt8 = value ? 1 : 0
         code(&byte)
         value = byte != 0
     }
     mutating func code(_ value: inout SIMD4<Float>) { for lane in 0..<4 { code(&value[lane]) } }
+    mutating func code(_ value: inout SIMD4<Double>) { for lane in 0..<4 { code(&value[lane]) } }
     mutating func code(_ value: inout SIMD8<Float>) { for lane in 0..<8 { code(&value[lane]) } }
 }
 

@@ -30,6 +30,9 @@ public struct SeriesExplanation: Sendable, Hashable {
         public var coverage80: Double?
         public var loss: Double?
         public var baselineLoss: Double?
+        /// Of the first expert: change that is expected, in scales, for one usual change of each leading indicator; empty
+        /// where there are none, and for leads beyond an hour.
+        public var indicators: [Double]
     }
 
     public var state: ProfileState
@@ -80,6 +83,7 @@ extension SeriesForecaster {
             profilePersistence: Double(persistence[0]), weekPersistence: Double(persistence[1]),
             levelPersistence: Double(persistence[2]),
             widening: (0..<4).map { Elementary.exp2(Double(state.widening[$0]) * 1.442_695_040_888_963_4) },
-            coverage80: book.mean(book.inside), loss: book.mean(book.own), baselineLoss: book.mean(book.base))
+            coverage80: book.mean(book.inside), loss: book.mean(book.own), baselineLoss: book.mean(book.base),
+            indicators: (indicators.first?.influences(index) ?? []).map { Double($0) })
     }
 }

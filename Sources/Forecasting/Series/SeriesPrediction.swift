@@ -21,6 +21,20 @@ extension SeriesForecaster {
         }
     }
 
+    /// The same of the baseline: the last value with its increments.
+    public func baselineQuantiles(ahead: Int) -> SIMD8<Float>? {
+        guard samples > 0, ahead > 0 else { return nil }
+        let place = position(lead: tick - nowTick + ahead)
+        let here = baseline(place.index, from: now)
+        guard place.share > 0 else { return capped(here) }
+        return capped(here + place.share * (baseline(place.index + 1, from: now) - here))
+    }
+
+    func baseline(_ index: Int, from origin: OriginMark) -> SIMD8<Float> {
+        let shape = ResidualGrid.quantiles(counts(index, expert: Expert.last.rawValue, isHigh: origin.isHigh))
+        return (origin.value + leads[index].scale * origin.liveliness * shape).positive
+    }
+
     private func position(lead: Int) -> (index: Int, share: Float) {
         let last = plan.leads.count - 1
         guard lead > plan.leads[0].ticks else { return (0, 0) }

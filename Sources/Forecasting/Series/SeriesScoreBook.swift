@@ -19,8 +19,7 @@ extension SeriesForecaster {
         let lead = plan.leads[index]
         guard let origin = mark(at: tick - lead.ticks) else { return }
         let decay = lead.judgedDecay
-        let shape = ResidualGrid.quantiles(counts(index, expert: Expert.last.rawValue, isHigh: origin.isHigh))
-        let base = (origin.value + leads[index].scale * origin.liveliness * shape).positive
+        let base = baseline(index, from: origin)
         func loss(_ low: Float, _ middle: Float, _ high: Float) -> Float {
             func pinball(_ quantile: Float, _ level: Float) -> Float {
                 let miss = sample - quantile

@@ -4,7 +4,10 @@ import ControlAPI
 struct ForecastCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "forecast", abstract: "What the profiler expects and the allocator decides.",
-        subcommands: [ForecastList.self, ForecastShow.self, ForecastDecisions.self, ForecastSchedule.self])
+        subcommands: [
+            ForecastList.self, ForecastShow.self, ForecastWatch.self, ForecastExplain.self, ForecastDecisions.self,
+            ForecastSchedule.self,
+        ])
 }
 
 extension [Outrider_V1_Quantile] {

@@ -8,7 +8,7 @@ struct ForecastList: CoordinatorCommand {
     @OptionGroup var options: GlobalOptions
 
     func run(_ coordinator: Coordinator, _ output: Output) async throws {
-        let answer = try await coordinator.profiler.listProfiles(.init(), options: coordinator.call)
+        let answer = try await coordinator.profiler.listScalingProfiles(.init(), options: coordinator.call)
         let names = try await coordinator.applicationNames(for: output)
         try output.show(answer) {
             var table = Table([

@@ -10,7 +10,7 @@ struct ForecastShow: CoordinatorCommand {
     @Argument(help: "Name or id of the application.") var application: String
 
     func run(_ coordinator: Coordinator, _ output: Output) async throws {
-        let answer = try await coordinator.profiler.getProfile(
+        let answer = try await coordinator.profiler.getScalingProfile(
             .with { $0.application = application }, options: coordinator.call)
         let names = try await coordinator.applicationNames(for: output)
         try output.show(answer) {

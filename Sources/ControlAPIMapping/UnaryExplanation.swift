@@ -1,0 +1,63 @@
+public import ControlAPI
+public import CoordinatorCore
+import FleetMapping
+import Forecasting
+import NetworkTypes
+
+extension Outrider_V1_ForecastExplanation {
+    public init(_ info: ForecastExplanationInfo) {
+        self.init()
+        application = info.application.description
+        state = Outrider_V1_ProfileState(info.state)
+        samples = UInt64(clamping: info.samples)
+        rejected = UInt64(clamping: info.rejected)
+        usesBaseline = info.usesBaseline
+        dailyWeight = info.series.dailyWeight
+        weeklyWeight = info.series.weeklyWeight
+        shift = info.series.shift
+        if let age = info.lastShiftAge {
+            lastShiftAgeMs = milliseconds(age)
+            lastShiftSize = info.series.lastShiftSize
+        }
+        liveliness = info.series.liveliness
+        indicators = info.indicators
+        leads = info.series.leads.map { Outrider_V1_LeadExplanation($0, interval: info.sampleInterval) }
+    }
+}
+
+extension Outrider_V1_LeadExplanation {
+    init(_ lead: SeriesExplanation.LeadExplanation, interval: Duration) {
+        self.init()
+        leadMs = milliseconds(interval * lead.ticks)
+        scale = lead.scale
+        experts = lead.experts.map(Outrider_V1_ExpertExplanation.init)
+        profilePersistence = lead.profilePersistence
+        weekPersistence = lead.weekPersistence
+        levelPersistence = lead.levelPersistence
+        widening = lead.widening
+        coverage80 = lead.coverage80 ?? Outrider_V1_HorizonForecast.unknown
+        loss = lead.loss ?? Outrider_V1_HorizonForecast.unknown
+        baselineLoss = lead.baselineLoss ?? Outrider_V1_HorizonForecast.unknown
+        indicators = lead.indicators
+    }
+}
+
+extension Outrider_V1_ExpertExplanation {
+    init(_ view: SeriesExplanation.ExpertView) {
+        self.init()
+        expert =
+            switch view.expert {
+            case .last: "last"
+            case .lastRecent: "last-recent"
+            case .profile: "profile"
+            case .week: "week"
+            case .level: "level"
+            }
+        lowWeight = view.lowWeight
+        middleWeight = view.middleWeight
+        highWeight = view.highWeight
+        lowLoss = view.lowLoss ?? Outrider_V1_HorizonForecast.unknown
+        middleLoss = view.middleLoss ?? Outrider_V1_HorizonForecast.unknown
+        highLoss = view.highLoss ?? Outrider_V1_HorizonForecast.unknown
+    }
+}
