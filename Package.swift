@@ -54,6 +54,7 @@ let package = Package(
         .library(name: "Dataplane", targets: ["Dataplane"]),
         .library(name: "Netlink", targets: ["Netlink"]),
         .library(name: "LocalAPI", targets: ["LocalAPI"]),
+        .library(name: "Journal", targets: ["Journal"]),
         .library(name: "Forecasting", targets: ["Forecasting"]),
         .library(name: "SNISpace", targets: ["SNISpace"]),
         .library(name: "AgentCore", targets: ["AgentCore"]),
@@ -194,6 +195,7 @@ let package = Package(
         tests("ForecastBacktestTests", ["ForecastBacktest", "Forecasting", "SimulationKit"]),
         tests(
             "AllocationTests", ["Allocation", "FleetProtocol", "Forecasting", "NetworkTypes", "SimulationKit"]),
+        tests("FuzzTests", ["AgentCore", "Dataplane", "Journal", "LocalAPI", "Netlink", "NetworkTypes"]),
         tests("NamespaceTests", ["NamespaceKit", "LocalAPI", "NetworkTypes"]),
     ]
 )

@@ -7,7 +7,7 @@ public struct AgentSocket: Sendable {
     public init(path: String) { self.path = path }
 
     /// Longest wait for a call that should not wait for anything.
-    private static let patience = Duration.seconds(10)
+    private static let patience = Duration.seconds(10) * Patience.factor
 
     /// A launch whose port goes into a slot.
     public func attach(

@@ -98,7 +98,7 @@ public final class Cluster: Sendable {
         _ what: String, timeout: Duration, by child: ChildProcess? = nil, every interval: Duration = .milliseconds(10),
         _ condition: () throws(KitError) -> Bool
     ) throws(KitError) {
-        let deadline = ContinuousClock.now + timeout
+        let deadline = ContinuousClock.now + timeout * Patience.factor
         while try !condition() {
             if let code = child?.poll() {
                 throw .unexpected("\(what): the program ended with \(code)\n\(child?.outputText.suffix(2_000) ?? "")")

@@ -11,8 +11,13 @@ public final class CounterReader {
     private var links = RowBuffer(blank: outrider_link_counters())
     private var vnis = RowBuffer(blank: outrider_vni())
 
-    public init(in sockets: NamespaceSockets) throws(NetlinkError) {
-        socket = try NetlinkSocket(protocol: 0, in: sockets)
+    public convenience init(in sockets: NamespaceSockets) throws(NetlinkError) {
+        try self.init(adopting: NetlinkSocket(protocol: 0, in: sockets))
+    }
+
+    /// For a scripted kernel.
+    init(adopting socket: NetlinkSocket) throws(NetlinkError) {
+        self.socket = socket
         linkRequest = try unsafe RouteMessage("read counters", "") { unsafe outrider_nl_stats_get($0, $1, 0) }
     }
 

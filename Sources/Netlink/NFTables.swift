@@ -28,15 +28,20 @@ public final class NFTables {
     /// Messages that a committed transaction carried: a run that finds everything in place adds none.
     public private(set) var writes = 0
 
-    public init(_ role: Role, in sockets: NamespaceSockets) throws(NetlinkError) {
+    public convenience init(_ role: Role, in sockets: NamespaceSockets) throws(NetlinkError) {
+        try self.init(role, adopting: NetlinkSocket(protocol: Self.netfilterProtocol, in: sockets))
+    }
+
+    /// For a scripted kernel.
+    init(_ role: Role, adopting socket: NetlinkSocket) {
         self.role = role
+        self.socket = socket
         tables =
             switch role {
             case .overlay(let device, let plan): NFTStructure.overlay(device: device, plan: plan)
             case .underlay(let port): [NFTStructure.underlay(vxlanPort: port)]
             case .flows(let device, let size): [NFTStructure.flows(device: device, sizeMax: size)]
             }
-        socket = try NetlinkSocket(protocol: Self.netfilterProtocol, in: sockets)
     }
 
     /// What became of a list of operations.

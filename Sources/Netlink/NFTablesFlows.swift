@@ -74,8 +74,13 @@ public final class FlowReader {
         try self.init(.flows(device: device), plan: plan, in: sockets)
     }
 
-    init(_ role: NFTables.Role, plan: OverlayPlan, in sockets: NamespaceSockets) throws(NetlinkError) {
-        tables = try NFTables(role, in: sockets)
+    convenience init(_ role: NFTables.Role, plan: OverlayPlan, in sockets: NamespaceSockets) throws(NetlinkError) {
+        try self.init(NFTables(role, in: sockets), plan: plan)
+    }
+
+    /// For a scripted kernel.
+    init(_ tables: NFTables, plan: OverlayPlan) throws(NetlinkError) {
+        self.tables = tables
         self.plan = plan
         var requests: [[UInt8]] = []
         for set in ["flows4", "flows6"] { requests.append(try NFTables.elementRequest(set)) }

@@ -39,7 +39,8 @@ public final class NetlinkSocket {
     public let fd: Int32
     private var buffer: [UInt8]
     private var lastSequence: UInt32 = 0
-    private let answerWaitMilliseconds: Int32
+    /// How long an answer may take, milliseconds.
+    let answerWaitMilliseconds: Int32
 
     /// Attempts that a dump gets before ``NetlinkError/isInterrupted``.
     static let dumpAttempts = 8
@@ -50,9 +51,12 @@ public final class NetlinkSocket {
     static let kernelBufferBytes: Int32 = 16 << 20
 
     /// Opens and binds a socket of the netlink protocol (NETLINK_ROUTE 0, NETLINK_NETFILTER 12, NETLINK_GENERIC 16).
-    public convenience init(protocol number: Int32, in sockets: NamespaceSockets) throws(NetlinkError) {
+    /// `answerWaitMilliseconds`: how long an answer of the kernel may take.
+    public convenience init(
+        protocol number: Int32, in sockets: NamespaceSockets, answerWaitMilliseconds: Int32 = 10_000
+    ) throws(NetlinkError) {
         let fd = try sockets.open(domain: AF_NETLINK, type: Int32(SOCK_RAW.rawValue), protocol: number)
-        self.init(adopting: fd)
+        self.init(adopting: fd, answerWaitMilliseconds: answerWaitMilliseconds)
         // nf_tables validates on its own; strict checking is rtnetlink's switch but harmless elsewhere.
         _ = try checked(outrider_nl_prepare(fd, Self.kernelBufferBytes, 1), "prepare netlink socket")
     }

@@ -15,7 +15,8 @@ public final class RouteSocket {
 
     public init(in sockets: NamespaceSockets) throws(NetlinkError) {
         self.sockets = sockets
-        socket = try NetlinkSocket(protocol: NETLINK_ROUTE, in: sockets)
+        socket = try NetlinkSocket(
+            protocol: NETLINK_ROUTE, in: sockets, answerWaitMilliseconds: Self.answerWaitMilliseconds)
     }
 
     /// For a scripted kernel.
@@ -72,7 +73,7 @@ public final class RouteSocket {
         try socket.send(bytes)
         var errors: [Int: NetlinkAnswer.Outcome] = [:]
         while true {
-            guard let part = try socket.receive(waitMilliseconds: Self.answerWaitMilliseconds) else {
+            guard let part = try socket.receive(waitMilliseconds: socket.answerWaitMilliseconds) else {
                 throw NetlinkError(operation: "wait for the kernel's answer", code: ETIMEDOUT)
             }
             var finished = false

@@ -57,7 +57,7 @@ extension NetlinkSocket {
         try send(request, sequence: progress.sequence)
         while true {
             let capacity = rows.storage.count
-            let result = try unsafe receiveDatagram(waitMilliseconds: 10_000) { datagram in
+            let result = try unsafe receiveDatagram(waitMilliseconds: answerWaitMilliseconds) { datagram in
                 unsafe rows.storage.withUnsafeMutableBufferPointer { storage in
                     unsafe parse(datagram.baseAddress, datagram.count, storage.baseAddress, capacity, &progress)
                 }

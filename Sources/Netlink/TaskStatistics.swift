@@ -17,6 +17,12 @@ public final class TaskStatistics {
         socket.discardQueued()
     }
 
+    /// For a scripted kernel.
+    init(adopting socket: NetlinkSocket, family: UInt16) {
+        self.socket = socket
+        self.family = family
+    }
+
     /// CPU time that a process has used, nanoseconds; nil when it is gone.
     public func cpu(ofProcess process: Int32) throws(NetlinkError) -> UInt64? {
         let sequence = socket.nextSequence()
@@ -28,7 +34,7 @@ public final class TaskStatistics {
         _ = try checked(sent, "read taskstats", "process \(process)")
         while true {
             var stats = outrider_taskstats()
-            let result = try unsafe socket.receiveDatagram(waitMilliseconds: 5000) {
+            let result = try unsafe socket.receiveDatagram(waitMilliseconds: socket.answerWaitMilliseconds) {
                 unsafe outrider_taskstats_parse($0.baseAddress, $0.count, &stats)
             }
             guard let result else { throw NetlinkError(operation: "read taskstats", code: ETIMEDOUT) }

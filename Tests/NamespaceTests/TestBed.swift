@@ -35,6 +35,7 @@ final class TestBed {
     /// Starts coordinator and agents, hands the bed to `body`, and removes everything.
     static func run(
         _ name: String, hosts: Int = 2, slots: Int = 6, endpoints: Underlay.Endpoints = .ipv4,
+        binaries: String = TestBed.binaries,
         _ body: (TestBed) async throws -> Void
     ) async throws {
         let prefix = "otr-\(getpid())-\(name)"
