@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/if_packet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -298,6 +299,24 @@ void outrider_nft_lookup(batch_t *batch, const char *set, uint32_t id, uint32_t 
 void outrider_nft_count(batch_t *batch) {
     struct expression expression;
     if (open_expression(batch, "counter", &expression)) close_expression(&expression);
+}
+
+void outrider_nft_set_host(batch_t *batch) {
+    static const uint8_t host[4] = {PACKET_HOST};
+    struct expression expression;
+    if (!open_expression(batch, "immediate", &expression)) return;
+    put_u32(expression.message, NFTA_IMMEDIATE_DREG, NFT_REG32_00);
+    put_value(expression.message, NFTA_IMMEDIATE_DATA, host, sizeof host);
+    close_expression(&expression);
+    if (!open_expression(batch, "meta", &expression)) return;
+    put_u32(expression.message, NFTA_META_KEY, NFT_META_PKTTYPE);
+    put_u32(expression.message, NFTA_META_SREG, NFT_REG32_00);
+    close_expression(&expression);
+}
+
+void outrider_nft_untrack(batch_t *batch) {
+    struct expression expression;
+    if (open_expression(batch, "notrack", &expression)) close_expression(&expression);
 }
 
 void outrider_nft_verdict(batch_t *batch, uint32_t code) {

@@ -46,6 +46,21 @@ int outrider_nl_vxlan_create(void *buffer, size_t capacity, const struct outride
     return header->nlmsg_len;
 }
 
+int outrider_nl_vxlan_relocate(
+    void *buffer, size_t capacity, int32_t index, uint8_t local_family, const uint8_t *local) {
+    struct nlmsghdr *header = begin(buffer, capacity, RTM_NEWLINK, 0);
+    if (!header) return -ENOBUFS;
+    put_ifinfo(header, index);
+    struct nlattr *info = mnl_attr_nest_start(header, IFLA_LINKINFO);
+    mnl_attr_put_strz(header, IFLA_INFO_KIND, "vxlan");
+    struct nlattr *data = mnl_attr_nest_start(header, IFLA_INFO_DATA);
+    mnl_attr_put(
+        header, local_family == AF_INET6 ? IFLA_VXLAN_LOCAL6 : IFLA_VXLAN_LOCAL, address_size(local_family), local);
+    mnl_attr_nest_end(header, data);
+    mnl_attr_nest_end(header, info);
+    return header->nlmsg_len;
+}
+
 int outrider_nl_veth_create(void *buffer, size_t capacity, const struct outrider_veth *veth) {
     if (!fits(veth->name) || !fits(veth->peer_name)) return -EINVAL;
     struct nlmsghdr *header = begin(buffer, capacity, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);

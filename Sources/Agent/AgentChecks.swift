@@ -19,7 +19,9 @@ public enum AgentChecks {
     /// Every check, also after one has failed.
     public static func run(_ settings: AgentSettings) -> [Finding] {
         var findings = [
-            attempt("identity and endpoint") { _ = try HostFacts.read(settings, host: NamespaceSockets(path: nil)) },
+            attempt("identity and endpoint") {
+                _ = try HostFacts.read(settings, host: NamespaceSockets(path: nil), overlay: nil)
+            },
             attempt("socket group") {
                 guard localGroupID(named: settings.socketGroup) != nil else {
                     throw AgentStartError.noSuchGroup(settings.socketGroup)

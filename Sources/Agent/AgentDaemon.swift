@@ -45,7 +45,10 @@ public struct AgentDaemon: Sendable {
     private init(_ settings: AgentSettings, namespace: OverlayNamespace, logger: Logger) async throws {
         self.settings = settings
         self.logger = logger
-        let facts = try HostFacts.read(settings, host: namespace.host)
+        let facts = try HostFacts.read(settings, host: namespace.host, overlay: namespace.overlay)
+        if let former = facts.former {
+            logger.notice("the tunnel endpoint changes", metadata: ["from": "\(former)", "to": "\(settings.vtep)"])
+        }
         guard let group = localGroupID(named: settings.socketGroup) else {
             throw AgentStartError.noSuchGroup(settings.socketGroup)
         }
@@ -55,8 +58,9 @@ public struct AgentDaemon: Sendable {
         var random = SystemRandomNumberGenerator()
         let machine = AgentMachine(
             configuration: AgentCoreConfiguration(
-                fingerprint: facts.fingerprint, vtep: settings.vtep, underlayMTU: facts.underlayMTU,
-                version: Version.current), identity: identity, randomSeed: random.next())
+                fingerprint: facts.fingerprint, vtep: settings.vtep, former: facts.former,
+                underlayMTU: facts.underlayMTU, version: Version.current, echoInterval: settings.echoInterval),
+            identity: identity, randomSeed: random.next())
         kernelWork = WorkQueue()
         outcomes = WorkQueue()
         let ports = PortBook()
@@ -64,7 +68,7 @@ public struct AgentDaemon: Sendable {
             directory: settings.stateDirectory, identity: opened.identity, boot: facts.boot, logger: logger)
         reaper = PortReaper(sockets: namespace.overlay, outcomes: outcomes)
         worker = KernelWorker(
-            vtep: settings.vtep, namespace: namespace, work: kernelWork, reaper: reaper, ports: ports,
+            vtep: facts.endpoint(settings), namespace: namespace, work: kernelWork, reaper: reaper, ports: ports,
             outcomes: outcomes, logger: logger)
         telemetry = TelemetryWorker(
             interval: settings.sampleInterval, namespace: namespace, ports: ports, store: store, clock: BootClock(),

@@ -160,6 +160,7 @@ actor AgentShell: CoordinatorLinkOwner {
         case .reply(let request, let result):
             pending.removeValue(forKey: request)?.resume(returning: result)
         case .keep(let record): store.keep(record)
+        case .echo(let endpoints, let round): kernel.put(.echo(endpoints, round: round))
         case .notice(let notice): notice.write(to: logger)
         }
     }
@@ -172,6 +173,8 @@ enum KernelWork: Sendable {
     case createPort(PortOrder, Token)
     case movePort(PortMove, Token)
     case deletePort(PortRemoval, Token)
+    /// Send echoes through the tunnel.
+    case echo([IPAddress], round: UInt64)
     /// Compare with the kernel and repair; the reason goes to the log.
     case resync(reason: String)
 }

@@ -24,7 +24,7 @@ struct KernelView {
         let wish = try Wish.read(settings, namespace: namespace)
         let grant = wish.grant
         let configuration = DataplaneConfiguration(
-            plan: grant?.overlay ?? .standard, vtep: settings.vtep, mtu: grant?.overlayMTU ?? wish.defaultMTU,
+            plan: grant?.overlay ?? .standard, vtep: wish.endpoint, mtu: grant?.overlayMTU ?? wish.defaultMTU,
             vxlanPort: grant?.vxlanPort ?? 4789)
         let kernel = try KernelDataplane(configuration: configuration, namespace: namespace)
         var state = DataplaneState(configuration: configuration, deletes: wish.deletes)
@@ -64,10 +64,12 @@ private struct Wish {
     var changes: [DataplaneChange] = []
     /// For an export before any grant.
     var defaultMTU: Int
+    var endpoint: IPAddress
 
     static func read(_ settings: AgentSettings, namespace: OverlayNamespace) throws -> Wish {
-        let facts = try HostFacts.read(settings, host: namespace.host)
-        var wish = Wish(defaultMTU: facts.underlayMTU - settings.vtep.tunnelOverhead)
+        let facts = try HostFacts.read(settings, host: namespace.host, overlay: namespace.overlay)
+        var wish = Wish(
+            defaultMTU: facts.underlayMTU - settings.vtep.tunnelOverhead, endpoint: facts.endpoint(settings))
         guard let contents = try Journal.read(path: "\(settings.stateDirectory)/journal") else {
             wish.reason =
                 "there is no journal in \(settings.stateDirectory): nothing is wanted, nothing would be deleted"

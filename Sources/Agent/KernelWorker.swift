@@ -19,6 +19,7 @@ actor KernelWorker {
     private let executor = QueueExecutor(label: "outrider.kernel")
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
+    /// What is sent from at the start.
     let vtep: IPAddress
     let namespace: OverlayNamespace
     let work: WorkQueue<KernelWork>
@@ -32,12 +33,14 @@ actor KernelWorker {
     var repairs: UInt64 = 0
     /// Paths of the underlay that cannot carry the overlay, as of the last audit.
     var pathProblems: [String] = []
+    /// Answers to echoes of the latest round come in here.
+    var echoSocket: EchoSocket?
     private var taken: NetlinkError?
     /// Settings to bring the overlay up with, kept for another attempt.
     private var wanted: (grant: BootGrant, deletes: DeletionScope)?
     /// What is desired while there is no overlay yet.
     private var early: [DataplaneChange] = []
-    private var monitorTask: Task<Void, Never>?
+    private var monitorTasks: [Task<Void, Never>] = []
     private var resyncQueued = false
     /// Devices of ours that were seen up: going down takes routes and nexthops along without an event for them.
     var raised: Set<Int> = []
@@ -61,7 +64,7 @@ actor KernelWorker {
     ///   attempt can mend that, so the operator must hear of it.
     func run() async throws(NetlinkError) {
         await work.consume { batch in process(batch) }
-        monitorTask?.cancel()
+        for task in monitorTasks { task.cancel() }
         if let taken { throw taken }
     }
 
@@ -96,6 +99,7 @@ actor KernelWorker {
         case .createPort(let order, let token): outcomes.put(.portCreated(token, createPort(order)))
         case .movePort(let move, let token): outcomes.put(.portCreated(token, movePort(move)))
         case .deletePort(let removal, let token): deletePort(removal, token)
+        case .echo(let endpoints, let round): echo(endpoints, round: round)
         case .resync(let reason):
             resyncQueued = false
             resync(reason: reason)
@@ -131,6 +135,7 @@ actor KernelWorker {
     private func flush(_ applied: inout [Applied]) {
         guard !applied.isEmpty, state != nil else { return }
         converge()
+        finishEndpoint()
         for entry in applied { outcomes.put(.dataplaneApplied(entry.token, result(for: entry.keys))) }
         applied = []
     }
@@ -141,7 +146,12 @@ actor KernelWorker {
             return .failure(DataplaneFailure(reason: "\(tracker.pendingCount) objects not yet written"))
         }
         guard let key = keys?.filter(tracker.isPending).min() ?? (keys == nil ? tracker.failures.keys.min() : nil)
-        else { return .success(()) }
+        else {
+            guard kernel?.configuration.vtep == state?.model.configuration.vtep else {
+                return .failure(DataplaneFailure(reason: "the device does not have the new endpoint yet"))
+            }
+            return .success(())
+        }
         let reason = tracker.failures[key]?.reason ?? "held by an entry of somebody else, or not yet written"
         return .failure(DataplaneFailure(reason: "\(key): \(reason)"))
     }
@@ -164,6 +174,20 @@ actor KernelWorker {
         }
     }
 
+    /// The device gets the new endpoint when everything is sent from it: what the device says is what a later process
+    /// takes for the endpoint in use.
+    private func finishEndpoint() {
+        guard let kernel, let state else { return }
+        let wanted = state.model.configuration.vtep
+        guard kernel.configuration.vtep != wanted, !state.tracker.hasPending(.nexthop) else { return }
+        do throws(NetlinkError) {
+            try kernel.useEndpoint(wanted)
+            logger.notice("sending from the new tunnel endpoint", metadata: ["vtep": "\(wanted)"])
+        } catch {
+            logger.error("the device did not take the new endpoint: \(error)")
+        }
+    }
+
     private func observe(_ kernel: KernelDataplane) {
         do throws(NetlinkError) {
             state?.resync(try kernel.dump())
@@ -179,7 +203,7 @@ actor KernelWorker {
         let configuration = DataplaneConfiguration(
             plan: grant.overlay, vtep: vtep, mtu: grant.overlayMTU, vxlanPort: grant.vxlanPort)
         if let kernel {
-            if kernel.configuration != configuration {
+            if !kernel.configuration.differsByEndpointOnly(from: configuration) {
                 logger.warning("the installation's overlay settings changed; restart the agent to apply them")
             }
             state?.setDeletes(deletes)
@@ -191,7 +215,7 @@ actor KernelWorker {
             let fresh = try KernelDataplane(configuration: configuration, namespace: namespace)
             let model = DataplaneState(configuration: configuration, deletes: deletes)
             // Subscribed before the first dump, so that no change falls between the two.
-            try watch(ignoring: [fresh.route.port])
+            try watch(fresh)
             try prepare(fresh, state: model, keepsPresent: true)
             kernel = fresh
             state = model
@@ -248,6 +272,7 @@ actor KernelWorker {
         }
         state?.queueResync()
         converge()
+        finishEndpoint()
         if kernel.writes != before {
             repairs += 1
             logger.notice(
@@ -273,12 +298,20 @@ actor KernelWorker {
 
     // MARK: Events
 
-    private func watch(ignoring: Set<UInt32>) throws(NetlinkError) {
-        monitorTask?.cancel()
-        let monitor = try LinkMonitor(in: namespace.overlay, ignoring: ignoring)
-        monitorTask = Task { [weak self] in
-            for await event in monitor.events { await self?.heard(event) }
-            monitor.stop()
+    private func watch(_ kernel: KernelDataplane) throws(NetlinkError) {
+        for task in monitorTasks { task.cancel() }
+        let monitors = [
+            try LinkMonitor(in: namespace.overlay, ignoring: [kernel.route.port]),
+            try LinkMonitor(
+                tables: kernel.overlayTables.names, in: namespace.overlay, ignoring: [kernel.overlayTables.port]),
+            try LinkMonitor(
+                tables: kernel.underlayTables.names, in: namespace.host, ignoring: [kernel.underlayTables.port]),
+        ]
+        monitorTasks = monitors.map { monitor in
+            Task { [weak self] in
+                for await event in monitor.events { await self?.heard(event) }
+                monitor.stop()
+            }
         }
     }
 
@@ -314,6 +347,9 @@ actor KernelWorker {
         case .changed(let kind):
             // Neighbor entries change all day; a permanent one of ours that vanishes is found by the periodic audit.
             return kind == .neighbor ? nil : "\(kind) changed by somebody else"
+        case .vni(let vni, let isPresent):
+            return state?.wants(.vni(vni)) == isPresent ? nil : "VNI \(vni) changed by somebody else"
+        case .tableChanged(let name): return "filter table \(name) changed by somebody else"
         case .resync(let reason): return reason
         }
     }

@@ -53,6 +53,11 @@ extension AgentNotice {
             (.info, "\(count) old aggregates folded into coarser ones while the coordinator is away")
         case .aggregatesDropped(let count):
             (.warning, "\(count) aggregates given up while the coordinator is away; it will see a gap")
+        case .pathSilent(let vtep):
+            (.warning, "tunnel endpoint \(vtep) answers no echo: what is staged to it does not work")
+        case .pathNarrow(let vtep):
+            (.warning, "tunnel endpoint \(vtep) answers short echoes only: the underlay is too narrow for overlay-mtu")
+        case .pathAnswers(let vtep): (.notice, "tunnel endpoint \(vtep) answers echoes again")
         case .journalFailed(let reason): (.critical, "the journal cannot be written, nothing is bound: \(reason)")
         }
     }

@@ -29,6 +29,8 @@ extension AgentStatusReport {
                 view.kernelWrites = host.kernelWrites
                 view.foreign = host.foreign
                 view.pending = host.pending
+                view.paths = host.paths
+                view.silentPaths = host.silentPaths.map(\.description)
                 return view
             })
     }

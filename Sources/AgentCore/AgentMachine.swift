@@ -66,6 +66,10 @@ public struct AgentMachine: Sendable {
     var lastContact: Instant?
     var helloSentAt: Instant?
     var acknowledged = Position.zero
+    /// The endpoint that the kernel still sends from; nil when that is the configured one.
+    var former: IPAddress?
+    /// Position of the update that ends that, until the kernel carries it.
+    var switchedAt: Position?
     /// Highest position that journal and kernel carry.
     var applied = Position.zero
     /// What the data plane must be told once there is one.
@@ -122,6 +126,8 @@ public struct AgentMachine: Sendable {
     var aggregateSequence: UInt64 = 0
     var counts = LaunchCounts()
     var latestHostReport: HostReport?
+    var paths = PathBook()
+    var nextEchoAt: Instant?
 
     /// Safeguards left out, for the simulator to find.
     @_spi(Simulation) public var planted: PlantedDefects = [] {
@@ -138,6 +144,7 @@ public struct AgentMachine: Sendable {
     public init(configuration: AgentCoreConfiguration, identity: AgentIdentity, randomSeed: UInt64) {
         self.configuration = configuration
         self.identity = identity
+        former = configuration.former
         backlog = AggregateBacklog(limits: .init(batchesMax: configuration.aggregatesKeptMax))
         random = SplitMix64(state: randomSeed)
     }
@@ -164,7 +171,9 @@ public struct AgentMachine: Sendable {
         case .measured(let step): fold(step)
         case .hostReport(let report):
             latestHostReport = dated(report)
-            if streamGranted { effects.append(.send(.hostReport(dated(report)))) }
+            if streamGranted { effects.append(.send(.hostReport(withPaths(dated(report))))) }
+        case .echoAnswered(let vtep, let round, let isFull):
+            hearEcho(from: vtep, round: round, isFull: isFull, into: &effects)
         case .tick: tick(at: now, into: &effects)
         }
         return effects
@@ -181,6 +190,7 @@ public struct AgentMachine: Sendable {
         consider(applyAgainAt)
         consider(holdUntil)
         consider(nextAggregateAt)
+        consider(nextEchoDue)
         return earliest
     }
 
@@ -200,6 +210,7 @@ public struct AgentMachine: Sendable {
         }
         endResting(into: &effects)
         closeWindow(at: now, into: &effects)
+        sendEchoes(at: now, into: &effects)
     }
 }
 

@@ -25,7 +25,7 @@ extension DurableState {
             case .setRemote(let remote): goneRemotes.remove(remote.block)
             case .dropEndpoint(let vtep): gone.dropped.remove(vtep)
             case .setDeparture(let departure): gone.departures.remove(departure.sni)
-            case .removeScope, .removeLease, .removeRemote, .admitEndpoint, .removeDeparture: break
+            case .removeScope, .removeLease, .removeRemote, .admitEndpoint, .removeDeparture, .switchEndpoint: break
             }
         }
         for case .dropEndpoint(let vtep) in update.operations { drop(endpoint: vtep, into: &result) }
@@ -38,6 +38,7 @@ extension DurableState {
         for sni in gone.departures.sorted() { remove(departure: sni, at: nil, into: &result) }
         for application in goneScopes.sorted() { removeScope(application, into: &result) }
         for vtep in gone.dropped.sorted() { admit(endpoint: vtep, into: &result) }
+        for case .switchEndpoint(let vtep) in update.operations { result.changes.append(.setEndpoint(vtep)) }
     }
 
     /// What is promised (drained, dropped) stays promised; only the numbers start over.
@@ -59,6 +60,8 @@ extension DurableState {
         case .admitEndpoint(let vtep): admit(endpoint: vtep, into: &result)
         case .setDeparture(let departure): set(departure, into: &result)
         case .removeDeparture(let sni, let epoch): remove(departure: sni, at: epoch, into: &result)
+        // Nothing to remember: the kernel knows what it sends from, and says so at the next start.
+        case .switchEndpoint(let vtep): result.changes.append(.setEndpoint(vtep))
         }
     }
 
@@ -256,6 +259,6 @@ extension ScopeState {
 
 extension RemoteBlock {
     var forDataplane: RemoteRoute {
-        RemoteRoute(block: block, application: application, vtep: vtep, standby: standby)
+        RemoteRoute(block: block, application: application, vtep: vtep, former: former, standby: standby)
     }
 }

@@ -51,3 +51,26 @@ extension ByteReader {
         }
     }
 }
+
+/// Former endpoints of remote blocks: there are some only while a peer changes its endpoint.
+extension Checkpoint {
+    var hasFormers: Bool { remotes.contains { $0.former != nil } }
+}
+
+extension ByteWriter {
+    mutating func formers(of value: Checkpoint) {
+        list(value.remotes.filter { $0.former != nil }) {
+            $0.block($1.block)
+            if let former = $1.former { $0.endpoint(former) }
+        }
+    }
+}
+
+extension ByteReader {
+    mutating func formers(of value: inout Checkpoint) throws(JournalRecordError) {
+        let formers = Dictionary(
+            try list { (part) throws(JournalRecordError) in (try part.block(), try part.endpoint()) },
+            uniquingKeysWith: { $1 })
+        for index in value.remotes.indices { value.remotes[index].former = formers[value.remotes[index].block] }
+    }
+}

@@ -14,6 +14,8 @@ public struct AgentCoreConfiguration: Hashable, Sendable {
     /// Fingerprint of the machine, opaque.
     public var fingerprint: String
     public var vtep: IPAddress
+    /// The endpoint that the kernel sends from, as found at start, while that is not ``vtep``.
+    public var former: IPAddress?
     /// Bytes.
     public var underlayMTU: Int
     public var version: String
@@ -25,19 +27,23 @@ public struct AgentCoreConfiguration: Hashable, Sendable {
     public var aggregatesKeptMax: Int
     /// Records after which the journal is rewritten as one checkpoint.
     public var recordsPerCheckpoint: Int
+    /// How often peers are echoed to through the tunnel; nil never.
+    public var echoInterval: Duration?
     public init(
-        fingerprint: String, vtep: IPAddress, underlayMTU: Int, version: String,
+        fingerprint: String, vtep: IPAddress, former: IPAddress? = nil, underlayMTU: Int, version: String,
         attachTimeout: Duration = .seconds(5), waitingLaunchesMax: Int = 4096, aggregatesKeptMax: Int = 512,
-        recordsPerCheckpoint: Int = 8192
+        recordsPerCheckpoint: Int = 8192, echoInterval: Duration? = nil
     ) {
         self.fingerprint = fingerprint
         self.vtep = vtep
+        self.former = former
         self.underlayMTU = underlayMTU
         self.version = version
         self.attachTimeout = attachTimeout
         self.waitingLaunchesMax = waitingLaunchesMax
         self.aggregatesKeptMax = aggregatesKeptMax
         self.recordsPerCheckpoint = recordsPerCheckpoint
+        self.echoInterval = echoInterval
     }
 }
 
@@ -74,6 +80,8 @@ public enum AgentInput: Sendable {
     /// What the applications did since the reading before.
     case measured(TelemetryStep)
     case hostReport(HostReport)
+    /// A tunnel endpoint answered an echo of this round, the short one or that of the overlay's MTU.
+    case echoAnswered(IPAddress, round: UInt64, isFull: Bool)
     /// At or after ``AgentMachine/nextDeadline``; more often does no harm.
     case tick
 }
@@ -94,6 +102,8 @@ public enum AgentEffect: Hashable, Sendable {
     case movePort(PortMove, Token)
     case deletePort(PortRemoval, Token)
     case send(AgentMessage)
+    /// Send a short echo and one of the overlay's MTU to each through the tunnel, and feed the answers.
+    case echo([IPAddress], round: UInt64)
     /// Close the stream and open a new one, which brings a snapshot.
     case reconnect(reason: String)
     case reply(RequestID, Result<AgentReply, AgentError>)
@@ -135,6 +145,10 @@ public enum AgentNotice: Hashable, Sendable {
     case aggregatesFolded(UInt64)
     case aggregatesDropped(UInt64)
     case journalFailed(reason: String)
+    /// A peer's tunnel endpoint answers no echo, only short ones, or all again.
+    case pathSilent(IPAddress)
+    case pathNarrow(IPAddress)
+    case pathAnswers(IPAddress)
 }
 
 /// Why the kernel does not carry what was asked.

@@ -42,6 +42,7 @@ extension JournalRecord {
             writer.checkpoint(checkpoint)
             writer.extensions(of: checkpoint)
             writer.flag(checkpoint.resting)
+            if checkpoint.hasFormers { writer.formers(of: checkpoint) }
         }
         return writer.bytes
     }
@@ -61,7 +62,7 @@ extension JournalRecord {
         case .reported: 10
         case .recovering: 11
         case .stopped: 13
-        case .checkpoint: 19
+        case .checkpoint(let checkpoint): checkpoint.hasFormers ? 20 : 19
         case .held: 16
         case .arrived: 17
         case .resting: 18
@@ -105,10 +106,11 @@ extension JournalRecord {
             self = .stopped(
                 position, grant, contact: Instant(nanoseconds: try reader.signed()), code: try reader.text(),
                 reason: try reader.text())
-        case 14, 19:
+        case 14, 19, 20:
             var checkpoint = try reader.checkpoint()
             try reader.extensions(of: &checkpoint)
-            if kind == 19 { checkpoint.resting = try reader.flag() }
+            if kind >= 19 { checkpoint.resting = try reader.flag() }
+            if kind == 20 { try reader.formers(of: &checkpoint) }
             self = .checkpoint(checkpoint)
         case 16: self = .held(try reader.sni(), .nanoseconds(try reader.signed()))
         case 17: self = .arrived(try reader.sni())
@@ -143,8 +145,12 @@ extension ByteWriter {
             self.block(block)
             number(epoch.rawValue)
         case .setRemote(let remote):
-            byte(remote.standby ? 12 : 5)
+            byte(remote.former != nil ? 14 : remote.standby ? 12 : 5)
             self.remote(remote)
+            if let former = remote.former {
+                endpoint(former)
+                flag(remote.standby)
+            }
         case .removeRemote(let block, let epoch):
             byte(6)
             self.block(block)
@@ -162,6 +168,9 @@ extension ByteWriter {
             byte(10)
             self.sni(sni)
             number(epoch.rawValue)
+        case .switchEndpoint(let vtep):
+            byte(13)
+            endpoint(vtep)
         }
     }
 
@@ -215,6 +224,12 @@ extension ByteReader {
         case 12:
             var remote = try remote()
             remote.standby = true
+            return .setRemote(remote)
+        case 13: return .switchEndpoint(try endpoint())
+        case 14:
+            var remote = try remote()
+            remote.former = try endpoint()
+            remote.standby = try flag()
             return .setRemote(remote)
         default: throw fail("a kind of state operation")
         }

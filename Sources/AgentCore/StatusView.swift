@@ -22,7 +22,8 @@ extension AgentMachine {
             acknowledged: acknowledged, journalSequence: durableSequence, silentFor: lastContact.map { now - $0 },
             leases: leases, bindings: bindings, remoteBlocks: durable.remotes.count,
             scopes: durable.scopes.values.sorted { $0.application < $1.application },
-            waitingLaunches: waiting.values.reduce(0) { $0 + $1.count }, counts: counts, host: latestHostReport,
+            waitingLaunches: waiting.values.reduce(0) { $0 + $1.count }, counts: counts,
+            host: latestHostReport.map(withPaths),
             backlog: BacklogStatus(
                 batches: backlog.batches.count, intervals: backlog.intervals, folded: backlog.folded, lost: backlog.lost
             ))

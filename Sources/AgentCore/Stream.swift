@@ -37,7 +37,7 @@ extension AgentMachine {
             position: durable.position, journalSequence: claimedSequence, version: configuration.version,
             leases: leases.sorted { $0.block < $1.block },
             bindings: durable.bindings.values.map(\.binding).sorted { $0.sni < $1.sni } + unknownBindings,
-            recovering: durable.recovering, aggregateSequence: aggregateSequence + 1)
+            recovering: durable.recovering, aggregateSequence: aggregateSequence + 1, former: former)
     }
 
     /// Ports adopted without a journal whose mark tells everything that an inventory needs.
@@ -163,7 +163,7 @@ extension AgentMachine {
         flushReports(into: &effects)
         for batch in backlog.batches { effects.append(.send(.aggregates(batch))) }
         for application in asks.keys.sorted() { sendAsk(application, into: &effects) }
-        if let report = latestHostReport { effects.append(.send(.hostReport(report))) }
+        if let report = latestHostReport { effects.append(.send(.hostReport(withPaths(report)))) }
         if mayBind { deleteUnknownPorts(into: &effects) }
         repeatArrivals(into: &effects)
         acknowledge(into: &effects)
@@ -201,6 +201,7 @@ extension AgentMachine {
             }
         }
         streamRevision = position.revision
+        if update.operations.contains(.switchEndpoint(configuration.vtep)) { switchedAt = position }
         withdrawing = update.withdraw || withdrawing && !update.isSnapshot
         let known = journal([.update(position, update)], into: &effects) { .update(position, $0) }
         if update.withdraw { withdrawAll(at: now, into: &effects) }
@@ -218,6 +219,7 @@ extension AgentMachine {
     }
 
     mutating func acknowledge(into effects: inout [AgentEffect]) {
+        if let at = switchedAt, applied >= at { (former, switchedAt) = (nil, nil) }
         guard streamGranted, streamRevision != nil, durable.orphans == 0, applied > .zero else { return }
         guard !withdrawing || unknownPorts.isEmpty && durable.bindings.isEmpty else { return }
         acknowledged = applied

@@ -453,6 +453,9 @@ public nonisolated struct Outrider_V1_Hello: Sendable {
   /// Aggregate sequence that follows next in this boot.
   public var aggregateSequence: UInt64 = 0
 
+  /// VTEP that the host still sends from, while `vtep` waits for its peers; empty when it sends from `vtep`.
+  public var formerVtep: String = String()
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -1010,6 +1013,12 @@ public nonisolated struct Outrider_V1_HostReport: Sendable {
   /// Why the journal cannot be written; empty when it can.
   public var journalFailure: String = String()
 
+  /// VTEPs of peers that an echo goes to through the tunnel.
+  public var paths: UInt32 = 0
+
+  /// Those of them that do not answer it.
+  public var silentPaths: [String] = []
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -1325,6 +1334,15 @@ public nonisolated struct Outrider_V1_StateOperation: Sendable {
     set {operation = .departureRemoved(newValue)}
   }
 
+  /// Every peer takes packets from the receiver's new VTEP: it sends from there now.
+  public var endpointSwitched: Outrider_V1_EndpointSwitched {
+    get {
+      if case .endpointSwitched(let v)? = operation {return v}
+      return Outrider_V1_EndpointSwitched()
+    }
+    set {operation = .endpointSwitched(newValue)}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   /// The change.
@@ -1349,8 +1367,24 @@ public nonisolated struct Outrider_V1_StateOperation: Sendable {
     case departureSet(Outrider_V1_DepartureSet)
     /// The identifier is the receiver's again.
     case departureRemoved(Outrider_V1_DepartureRemoved)
+    /// Every peer takes packets from the receiver's new VTEP: it sends from there now.
+    case endpointSwitched(Outrider_V1_EndpointSwitched)
 
   }
+
+  public init() {}
+}
+
+/// The VTEP that the receiver sends from.
+public nonisolated struct Outrider_V1_EndpointSwitched: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// VTEP address (text of either family).
+  public var vtep: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 }
@@ -1572,6 +1606,9 @@ public nonisolated struct Outrider_V1_RemoteSet: Sendable {
   /// Everything stands ready and no route leads there yet: the destination of a migration before its flip.
   public var standby: Bool = false
 
+  /// VTEP that the host still sends from, while its peers move to `vtep`; empty when there is none.
+  public var formerVtep: String = String()
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -1745,6 +1782,18 @@ public nonisolated struct Outrider_V1_Host: @unchecked Sendable {
   public var reason: String {
     get {_storage._reason}
     set {_uniqueStorage()._reason = newValue}
+  }
+
+  /// VTEP that it still sends from, while its peers move to `vtep`; empty when there is none.
+  public var formerVtep: String {
+    get {_storage._formerVtep}
+    set {_uniqueStorage()._formerVtep = newValue}
+  }
+
+  /// Hosts that have not acknowledged `vtep` yet, while there is a `former_vtep`.
+  public var vtepAwaits: [String] {
+    get {_storage._vtepAwaits}
+    set {_uniqueStorage()._vtepAwaits = newValue}
   }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -2051,6 +2100,18 @@ public nonisolated struct Outrider_V1_Status: @unchecked Sendable {
     set {_uniqueStorage()._uptimeS = newValue}
   }
 
+  /// Blocks that are staged, and every path between their host and its peers answers.
+  public var blocksStaged: UInt32 {
+    get {_storage._blocksStaged}
+    set {_uniqueStorage()._blocksStaged = newValue}
+  }
+
+  /// Blocks that are staged, and a path does not answer.
+  public var blocksStagedPartial: UInt32 {
+    get {_storage._blocksStagedPartial}
+    set {_uniqueStorage()._blocksStagedPartial = newValue}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -2313,7 +2374,7 @@ nonisolated extension Outrider_V1_AgentMessage: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension Outrider_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Hello"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}fingerprint\0\u{1}vtep\0\u{3}underlay_mtu\0\u{1}position\0\u{3}journal_sequence\0\u{1}version\0\u{1}leases\0\u{1}bindings\0\u{1}recovering\0\u{3}aggregate_sequence\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}fingerprint\0\u{1}vtep\0\u{3}underlay_mtu\0\u{1}position\0\u{3}journal_sequence\0\u{1}version\0\u{1}leases\0\u{1}bindings\0\u{1}recovering\0\u{3}aggregate_sequence\0\u{3}former_vtep\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2331,6 +2392,7 @@ nonisolated extension Outrider_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf._M
       case 8: try { try decoder.decodeRepeatedMessageField(value: &self.bindings) }()
       case 9: try { try decoder.decodeSingularBoolField(value: &self.recovering) }()
       case 10: try { try decoder.decodeSingularUInt64Field(value: &self.aggregateSequence) }()
+      case 11: try { try decoder.decodeSingularStringField(value: &self.formerVtep) }()
       default: break
       }
     }
@@ -2371,6 +2433,9 @@ nonisolated extension Outrider_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf._M
     if self.aggregateSequence != 0 {
       try visitor.visitSingularUInt64Field(value: self.aggregateSequence, fieldNumber: 10)
     }
+    if !self.formerVtep.isEmpty {
+      try visitor.visitSingularStringField(value: self.formerVtep, fieldNumber: 11)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2385,6 +2450,7 @@ nonisolated extension Outrider_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.bindings != rhs.bindings {return false}
     if lhs.recovering != rhs.recovering {return false}
     if lhs.aggregateSequence != rhs.aggregateSequence {return false}
+    if lhs.formerVtep != rhs.formerVtep {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3193,7 +3259,7 @@ nonisolated extension Outrider_V1_KernelInventory: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension Outrider_V1_HostReport: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".HostReport"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}routes\0\u{1}nexthops\0\u{3}nft_elements\0\u{1}foreign\0\u{3}kernel_writes\0\u{1}pending\0\u{1}kernel\0\u{3}journal_failure\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}routes\0\u{1}nexthops\0\u{3}nft_elements\0\u{1}foreign\0\u{3}kernel_writes\0\u{1}pending\0\u{1}kernel\0\u{3}journal_failure\0\u{1}paths\0\u{3}silent_paths\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3209,6 +3275,8 @@ nonisolated extension Outrider_V1_HostReport: SwiftProtobuf.Message, SwiftProtob
       case 6: try { try decoder.decodeRepeatedStringField(value: &self.pending) }()
       case 7: try { try decoder.decodeSingularMessageField(value: &self._kernel) }()
       case 8: try { try decoder.decodeSingularStringField(value: &self.journalFailure) }()
+      case 9: try { try decoder.decodeSingularUInt32Field(value: &self.paths) }()
+      case 10: try { try decoder.decodeRepeatedStringField(value: &self.silentPaths) }()
       default: break
       }
     }
@@ -3243,6 +3311,12 @@ nonisolated extension Outrider_V1_HostReport: SwiftProtobuf.Message, SwiftProtob
     if !self.journalFailure.isEmpty {
       try visitor.visitSingularStringField(value: self.journalFailure, fieldNumber: 8)
     }
+    if self.paths != 0 {
+      try visitor.visitSingularUInt32Field(value: self.paths, fieldNumber: 9)
+    }
+    if !self.silentPaths.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.silentPaths, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3255,6 +3329,8 @@ nonisolated extension Outrider_V1_HostReport: SwiftProtobuf.Message, SwiftProtob
     if lhs.pending != rhs.pending {return false}
     if lhs._kernel != rhs._kernel {return false}
     if lhs.journalFailure != rhs.journalFailure {return false}
+    if lhs.paths != rhs.paths {return false}
+    if lhs.silentPaths != rhs.silentPaths {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3601,7 +3677,7 @@ nonisolated extension Outrider_V1_StateUpdate: SwiftProtobuf.Message, SwiftProto
 
 nonisolated extension Outrider_V1_StateOperation: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".StateOperation"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}scope_set\0\u{3}scope_removed\0\u{3}lease_set\0\u{3}lease_removed\0\u{3}remote_set\0\u{3}remote_removed\0\u{3}endpoint_dropped\0\u{3}endpoint_admitted\0\u{3}departure_set\0\u{3}departure_removed\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}scope_set\0\u{3}scope_removed\0\u{3}lease_set\0\u{3}lease_removed\0\u{3}remote_set\0\u{3}remote_removed\0\u{3}endpoint_dropped\0\u{3}endpoint_admitted\0\u{3}departure_set\0\u{3}departure_removed\0\u{3}endpoint_switched\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3739,6 +3815,19 @@ nonisolated extension Outrider_V1_StateOperation: SwiftProtobuf.Message, SwiftPr
           self.operation = .departureRemoved(v)
         }
       }()
+      case 11: try {
+        var v: Outrider_V1_EndpointSwitched?
+        var hadOneofValue = false
+        if let current = self.operation {
+          hadOneofValue = true
+          if case .endpointSwitched(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.operation = .endpointSwitched(v)
+        }
+      }()
       default: break
       }
     }
@@ -3790,6 +3879,10 @@ nonisolated extension Outrider_V1_StateOperation: SwiftProtobuf.Message, SwiftPr
       guard case .departureRemoved(let v)? = self.operation else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
     }()
+    case .endpointSwitched?: try {
+      guard case .endpointSwitched(let v)? = self.operation else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -3797,6 +3890,36 @@ nonisolated extension Outrider_V1_StateOperation: SwiftProtobuf.Message, SwiftPr
 
   public static func ==(lhs: Outrider_V1_StateOperation, rhs: Outrider_V1_StateOperation) -> Bool {
     if lhs.operation != rhs.operation {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_EndpointSwitched: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".EndpointSwitched"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vtep\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.vtep) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.vtep.isEmpty {
+      try visitor.visitSingularStringField(value: self.vtep, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_EndpointSwitched, rhs: Outrider_V1_EndpointSwitched) -> Bool {
+    if lhs.vtep != rhs.vtep {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4142,7 +4265,7 @@ nonisolated extension Outrider_V1_LeaseRemoved: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension Outrider_V1_RemoteSet: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".RemoteSet"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}block\0\u{1}application\0\u{1}epoch\0\u{1}host\0\u{1}vtep\0\u{1}standby\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}block\0\u{1}application\0\u{1}epoch\0\u{1}host\0\u{1}vtep\0\u{1}standby\0\u{3}former_vtep\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4156,6 +4279,7 @@ nonisolated extension Outrider_V1_RemoteSet: SwiftProtobuf.Message, SwiftProtobu
       case 4: try { try decoder.decodeSingularStringField(value: &self.host) }()
       case 5: try { try decoder.decodeSingularStringField(value: &self.vtep) }()
       case 6: try { try decoder.decodeSingularBoolField(value: &self.standby) }()
+      case 7: try { try decoder.decodeSingularStringField(value: &self.formerVtep) }()
       default: break
       }
     }
@@ -4184,6 +4308,9 @@ nonisolated extension Outrider_V1_RemoteSet: SwiftProtobuf.Message, SwiftProtobu
     if self.standby != false {
       try visitor.visitSingularBoolField(value: self.standby, fieldNumber: 6)
     }
+    if !self.formerVtep.isEmpty {
+      try visitor.visitSingularStringField(value: self.formerVtep, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -4194,6 +4321,7 @@ nonisolated extension Outrider_V1_RemoteSet: SwiftProtobuf.Message, SwiftProtobu
     if lhs.host != rhs.host {return false}
     if lhs.vtep != rhs.vtep {return false}
     if lhs.standby != rhs.standby {return false}
+    if lhs.formerVtep != rhs.formerVtep {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4343,7 +4471,7 @@ nonisolated extension Outrider_V1_ListHostsRequest: SwiftProtobuf.Message, Swift
 
 nonisolated extension Outrider_V1_Host: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Host"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}vtep\0\u{1}state\0\u{1}incarnation\0\u{3}boot_id\0\u{1}leases\0\u{1}bound\0\u{3}acknowledged_revision\0\u{1}version\0\u{1}report\0\u{3}silent_ms\0\u{1}reason\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}vtep\0\u{1}state\0\u{1}incarnation\0\u{3}boot_id\0\u{1}leases\0\u{1}bound\0\u{3}acknowledged_revision\0\u{1}version\0\u{1}report\0\u{3}silent_ms\0\u{1}reason\0\u{3}former_vtep\0\u{3}vtep_awaits\0")
 
   fileprivate class _StorageClass {
     var _id: String = String()
@@ -4358,6 +4486,8 @@ nonisolated extension Outrider_V1_Host: SwiftProtobuf.Message, SwiftProtobuf._Me
     var _report: Outrider_V1_HostReport? = nil
     var _silentMs: UInt64 = 0
     var _reason: String = String()
+    var _formerVtep: String = String()
+    var _vtepAwaits: [String] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4380,6 +4510,8 @@ nonisolated extension Outrider_V1_Host: SwiftProtobuf.Message, SwiftProtobuf._Me
       _report = source._report
       _silentMs = source._silentMs
       _reason = source._reason
+      _formerVtep = source._formerVtep
+      _vtepAwaits = source._vtepAwaits
     }
   }
 
@@ -4410,6 +4542,8 @@ nonisolated extension Outrider_V1_Host: SwiftProtobuf.Message, SwiftProtobuf._Me
         case 10: try { try decoder.decodeSingularMessageField(value: &_storage._report) }()
         case 11: try { try decoder.decodeSingularUInt64Field(value: &_storage._silentMs) }()
         case 12: try { try decoder.decodeSingularStringField(value: &_storage._reason) }()
+        case 13: try { try decoder.decodeSingularStringField(value: &_storage._formerVtep) }()
+        case 14: try { try decoder.decodeRepeatedStringField(value: &_storage._vtepAwaits) }()
         default: break
         }
       }
@@ -4458,6 +4592,12 @@ nonisolated extension Outrider_V1_Host: SwiftProtobuf.Message, SwiftProtobuf._Me
       if !_storage._reason.isEmpty {
         try visitor.visitSingularStringField(value: _storage._reason, fieldNumber: 12)
       }
+      if !_storage._formerVtep.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._formerVtep, fieldNumber: 13)
+      }
+      if !_storage._vtepAwaits.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._vtepAwaits, fieldNumber: 14)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -4479,6 +4619,8 @@ nonisolated extension Outrider_V1_Host: SwiftProtobuf.Message, SwiftProtobuf._Me
         if _storage._report != rhs_storage._report {return false}
         if _storage._silentMs != rhs_storage._silentMs {return false}
         if _storage._reason != rhs_storage._reason {return false}
+        if _storage._formerVtep != rhs_storage._formerVtep {return false}
+        if _storage._vtepAwaits != rhs_storage._vtepAwaits {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -4893,7 +5035,7 @@ nonisolated extension Outrider_V1_LaunchCounts: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension Outrider_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Status"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}position\0\u{1}hosts\0\u{3}hosts_connected\0\u{1}applications\0\u{1}free\0\u{1}reserved\0\u{3}leased_idle\0\u{1}bound\0\u{1}reclaiming\0\u{1}quarantined\0\u{1}launches\0\u{3}uptime_s\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}position\0\u{1}hosts\0\u{3}hosts_connected\0\u{1}applications\0\u{1}free\0\u{1}reserved\0\u{3}leased_idle\0\u{1}bound\0\u{1}reclaiming\0\u{1}quarantined\0\u{1}launches\0\u{3}uptime_s\0\u{3}blocks_staged\0\u{3}blocks_staged_partial\0")
 
   fileprivate class _StorageClass {
     var _version: String = String()
@@ -4909,6 +5051,8 @@ nonisolated extension Outrider_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._
     var _quarantined: UInt32 = 0
     var _launches: Outrider_V1_LaunchCounts? = nil
     var _uptimeS: UInt64 = 0
+    var _blocksStaged: UInt32 = 0
+    var _blocksStagedPartial: UInt32 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4932,6 +5076,8 @@ nonisolated extension Outrider_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._
       _quarantined = source._quarantined
       _launches = source._launches
       _uptimeS = source._uptimeS
+      _blocksStaged = source._blocksStaged
+      _blocksStagedPartial = source._blocksStagedPartial
     }
   }
 
@@ -4963,6 +5109,8 @@ nonisolated extension Outrider_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._
         case 11: try { try decoder.decodeSingularUInt32Field(value: &_storage._quarantined) }()
         case 12: try { try decoder.decodeSingularMessageField(value: &_storage._launches) }()
         case 13: try { try decoder.decodeSingularUInt64Field(value: &_storage._uptimeS) }()
+        case 14: try { try decoder.decodeSingularUInt32Field(value: &_storage._blocksStaged) }()
+        case 15: try { try decoder.decodeSingularUInt32Field(value: &_storage._blocksStagedPartial) }()
         default: break
         }
       }
@@ -5014,6 +5162,12 @@ nonisolated extension Outrider_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._
       if _storage._uptimeS != 0 {
         try visitor.visitSingularUInt64Field(value: _storage._uptimeS, fieldNumber: 13)
       }
+      if _storage._blocksStaged != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._blocksStaged, fieldNumber: 14)
+      }
+      if _storage._blocksStagedPartial != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._blocksStagedPartial, fieldNumber: 15)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -5036,6 +5190,8 @@ nonisolated extension Outrider_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._
         if _storage._quarantined != rhs_storage._quarantined {return false}
         if _storage._launches != rhs_storage._launches {return false}
         if _storage._uptimeS != rhs_storage._uptimeS {return false}
+        if _storage._blocksStaged != rhs_storage._blocksStaged {return false}
+        if _storage._blocksStagedPartial != rhs_storage._blocksStagedPartial {return false}
         return true
       }
       if !storagesAreEqual {return false}

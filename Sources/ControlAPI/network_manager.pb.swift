@@ -43,6 +43,9 @@ public nonisolated enum Outrider_V1_LeaseState: SwiftProtobuf.Enum, Swift.CaseIt
 
   /// Waiting before it is free.
   case quarantined // = 5
+
+  /// Every reachable peer's kernel carries it, and the echo between its host and one of them is not answered.
+  case stagedPartial // = 6
   case UNRECOGNIZED(Int)
 
   public init() {
@@ -57,6 +60,7 @@ public nonisolated enum Outrider_V1_LeaseState: SwiftProtobuf.Enum, Swift.CaseIt
     case 3: self = .marked
     case 4: self = .draining
     case 5: self = .quarantined
+    case 6: self = .stagedPartial
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -69,6 +73,7 @@ public nonisolated enum Outrider_V1_LeaseState: SwiftProtobuf.Enum, Swift.CaseIt
     case .marked: return 3
     case .draining: return 4
     case .quarantined: return 5
+    case .stagedPartial: return 6
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -81,6 +86,7 @@ public nonisolated enum Outrider_V1_LeaseState: SwiftProtobuf.Enum, Swift.CaseIt
     .marked,
     .draining,
     .quarantined,
+    .stagedPartial,
   ]
 
 }
@@ -405,6 +411,9 @@ public nonisolated struct Outrider_V1_Lease: Sendable {
 
   /// Leased ahead of demand.
   public var predicted: Bool = false
+
+  /// Peers between which and the host the echo is not answered.
+  public var silentPeers: [String] = []
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -930,7 +939,7 @@ public nonisolated struct Outrider_V1_ApplyShardingResponse: Sendable {
 fileprivate nonisolated let _protobuf_package = "outrider.v1"
 
 nonisolated extension Outrider_V1_LeaseState: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0LEASE_STATE_UNSPECIFIED\0\u{1}LEASE_STATE_LEASED\0\u{1}LEASE_STATE_STAGED\0\u{1}LEASE_STATE_MARKED\0\u{1}LEASE_STATE_DRAINING\0\u{1}LEASE_STATE_QUARANTINED\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0LEASE_STATE_UNSPECIFIED\0\u{1}LEASE_STATE_LEASED\0\u{1}LEASE_STATE_STAGED\0\u{1}LEASE_STATE_MARKED\0\u{1}LEASE_STATE_DRAINING\0\u{1}LEASE_STATE_QUARANTINED\0\u{1}LEASE_STATE_STAGED_PARTIAL\0")
 }
 
 nonisolated extension Outrider_V1_GetCapabilitiesRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -1430,7 +1439,7 @@ nonisolated extension Outrider_V1_ListRangesResponse: SwiftProtobuf.Message, Swi
 
 nonisolated extension Outrider_V1_Lease: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Lease"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}block\0\u{1}application\0\u{1}host\0\u{1}epoch\0\u{1}state\0\u{1}bound\0\u{1}predicted\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}block\0\u{1}application\0\u{1}host\0\u{1}epoch\0\u{1}state\0\u{1}bound\0\u{1}predicted\0\u{3}silent_peers\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1445,6 +1454,7 @@ nonisolated extension Outrider_V1_Lease: SwiftProtobuf.Message, SwiftProtobuf._M
       case 5: try { try decoder.decodeSingularEnumField(value: &self.state) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.bound) }()
       case 7: try { try decoder.decodeSingularBoolField(value: &self.predicted) }()
+      case 8: try { try decoder.decodeRepeatedStringField(value: &self.silentPeers) }()
       default: break
       }
     }
@@ -1476,6 +1486,9 @@ nonisolated extension Outrider_V1_Lease: SwiftProtobuf.Message, SwiftProtobuf._M
     if self.predicted != false {
       try visitor.visitSingularBoolField(value: self.predicted, fieldNumber: 7)
     }
+    if !self.silentPeers.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.silentPeers, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1487,6 +1500,7 @@ nonisolated extension Outrider_V1_Lease: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.state != rhs.state {return false}
     if lhs.bound != rhs.bound {return false}
     if lhs.predicted != rhs.predicted {return false}
+    if lhs.silentPeers != rhs.silentPeers {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

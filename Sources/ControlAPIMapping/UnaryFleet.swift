@@ -37,6 +37,8 @@ extension Outrider_V1_Host {
         if let report = info.report { self.report = Outrider_V1_HostReport(report) }
         silentMs = milliseconds(info.silent)
         reason = info.reason
+        formerVtep = info.former?.description ?? ""
+        vtepAwaits = info.awaited.map(\.name)
     }
 }
 
@@ -46,6 +48,8 @@ extension Outrider_V1_Status {
         version = info.version
         position = Outrider_V1_Position(info.position)
         hosts = UInt32(clamping: info.hosts)
+        blocksStaged = UInt32(clamping: info.blocksStaged)
+        blocksStagedPartial = UInt32(clamping: info.blocksPartial)
         hostsConnected = UInt32(clamping: info.hostsConnected)
         applications = UInt32(clamping: info.applications)
         free = UInt32(clamping: info.free)

@@ -72,7 +72,8 @@ extension Outrider_V1_Lease {
         application = info.application.description
         host = info.host.name
         epoch = info.epoch.rawValue
-        state = Outrider_V1_LeaseState(info.state)
+        state = info.silentPeers.isEmpty ? Outrider_V1_LeaseState(info.state) : .stagedPartial
+        silentPeers = info.silentPeers.map(\.name)
         bound = UInt32(clamping: info.bound)
         predicted = info.predicted
     }

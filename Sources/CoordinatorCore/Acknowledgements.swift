@@ -90,6 +90,7 @@ extension CoordinatorMachine {
         advanceFences(host, at: position.revision)
         advanceFlips(host, at: position.revision)
         advanceDepartures(from: host, at: position.revision)
+        advanceMoves(by: host, at: position.revision)
     }
 
     private mutating func satisfy(_ block: UInt32, by host: HostID, at revision: UInt64) {
@@ -161,6 +162,7 @@ extension CoordinatorMachine {
     mutating func awaitEverything() {
         live.waits = [:]
         for host in state.safety.keys.sorted() { awaitDrops(of: host) }
+        for host in state.hosts.keys.sorted() { awaitMove(of: host) }
         for migration in state.migrations.values.sorted(by: { $0.sni < $1.sni }) where migration.phase == .flipped {
             awaitFlip(of: migration)
         }

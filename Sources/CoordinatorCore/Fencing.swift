@@ -31,7 +31,8 @@ extension CoordinatorMachine {
             throw .invalid(field: "host", why: "\(host) reports; reclaim what it leases, or stop its agent first")
         }
         if let fence = state.safety[host]?.fence, fence.isComplete { return .host(try info(host)) }
-        let fence = HostFence(incarnation: record.incarnation, vtep: record.vtep, proof: proof, reason: reason)
+        let fence = HostFence(
+            incarnation: record.incarnation, vtep: record.vtep, former: record.former, proof: proof, reason: reason)
         if state.safety[host]?.fence != fence { commit(.host(host, .fenceStarted(fence))) }
         notice(.warning, "fence", "host \(host) is fenced (\(proof.rawValue)): \(reason)")
         if proof == .poweredOff {
@@ -87,6 +88,7 @@ extension CoordinatorMachine {
         live.hosts[host]?.reach = .unreachable
         live.hosts[host]?.inventory = []
         excuse(host)
+        excuseMoves(host)
         for lease in held(by: host) where lease.isActive {
             try? book { (book) throws(BookError) in try book.fence(lease.block, reason: "fenced: \(fence.reason)") }
         }

@@ -41,10 +41,10 @@ extension CoordinatorMachine {
             fingerprint: hello.fingerprint, version: hello.version,
             journalSequence: min(acknowledged, hello.journalSequence),
             aggregateSequence: isSameBoot ? known?.aggregateSequence ?? 0 : max(1, hello.aggregateSequence) - 1,
-            slotOffset: isSameBoot ? known?.slotOffset : nil)
+            slotOffset: isSameBoot ? known?.slotOffset : nil, former: hello.former == hello.vtep ? nil : hello.former)
         if record != known { commit(.hostGranted(record)) }
         attach(hello, of: record, to: stream, isSameBoot: isSameBoot)
-        if known?.vtep != record.vtep { restage(id) }
+        noteEndpoints(of: id, before: known)
         // What a fenced host reports is what it has to give up.
         if live.hosts[id]?.reach == .withdrawing { return welcomeBack(identity, on: stream) }
         if !isBehind, !hello.recovering {
@@ -121,13 +121,6 @@ extension CoordinatorMachine {
     private func reach(of host: HostID) -> Reach {
         if state.safety[host]?.fence?.isComplete ?? false { return .withdrawing }
         return state.safety[host]?.debt == nil ? .connected : .repaying
-    }
-
-    private mutating func restage(_ host: HostID) {
-        for lease in held(by: host) where lease.isActive {
-            live.dirtyBlocks.insert(lease.block)
-            live.dirtyHosts.formUnion(watchers(of: lease.application))
-        }
     }
 
     private mutating func adopt(_ bindings: [BindingRecord], of host: HostID) {
@@ -225,16 +218,25 @@ extension CoordinatorMachine {
         return nil
     }
 
-    private func placeRefusal(of hello: Hello, on id: HostID) -> (code: String, reason: String)? {
-        if let other = state.hosts.values.filter({ $0.vtep.tunnelMAC == hello.vtep.tunnelMAC && $0.id != id })
-            .min(by: { $0.id < $1.id }),
-            isReporting(other.id) || !held(by: other.id).isEmpty || state.safety[other.id]?.fence != nil
-        {
+    /// Another host has the address, or one with the same tunnel address, or still sends from it.
+    private func conflict(of own: IPAddress, on id: HostID) -> (code: String, reason: String)? {
+        for other in state.hosts.values.sorted(by: { $0.id < $1.id }) where other.id != id {
+            let theirs = ([other.vtep] + (other.former.map { [$0] } ?? [])).first { $0.tunnelMAC == own.tunnelMAC }
+            guard let theirs,
+                isReporting(other.id) || !held(by: other.id).isEmpty || state.safety[other.id]?.fence != nil
+            else { continue }
             let what =
-                other.vtep == hello.vtep
-                ? "has the VTEP \(hello.vtep)"
-                : "has the VTEP \(other.vtep), from which the same tunnel address \(hello.vtep.tunnelMAC) follows"
+                theirs == own
+                ? "has the VTEP \(own)"
+                : "has the VTEP \(theirs), from which the same tunnel address \(own.tunnelMAC) follows"
             return ("vtep-taken", "host \(other.id) \(what); give this host its own address")
+        }
+        return nil
+    }
+
+    private func placeRefusal(of hello: Hello, on id: HostID) -> (code: String, reason: String)? {
+        for own in [hello.vtep] + (hello.former.map { [$0] } ?? []) {
+            if let taken = conflict(of: own, on: id) { return taken }
         }
         if let other = state.hosts.values.filter({ $0.vtep.isIPv6 != hello.vtep.isIPv6 && $0.id != id })
             .filter({ isReporting($0.id) || !held(by: $0.id).isEmpty }).min(by: { $0.id < $1.id })

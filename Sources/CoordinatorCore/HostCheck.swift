@@ -5,7 +5,7 @@ import SNISpace
 /// What `check` says of hosts that are not like any other.
 extension CoordinatorMachine {
     func unresolved() -> [Finding] {
-        var findings = live.hosts.keys.sorted().flatMap(conflicts)
+        var findings = live.hosts.keys.sorted().flatMap(conflicts) + silentPaths()
         for (id, safety) in state.safety.sorted(by: { $0.key < $1.key }) {
             if let freeze = safety.freeze { findings += frozen(id, freeze) }
             if let debt = safety.debt { findings.append(owing(id, debt)) }

@@ -12,6 +12,8 @@ struct HostView: Hashable, Sendable {
     var remotes: [UInt32: RemoteBlock] = [:]
     /// Endpoints that nothing may be sent to or taken from.
     var dropped: Set<IPAddress> = []
+    /// What it is to send from now, while its endpoint changes.
+    var endpoint: IPAddress?
     /// By identifier.
     var departures: [UInt32: Departure] = [:]
 }
@@ -114,6 +116,10 @@ struct Live: Sendable {
     var undatedDebts: Set<HostID> = []
     /// Who still has to acknowledge that it dropped the endpoint of a host that is being fenced.
     var fences: [HostID: [HostID: UInt64]] = [:]
+    /// Who still has to acknowledge the new endpoint of a host, and the revision that says so.
+    var moves: [HostID: [HostID: UInt64]] = [:]
+    /// Revision that told a host to send from its new endpoint.
+    var switches: [HostID: UInt64] = [:]
     /// Revision by which the source of a migration will have written down that the identifier leaves.
     var departing: [SessionNetworkID: UInt64] = [:]
     /// Who still has to acknowledge where a migrated VM is.

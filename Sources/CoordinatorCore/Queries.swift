@@ -136,10 +136,12 @@ extension CoordinatorMachine {
         } else {
             chosen = state.book.leases(after: block, of: application, limit: limit)
         }
+        let pairs = silentPairs
         return chosen.map { lease in
             LeaseInfo(
                 block: lease.block, application: lease.application, host: lease.host, epoch: lease.epoch,
-                state: lease.state, bound: state.bindings.use(of: lease.block).inUse, predicted: lease.predicted)
+                state: lease.state, bound: state.bindings.use(of: lease.block).inUse, predicted: lease.predicted,
+                silentPeers: silentPeers(of: lease, in: pairs))
         }
     }
 
@@ -172,7 +174,8 @@ extension CoordinatorMachine {
             id: record.id, vtep: record.vtep, state: reported, incarnation: record.incarnation, boot: record.boot,
             leases: state.book.leaseCount(of: record.id), bound: state.bindings.boundByHost[record.id] ?? 0,
             acknowledgedRevision: known?.acknowledged.revision ?? 0, version: record.version, report: known?.report,
-            silent: known.map { max(.zero, now - $0.contact) } ?? .zero, reason: reason)
+            silent: known.map { max(.zero, now - $0.contact) } ?? .zero, reason: reason, former: record.former,
+            awaited: (live.moves[record.id] ?? [:]).keys.sorted())
     }
 
     /// What matters most to an operator comes first.
@@ -197,12 +200,14 @@ extension CoordinatorMachine {
 
     public func status(at now: Instant) -> StatusInfo {
         let holdings = state.book.holdings
+        let staged = stagedCounts
         return StatusInfo(
             version: configuration.version, position: position, hosts: state.hosts.count,
             hostsConnected: live.hosts.values.count { $0.reach.isStreaming }, applications: state.applications.count,
             free: state.book.free, reserved: holdings.reserved,
             leasedIdle: max(0, holdings.leased - state.bindings.total), bound: state.bindings.total,
             reclaiming: holdings.reclaiming, quarantined: holdings.quarantined, launches: state.launches,
-            uptime: live.isRecovered ? now - live.startedAt : .zero)
+            uptime: live.isRecovered ? now - live.startedAt : .zero, blocksStaged: staged.whole,
+            blocksPartial: staged.partial)
     }
 }

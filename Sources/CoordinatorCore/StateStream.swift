@@ -60,17 +60,20 @@ extension CoordinatorMachine {
     }
 
     private func remote(_ lease: BlockLease) -> RemoteBlock? {
-        guard let vtep = state.hosts[lease.host]?.vtep else { return nil }
+        guard let owner = state.hosts[lease.host] else { return nil }
         return RemoteBlock(
-            block: lease.block, application: lease.application, epoch: lease.grantEpoch, host: lease.host, vtep: vtep,
-            standby: incoming(lease) != nil)
+            block: lease.block, application: lease.application, epoch: lease.grantEpoch, host: lease.host,
+            vtep: owner.vtep, standby: incoming(lease) != nil, former: owner.former)
     }
 
     func view(of host: HostID) -> HostView {
         var view = HostView()
         for (other, safety) in state.safety where other != host {
-            if let fence = safety.fence { view.dropped.insert(fence.vtep) }
+            guard let fence = safety.fence else { continue }
+            view.dropped.insert(fence.vtep)
+            if let former = fence.former { view.dropped.insert(former) }
         }
+        view.endpoint = endpointOrdered(of: host)
         view.departures = departures(from: host)
         for application in watched(by: host) {
             view.scopes[application] = scope(of: application)
@@ -136,8 +139,9 @@ extension CoordinatorMachine {
             }
         }
         dateDebts()
+        dateMoves()
         releaseUntold(blocks)
-        if !live.dirtyBlocks.isEmpty { settle() }
+        if !live.dirtyBlocks.isEmpty || !live.dirtyHosts.isEmpty { settle() }
     }
 
     private func renew(_ block: SNIBlock, in view: inout HostView, of host: HostID) {
@@ -156,6 +160,7 @@ extension CoordinatorMachine {
             StateUpdate(isSnapshot: true, baseRevision: 0, operations: operations, withdraw: withdraws), to: host)
         guard let revision = live.hosts[host]?.sentRevision else { return }
         if withdraws { live.hosts[host]?.withdrawnAt = revision }
+        if view.endpoint != nil { live.switches[host] = revision }
         for departure in view.departures.values { awaitDeparture(of: departure.sni, from: host, at: revision) }
         for (sni, owed) in live.flips where owed[host] != nil || joins(host, flipOf: sni, view.remotes) {
             live.flips[sni]?[host] = revision
@@ -241,6 +246,9 @@ extension CoordinatorMachine {
                     live.flips[departure.sni]?[host] = revision
                 }
                 continue
+            case .switchEndpoint:
+                live.switches[host] = revision
+                continue
             case .setScope, .removeScope, .setLease, .admitEndpoint, .removeDeparture: continue
             }
             live.hosts[host]?.unacknowledged.append(.init(revision: revision, block: block.key))
@@ -278,6 +286,7 @@ extension CoordinatorMachine {
             operations.append(.removeDeparture(departure.sni, removalEpoch(SNIBlock(single: departure.sni))))
         }
         operations += old.dropped.subtracting(new.dropped).sorted().map { .admitEndpoint($0) }
+        if let endpoint = new.endpoint, endpoint != old.endpoint { operations.append(.switchEndpoint(endpoint)) }
         return operations
     }
 }

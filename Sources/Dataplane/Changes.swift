@@ -18,6 +18,8 @@ public enum DataplaneChange: Hashable, Sendable {
     /// the more specific route to its new host.
     case setForwarding(Forwarding)
     case removeForwarding(SessionNetworkID)
+    /// The endpoint that this host sends from: all its peers take packets from it.
+    case setEndpoint(IPAddress)
 }
 
 /// An identifier of a local block whose VM runs at another host now.
@@ -46,12 +48,17 @@ public struct RemoteRoute: Hashable, Sendable {
     public var block: SNIBlock
     public var application: ApplicationID
     public var vtep: IPAddress
+    /// The host's endpoint before ``vtep``, from which it still sends: admitted too, and nothing goes there.
+    public var former: IPAddress?
     /// Nexthop, neighbor and admitted sender stand ready, and no route leads there: the flip only adds the routes.
     public var standby: Bool
-    public init(block: SNIBlock, application: ApplicationID, vtep: IPAddress, standby: Bool = false) {
+    public init(
+        block: SNIBlock, application: ApplicationID, vtep: IPAddress, former: IPAddress? = nil, standby: Bool = false
+    ) {
         self.block = block
         self.application = application
         self.vtep = vtep
+        self.former = former
         self.standby = standby
     }
 }

@@ -1,9 +1,9 @@
 public import NetworkTypes
 
-/// What one host's data plane is built from; the same for the life of an agent process.
+/// What one host's data plane is built from; all but ``vtep`` is the same for the life of an agent process.
 public struct DataplaneConfiguration: Hashable, Sendable {
     public var plan: OverlayPlan
-    /// This host's tunnel endpoint.
+    /// This host's tunnel endpoint: what it sends from.
     public var vtep: IPAddress
     /// MTU of the VXLAN device and of every port, in bytes: the fleet's smallest underlay MTU less
     /// ``IPAddress/tunnelOverhead``.
@@ -14,7 +14,7 @@ public struct DataplaneConfiguration: Hashable, Sendable {
     public var vxlanPort: UInt16
 
     public init(
-        plan: OverlayPlan = .standard, vtep: IPAddress, mtu: Int, device: String = "outrider",
+        plan: OverlayPlan = .standard, vtep: IPAddress, mtu: Int, device: String = standardDevice,
         vxlanPort: UInt16 = 4789
     ) {
         self.plan = plan
@@ -24,6 +24,15 @@ public struct DataplaneConfiguration: Hashable, Sendable {
         self.vxlanPort = vxlanPort
     }
 
+    /// True for equal ones too.
+    public func differsByEndpointOnly(from other: DataplaneConfiguration) -> Bool {
+        var moved = self
+        moved.vtep = other.vtep
+        return moved == other
+    }
+
+    /// Name of the VXLAN device, unless a test has two.
+    public static let standardDevice = "outrider"
     /// `rtm_protocol` and `nh_protocol` of everything that we write.
     public static let routeProtocol: UInt8 = 83
     /// Gateway of every VM, on `lo` once: link-local, so it needs no identifier (RFC 3927).
@@ -42,6 +51,15 @@ public struct DataplaneConfiguration: Hashable, Sendable {
     public static func nexthopID(of block: SNIBlock) -> UInt32 {
         0x4000_0000 | UInt32(block.order) << 24 | block.first.rawValue
     }
+    /// Tunnel id of the path echo; no block has it, as the first chunk is never handed out.
+    public static let echoVNI = SessionNetworkID(unchecked: 1)
+    /// Id of the nexthop object that echoes to an endpoint go by; unique with IPv4, and where two IPv6 endpoints have one
+    /// id, the first is echoed to.
+    public static func echoNexthopID(of vtep: IPAddress) -> UInt32 {
+        0x8000_0000 | UInt32(truncatingIfNeeded: vtep.tunnelMAC.rawValue & 0x7FFF_FFFF)
+    }
+    /// Whether ``echoNexthopID(of:)`` gives the id.
+    public static func isEcho(nexthop id: UInt32) -> Bool { id >> 31 == 1 }
     /// The block that ``nexthopID(of:)`` names; nil for an id that it never gives.
     public static func block(ofNexthop id: UInt32) -> SNIBlock? {
         let order = Int(id >> 24 & 0x3F)

@@ -7,16 +7,18 @@ public import NetworkTypes
 ///
 /// | change | objects |
 /// |---|---|
-/// | (always) | gateway address on `lo`, unreachable cover routes of both overlay prefixes |
+/// | (always) | gateway address on `lo`, unreachable cover routes of both overlay prefixes, what lets echoes in |
 /// | local block | its VNI in the filter, and in the host's table |
-/// | remote block | nexthop object, a route of each family; neighbor and admitted sender per tunnel endpoint |
+/// | remote block | nexthop object, a route of each family; neighbor, admitted sender and echo route per tunnel endpoint |
 /// | scope | pairs of ranges within the application, and with each application when both allow each other |
 /// | remote block on standby | all of it but the routes |
+/// | remote block of a host whose endpoint changes | its former endpoint is an admitted sender too |
+/// | endpoint of this host | the outer source of every nexthop object, and what it calls itself |
 /// | port | gateway address, host routes, neighbors, anti-spoof elements, ingress elements |
 /// | port on standby | gateway address, neighbors |
 /// | forwarding | ingress elements under the block's VNI |
 public struct DataplaneModel: Sendable {
-    public let configuration: DataplaneConfiguration
+    public private(set) var configuration: DataplaneConfiguration
 
     /// Who wants a key. Earlier cases win: what is bound here beats what is routed elsewhere.
     private enum Contributor: Hashable, Sendable {
@@ -26,6 +28,7 @@ public struct DataplaneModel: Sendable {
         case local(SNIBlock)
         case remote(SNIBlock)
         case tunnelEndpoint(IPAddress)
+        case formerEndpoint(IPAddress)
         case scope(ApplicationPair)
 
         var precedence: Int {
@@ -35,7 +38,7 @@ public struct DataplaneModel: Sendable {
             case .forwarding: 2
             case .local: 3
             case .remote: 4
-            case .tunnelEndpoint: 5
+            case .tunnelEndpoint, .formerEndpoint: 5
             case .scope: 6
             }
         }
@@ -47,6 +50,9 @@ public struct DataplaneModel: Sendable {
     private var localBlocks: [SNIBlock: LocalBlock] = [:]
     private var remoteBlocks: [SNIBlock: RemoteRoute] = [:]
     private var blocksOfEndpoint: [IPAddress: Int] = [:]
+    private var blocksOfFormer: [IPAddress: Int] = [:]
+    /// Whose echoes go by a nexthop object.
+    private var echoed: [UInt32: IPAddress] = [:]
     private var scopes: [ApplicationID: Scope] = [:]
     private var pairs: [ApplicationPair: Set<FilterElement>] = [:]
 
@@ -80,10 +86,7 @@ public struct DataplaneModel: Sendable {
             unwant(builder.local(block).map(\.key), for: .local(block), touched: &touched)
         case .setRemoteBlock(let route):
             try check(route.block)
-            guard route.vtep != configuration.vtep else { throw .ownTunnelEndpoint(route.block, route.vtep) }
-            guard route.vtep.isIPv6 == configuration.vtep.isIPv6 else {
-                throw .otherFamily(route.block, route.vtep, own: configuration.vtep)
-            }
+            try check(route, against: configuration.vtep)
             setRemote(route, touched: &touched)
         case .removeRemoteBlock(let block):
             removeRemote(block, touched: &touched)
@@ -107,6 +110,7 @@ public struct DataplaneModel: Sendable {
             forwardings[forwarding.sni] = forwarding
             want(builder.forwarding(forwarding), for: .forwarding(forwarding.sni), touched: &touched)
         case .removeForwarding(let sni): removeForwarding(of: sni, touched: &touched)
+        case .setEndpoint(let vtep): try setEndpoint(vtep, touched: &touched)
         }
         return touched
     }
@@ -125,6 +129,11 @@ extension DataplaneModel {
     private func check(_ block: SNIBlock) throws(DataplaneError) {
         guard block.vni.rawValue != 0 else { throw .reservedVNI(block) }
         try check(block.range)
+    }
+
+    private func check(_ route: RemoteRoute, against own: IPAddress) throws(DataplaneError) {
+        guard route.vtep != own else { throw .ownTunnelEndpoint(route.block, route.vtep) }
+        guard route.vtep.isIPv6 == own.isIPv6 else { throw .otherFamily(route.block, route.vtep, own: own) }
     }
 
     private func check(_ port: Port) throws(DataplaneError) {
@@ -146,8 +155,13 @@ extension DataplaneModel {
             blocksOfEndpoint[route.vtep, default: 0] += 1
             if let former { releaseEndpoint(former.vtep, touched: &touched) }
         }
+        if former?.former != route.former {
+            if let vtep = route.former { blocksOfFormer[vtep, default: 0] += 1 }
+            if let vtep = former?.former { releaseFormer(vtep, touched: &touched) }
+        }
+        if let vtep = route.former { want([builder.sender(vtep)], for: .formerEndpoint(vtep), touched: &touched) }
         // Touched for every block, because none is staged before its endpoint is.
-        want(builder.endpoint(route.vtep), for: .tunnelEndpoint(route.vtep), touched: &touched)
+        want(endpoint(route.vtep), for: .tunnelEndpoint(route.vtep), touched: &touched)
         want(builder.remote(route), for: .remote(route.block), touched: &touched)
     }
 
@@ -155,13 +169,43 @@ extension DataplaneModel {
         guard let route = remoteBlocks.removeValue(forKey: block) else { return }
         unwant(builder.remote(route).map(\.key), for: .remote(block), touched: &touched)
         releaseEndpoint(route.vtep, touched: &touched)
+        if let vtep = route.former { releaseFormer(vtep, touched: &touched) }
     }
 
     private mutating func releaseEndpoint(_ vtep: IPAddress, touched: inout Set<KernelKey>) {
         let left = (blocksOfEndpoint[vtep] ?? 1) - 1
         blocksOfEndpoint[vtep] = left > 0 ? left : nil
         guard left <= 0 else { return }
-        unwant(builder.endpoint(vtep).map(\.key), for: .tunnelEndpoint(vtep), touched: &touched)
+        unwant(endpoint(vtep).map(\.key), for: .tunnelEndpoint(vtep), touched: &touched)
+        let id = DataplaneConfiguration.echoNexthopID(of: vtep)
+        if echoed[id] == vtep { echoed[id] = nil }
+    }
+
+    private mutating func endpoint(_ vtep: IPAddress) -> [KernelObject] {
+        let id = DataplaneConfiguration.echoNexthopID(of: vtep)
+        if echoed[id] == nil { echoed[id] = vtep }
+        return builder.endpoint(vtep, isEchoed: echoed[id] == vtep)
+    }
+
+    private mutating func releaseFormer(_ vtep: IPAddress, touched: inout Set<KernelKey>) {
+        let left = (blocksOfFormer[vtep] ?? 1) - 1
+        blocksOfFormer[vtep] = left > 0 ? left : nil
+        if left <= 0 { unwant([builder.sender(vtep).key], for: .formerEndpoint(vtep), touched: &touched) }
+    }
+
+    /// What others send to this host is not touched: the tunnel's socket takes packets to any of its addresses.
+    private mutating func setEndpoint(_ vtep: IPAddress, touched: inout Set<KernelKey>) throws(DataplaneError) {
+        for route in remoteBlocks.values.sorted(by: { $0.block < $1.block }) { try check(route, against: vtep) }
+        let former = builder.always
+        configuration.vtep = vtep
+        let objects = builder.always
+        let kept = Set(objects.map(\.key))
+        unwant(former.map(\.key).filter { !kept.contains($0) }, for: .always, touched: &touched)
+        want(objects, for: .always, touched: &touched)
+        for route in remoteBlocks.values {
+            want(builder.remote(route), for: .remote(route.block), touched: &touched)
+        }
+        for vtep in blocksOfEndpoint.keys { want(endpoint(vtep), for: .tunnelEndpoint(vtep), touched: &touched) }
     }
 
     private mutating func setPort(_ port: Port, touched: inout Set<KernelKey>) {

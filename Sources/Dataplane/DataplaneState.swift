@@ -29,6 +29,8 @@ public struct DataplaneState: Sendable {
         tracker.setPolicy(OwnershipPolicy(device: model.configuration.device, deletes: scope))
     }
 
+    /// Whether anything is desired for a key.
+    public func wants(_ key: KernelKey) -> Bool { model.object(for: key) != nil }
     /// True while the kernel may not carry what is desired for a key.
     public func isPending(_ key: KernelKey) -> Bool { tracker.isPending(key) }
     /// True while any of the keys is pending.

@@ -22,6 +22,9 @@ struct ObjectBuilder {
             // Nothing of the overlay may leak to another route of the namespace.
             .route(plan.ipv4, metric: DataplaneConfiguration.coverMetric, .unreachable),
             .route(plan.ipv6, metric: DataplaneConfiguration.coverMetric, .unreachable),
+            // Echoes of peers are let in, and answered by the kernel.
+            .vni(DataplaneConfiguration.echoVNI), .element(.tunnelID(DataplaneConfiguration.echoVNI)),
+            .element(.ingress6(vni: DataplaneConfiguration.echoVNI, plan.router6(of: configuration.vtep))),
         ]
     }
 
@@ -30,13 +33,28 @@ struct ObjectBuilder {
     func local(_ block: SNIBlock) -> [KernelObject] { [.vni(block.vni), .element(.tunnelID(block.vni))] }
 
     /// One neighbor answers for all blocks of a tunnel endpoint, and the host's table lets its packets in.
-    func endpoint(_ vtep: IPAddress) -> [KernelObject] {
-        [
+    ///
+    /// - Parameter isEchoed: nobody else has the id of its echoes' nexthop object.
+    func endpoint(_ vtep: IPAddress, isEchoed: Bool) -> [KernelObject] {
+        let basics: [KernelObject] = [
             .neighbor(
                 device: configuration.device, address: .v6(vtep.tunnelGateway), mac: vtep.tunnelMAC),
-            .element(.vtep(vtep)),
+            sender(vtep),
+        ]
+        guard isEchoed else { return basics }
+        let id = DataplaneConfiguration.echoNexthopID(of: vtep)
+        return basics + [
+            .nexthop(
+                Nexthop(
+                    id: id, vni: DataplaneConfiguration.echoVNI, source: configuration.vtep, vtep: vtep,
+                    gateway: vtep.tunnelGateway, device: configuration.device)),
+            .route(
+                .v6(plan.router6(of: vtep), length: 128), metric: DataplaneConfiguration.defaultMetric6, .nexthop(id)),
         ]
     }
+
+    /// The host's table lets packets from there in.
+    func sender(_ vtep: IPAddress) -> KernelObject { .element(.vtep(vtep)) }
 
     func remote(_ route: RemoteRoute) -> [KernelObject] {
         let id = DataplaneConfiguration.nexthopID(of: route.block)

@@ -42,7 +42,7 @@ public struct OwnershipPolicy: Hashable, Sendable {
         case .remoteBlocks:
             switch (entry?.key, entry?.object) {
             case (.nexthop(let id)?, _), (_, .route(_, _, .nexthop(let id))?):
-                DataplaneConfiguration.block(ofNexthop: id) != nil
+                DataplaneConfiguration.block(ofNexthop: id) != nil || DataplaneConfiguration.isEcho(nexthop: id)
             default: false
             }
         }

@@ -54,6 +54,8 @@ public struct Tracker: Sendable {
     public var needsRecheck: Bool { suspects.contains(where: mayDelete) }
     /// True while the kernel may not carry what is wanted for a key.
     public func isPending(_ key: KernelKey) -> Bool { pending.contains(key) }
+    /// True while an object of this kind may not be as wanted.
+    public func hasPending(_ kind: KernelKind) -> Bool { pending.contains { $0.kind == kind } }
     /// Keys that the next plan may write.
     public var pendingCount: Int { pending.count }
     public var desiredCount: Int { desired.count }
@@ -71,7 +73,7 @@ public struct Tracker: Sendable {
         var remote: [SNIBlock] = []
         for entry in actual.values where policy.verdict(of: entry) == .ours {
             switch entry.key {
-            case .vni(let vni): local.append(vni)
+            case .vni(let vni) where vni != DataplaneConfiguration.echoVNI: local.append(vni)
             case .nexthop(let id): if let block = DataplaneConfiguration.block(ofNexthop: id) { remote.append(block) }
             default: break
             }

@@ -81,6 +81,7 @@ extension Outrider_V1_Hello {
         bindings = hello.bindings.map(Outrider_V1_BindingRecord.init)
         recovering = hello.recovering
         aggregateSequence = hello.aggregateSequence
+        formerVtep = hello.former?.description ?? ""
     }
     func value() throws(MappingError) -> Hello {
         var leases: [LeaseRecord] = []
@@ -90,7 +91,8 @@ extension Outrider_V1_Hello {
         return Hello(
             fingerprint: fingerprint, vtep: try parse(vtep, "hello.vtep"), underlayMTU: Int(underlayMtu),
             position: position.value, journalSequence: journalSequence, version: version, leases: leases,
-            bindings: bindings, recovering: recovering, aggregateSequence: aggregateSequence)
+            bindings: bindings, recovering: recovering, aggregateSequence: aggregateSequence,
+            former: formerVtep.isEmpty ? nil : try parse(formerVtep, "hello.former_vtep"))
     }
 }
 
@@ -127,12 +129,16 @@ extension Outrider_V1_HostReport {
         pending = report.pending
         if let inventory = report.kernel { kernel = Outrider_V1_KernelInventory(inventory) }
         journalFailure = report.journalFailure ?? ""
+        paths = UInt32(clamping: report.paths)
+        silentPaths = report.silentPaths.map(\.description)
     }
     func value() throws(MappingError) -> HostReport {
-        HostReport(
+        var silent: [IPAddress] = []
+        for text in silentPaths { silent.append(try parse(text, "host_report.silent_paths")) }
+        return HostReport(
             routes: Int(routes), nexthops: Int(nexthops), nftElements: Int(nftElements), foreign: foreign,
             kernelWrites: kernelWrites, pending: pending, kernel: hasKernel ? try kernel.value() : nil,
-            journalFailure: journalFailure.isEmpty ? nil : journalFailure)
+            journalFailure: journalFailure.isEmpty ? nil : journalFailure, paths: Int(paths), silentPaths: silent)
     }
 }
 

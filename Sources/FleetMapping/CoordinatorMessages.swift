@@ -130,6 +130,7 @@ extension Outrider_V1_StateOperation {
                 $0.host = remote.host.name
                 $0.vtep = remote.vtep.description
                 $0.standby = remote.standby
+                $0.formerVtep = remote.former?.description ?? ""
             }
         case .removeRemote(let block, let epoch):
             remoteRemoved = Outrider_V1_RemoteRemoved.with {
@@ -140,6 +141,8 @@ extension Outrider_V1_StateOperation {
             endpointDropped = Outrider_V1_EndpointDropped.with { $0.vtep = vtep.description }
         case .admitEndpoint(let vtep):
             endpointAdmitted = Outrider_V1_EndpointAdmitted.with { $0.vtep = vtep.description }
+        case .switchEndpoint(let vtep):
+            endpointSwitched = Outrider_V1_EndpointSwitched.with { $0.vtep = vtep.description }
         case .setDeparture(let departure): departureSet = Outrider_V1_DepartureSet(departure)
         case .removeDeparture(let sni, let epoch):
             departureRemoved = Outrider_V1_DepartureRemoved.with {
@@ -162,12 +165,15 @@ extension Outrider_V1_StateOperation {
                     block: try remote.block.value("remote_set.block"),
                     application: try parse(remote.application, "remote_set.application"), epoch: Epoch(remote.epoch),
                     host: try parse(remote.host, "remote_set.host"), vtep: try parse(remote.vtep, "remote_set.vtep"),
-                    standby: remote.standby))
+                    standby: remote.standby,
+                    former: remote.formerVtep.isEmpty ? nil : try parse(remote.formerVtep, "remote_set.former_vtep")))
         case .remoteRemoved(let remote):
             return .removeRemote(try remote.block.value("remote_removed.block"), Epoch(remote.epoch))
         case .endpointDropped(let endpoint): return .dropEndpoint(try parse(endpoint.vtep, "endpoint_dropped.vtep"))
         case .endpointAdmitted(let endpoint):
             return .admitEndpoint(try parse(endpoint.vtep, "endpoint_admitted.vtep"))
+        case .endpointSwitched(let endpoint):
+            return .switchEndpoint(try parse(endpoint.vtep, "endpoint_switched.vtep"))
         case .departureSet(let departure): return .setDeparture(try departure.value())
         case .departureRemoved(let departure):
             return .removeDeparture(try parseSNI(departure.sni, "departure_removed.sni"), Epoch(departure.epoch))

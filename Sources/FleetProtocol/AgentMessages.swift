@@ -41,6 +41,8 @@ public struct Hello: Hashable, Sendable {
     /// Fingerprint of the machine, opaque.
     public var fingerprint: String
     public var vtep: IPAddress
+    /// The endpoint that the host still sends from, while ``vtep`` waits for its peers; nil when it sends from ``vtep``.
+    public var former: IPAddress?
     /// MTU of the underlay interface, bytes.
     public var underlayMTU: Int
     /// Highest position that the agent has persisted.
@@ -56,10 +58,12 @@ public struct Hello: Hashable, Sendable {
     public var aggregateSequence: UInt64
     public init(
         fingerprint: String, vtep: IPAddress, underlayMTU: Int, position: Position, journalSequence: UInt64,
-        version: String, leases: [LeaseRecord], bindings: [BindingRecord], recovering: Bool, aggregateSequence: UInt64
+        version: String, leases: [LeaseRecord], bindings: [BindingRecord], recovering: Bool, aggregateSequence: UInt64,
+        former: IPAddress? = nil
     ) {
         self.fingerprint = fingerprint
         self.vtep = vtep
+        self.former = former
         self.underlayMTU = underlayMTU
         self.position = position
         self.journalSequence = journalSequence
@@ -130,10 +134,17 @@ public struct HostReport: Hashable, Sendable {
     public var kernel: KernelInventory?
     /// Why the journal cannot be written, nil when it can. Nothing new is taken in then; filled in by the agent's machine.
     public var journalFailure: String?
+    /// Tunnel endpoints of peers that echoes go to; filled in by the agent's machine.
+    public var paths: Int
+    /// Those of them that do not answer, or not at the overlay's MTU, ascending; filled in by the agent's machine.
+    public var silentPaths: [IPAddress]
     public init(
         routes: Int = 0, nexthops: Int = 0, nftElements: Int = 0, foreign: [String] = [], kernelWrites: UInt64 = 0,
-        pending: [String] = [], kernel: KernelInventory? = nil, journalFailure: String? = nil
+        pending: [String] = [], kernel: KernelInventory? = nil, journalFailure: String? = nil, paths: Int = 0,
+        silentPaths: [IPAddress] = []
     ) {
+        self.paths = paths
+        self.silentPaths = silentPaths
         self.journalFailure = journalFailure
         self.kernel = kernel
         self.routes = routes

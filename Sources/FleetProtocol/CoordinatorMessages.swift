@@ -76,6 +76,8 @@ public enum StateOperation: Hashable, Sendable {
     case setDeparture(Departure)
     /// The identifier is the receiver's again.
     case removeDeparture(SessionNetworkID, Epoch)
+    /// Every peer takes packets from the receiver's new tunnel endpoint: it sends from there now.
+    case switchEndpoint(IPAddress)
 }
 
 /// An identifier whose VM migrates away from the receiving host: the sub-lease of the destination, seen by the source.
@@ -168,11 +170,14 @@ public struct RemoteBlock: Hashable, Sendable, Codable {
     public var vtep: IPAddress
     /// Everything stands ready and no route leads there yet: the destination of a migration before its flip.
     public var standby: Bool
+    /// The host's endpoint before ``vtep``, from which it still sends; nil when there is none.
+    public var former: IPAddress?
     public init(
         block: SNIBlock, application: ApplicationID, epoch: Epoch, host: HostID, vtep: IPAddress,
-        standby: Bool = false
+        standby: Bool = false, former: IPAddress? = nil
     ) {
         self.standby = standby
+        self.former = former
         self.block = block
         self.application = application
         self.epoch = epoch

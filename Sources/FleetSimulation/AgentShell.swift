@@ -34,7 +34,7 @@ extension World {
             hangUp(host)
         case .reply(let request, let result): answer(request, result, on: host)
         // A killed agent of the simulator loses its telemetry: a gap more, which is what gaps are for.
-        case .keep: break
+        case .keep, .echo: break
         case .notice(let notice): note(notice, on: host)
         }
     }

@@ -116,7 +116,7 @@ struct DesiredState {
         }
     }
 
-    mutating func merge(_ change: DataplaneChange) -> KernelEntry {
+    mutating func merge(_ change: DataplaneChange) -> KernelEntry? {
         switch change {
         case .setLocalBlock(let local):
             locals[local.block] = local.application
@@ -142,6 +142,8 @@ struct DesiredState {
         case .removePort(let sni):
             ports[sni.rawValue] = nil
             return .port(sni.rawValue)
+        // Simulated hosts keep their endpoint.
+        case .setEndpoint: return nil
         case .setForwarding(let forwarding):
             forwards[forwarding.sni.rawValue] = forwarding
             return .forward(forwarding.sni.rawValue)

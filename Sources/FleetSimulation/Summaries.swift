@@ -59,6 +59,7 @@ extension StateOperation {
         case .removeRemote(let block, let epoch): "-remote \(block)@\(epoch)"
         case .dropEndpoint(let vtep): "-endpoint \(vtep)"
         case .admitEndpoint(let vtep): "+endpoint \(vtep)"
+        case .switchEndpoint(let vtep): "from \(vtep)"
         case .setDeparture(let departure): "+departure \(departure.sni) \(departure.phase)"
         case .removeDeparture(let sni, _): "-departure \(sni)"
         }

@@ -1,5 +1,5 @@
 import Foundation
-import NetworkTypes
+public import NetworkTypes
 import Synchronization
 
 /// A whole installation on one machine: an underlay of namespaces, one coordinator and some hosts, each with the real
@@ -53,6 +53,13 @@ public final class Cluster: Sendable {
     public func createOverlayNamespace(_ host: ClusterHost) throws(KitError) {
         try Command.run(
             [program("outrider-agent"), "netns", "create", "--config", host.configuration], namespace: host.namespace)
+    }
+
+    /// Writes another tunnel endpoint into a host's configuration; its agent reads it when it starts.
+    public func configure(_ host: ClusterHost, vtep: IPAddress) throws(KitError) {
+        var changed = settings
+        changed.agentExtra["vtep"] = "\(vtep)"
+        try writeFile(host.configuration, changed.agentFile(for: host, coordinator: coordinatorAddress))
     }
 
     // MARK: Processes

@@ -82,7 +82,9 @@ extension ClusterSettings {
                 ("state-directory", host.stateDirectory), ("socket", host.socket), ("socket-group", "root"),
                 ("overlay-namespace", NetworkNamespace.path(host.overlayNamespace)),
                 ("boot-id-file", host.bootIDFile), ("fingerprint-file", host.fingerprintFile),
-                ("sample-interval", Self.text(compressed(2))), ("reconcile-interval", "10s"), ("log-level", "info"),
+                ("sample-interval", Self.text(compressed(2))), ("reconcile-interval", "10s"),
+                ("echo-interval", "200ms"),
+                ("log-level", "info"),
             ], agentExtra)
     }
 

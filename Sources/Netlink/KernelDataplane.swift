@@ -1,13 +1,13 @@
 public import Dataplane
 import Glibc
-import NetworkTypes
+public import NetworkTypes
 
 /// The kernel side of one host's data plane: carries out change plans and dumps what is there.
 ///
 /// It decides nothing and remembers nothing but device indexes of one call: desired state, ownership and repair belong
 /// to ``DataplaneState``. Used by one task or queue at a time.
 public final class KernelDataplane {
-    public let configuration: DataplaneConfiguration
+    public private(set) var configuration: DataplaneConfiguration
     public let namespace: OverlayNamespace
     /// rtnetlink inside the overlay; ports are made through it.
     public let route: RouteSocket
@@ -34,6 +34,20 @@ public final class KernelDataplane {
         TunnelDevice(
             name: configuration.device, mac: configuration.vtep.tunnelMAC,
             vtep: configuration.vtep, port: configuration.vxlanPort, mtu: configuration.mtu)
+    }
+
+    /// The device is known by this endpoint from now on, and a later process finds it there: for when all that is sent has it
+    /// as its source.
+    public func useEndpoint(_ vtep: IPAddress) throws(NetlinkError) {
+        var moved = configuration
+        moved.vtep = vtep
+        guard let link = try route.link(named: device.name), link.vxlan != nil else {
+            throw NetlinkError(operation: "change endpoint of device", object: device.name, code: ENODEV)
+        }
+        if link.vxlan?.local != vtep {
+            try route.change(RouteMessage.vxlan(index: link.index, named: device.name, movedTo: vtep))
+        }
+        configuration = moved
     }
 
     /// What ``prepare(mayReplace:elements:)`` found or made.
@@ -68,10 +82,12 @@ public final class KernelDataplane {
     public func gaps() throws(NetlinkError) -> [String] {
         var gaps: [String] = []
         if let link = try route.link(named: device.name) {
-            let isOurs = link.vxlan?.isFiltered == true && link.vxlan?.local == device.vtep
-            if !isOurs || link.vxlan?.port != device.port {
-                gaps.append("replace device \(device.name): it has another kind, endpoint or port")
-            } else if link.mtu != device.mtu || link.mac != device.mac {
+            let isSameFamily = link.vxlan?.local?.isIPv6 == device.vtep.isIPv6
+            if link.vxlan?.isFiltered != true || !isSameFamily || link.vxlan?.port != device.port {
+                gaps.append("replace device \(device.name): it has another kind, family of endpoint or port")
+            } else if link.vxlan?.local != device.vtep {
+                gaps.append("correct endpoint of device \(device.name)")
+            } else if link.mtu != device.mtu || (!link.isUp && link.mac != device.mac) {
                 gaps.append("correct MTU and address of device \(device.name)")
             }
             if !link.isUp { gaps.append("raise device \(device.name)") }

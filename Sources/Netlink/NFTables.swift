@@ -20,7 +20,7 @@ public final class NFTables {
     }
 
     /// NETLINK_NETFILTER of linux/netlink.h.
-    private static let netfilterProtocol: Int32 = 12
+    static let netfilterProtocol: Int32 = 12
 
     let role: Role
     let tables: [NFTTable]
@@ -43,6 +43,11 @@ public final class NFTables {
             case .flows(let device, let size): [NFTStructure.flows(device: device, sizeMax: size)]
             }
     }
+
+    /// Names of our tables here.
+    public var names: Set<String> { Set(tables.map(\.name)) }
+    /// Netlink port of the socket: the sender that notifications of its changes name.
+    public var port: UInt32 { outrider_nl_port(socket.fd) }
 
     /// What became of a list of operations.
     public struct Outcome: Sendable {

@@ -25,6 +25,10 @@ enum NFTStep: Hashable, Sendable {
     /// Counts the packet in the dynamic set's element of this key; does not hold when the set is full.
     case update(UInt32, in: String)
     case count
+    /// The packet is for this machine, whatever link-layer address it was sent to.
+    case takeAsOwn
+    /// Connection tracking makes no entry for the packet.
+    case untrack
     case accept
     case drop
 }
@@ -114,6 +118,8 @@ extension NFTStep {
         case .member(let source, let set): unsafe outrider_nft_lookup(&batch.raw, set, sets[set] ?? 0, source)
         case .update(let source, let set): unsafe outrider_nft_update(&batch.raw, set, sets[set] ?? 0, source)
         case .count: unsafe outrider_nft_count(&batch.raw)
+        case .takeAsOwn: unsafe outrider_nft_set_host(&batch.raw)
+        case .untrack: unsafe outrider_nft_untrack(&batch.raw)
         case .accept: unsafe outrider_nft_verdict(&batch.raw, 1)
         case .drop: unsafe outrider_nft_verdict(&batch.raw, 0)
         }

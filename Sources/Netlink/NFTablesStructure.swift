@@ -25,6 +25,7 @@ import NetworkTypes
 /// |---|---|---|
 /// | of a pair that may talk | pass | `allowed pair4`, `allowed pair6` |
 /// | ICMP error of another host, from the tunnel, by its own address (``IPAddress/overlayRouter4``) | pass | `router error4`, `router error6` |
+/// | ICMPv6 echo between hosts, from the tunnel: whether a path works (RFC 4443 section 4) | to the host | `path echo` |
 /// | to the gateway | to the host's own check, which lets solicitations in | `to gateway4`, `to gateway6`, `nd gateway` |
 /// | anything else | drop | `drop pair` |
 ///
@@ -37,7 +38,7 @@ import NetworkTypes
 /// and the hook (NF_ARP_IN) comes before the kernel looks at the sender.
 enum NFTStructure {
     /// Raised with every change of what stands here: a running table of another version is replaced.
-    static let version = "outrider/2"
+    static let version = "outrider/4"
     static let tableName = "outrider"
     static let underlayTableName = "outrider_underlay"
 
@@ -99,13 +100,30 @@ enum NFTStructure {
                     name: "input", hook: 1, priority: 0, policyDrops: true,
                     rules: [
                         NFTRule(name: "gateway solicitation", steps: isSolicitation + [.accept]),
+                        NFTRule(
+                            name: "host echo",
+                            steps: isPathEcho(fromTunnel(device), plan.routerPrefix6.bytes) + [.accept]),
                         NFTRule(name: "drop input", steps: [.count, .drop]),
                     ]),
             ])
     }
 
+    private static func fromTunnel(_ device: String) -> [NFTStep] {
+        [.load(.inputName, into: key), .compare(key, .equal, name(device))]
+    }
+
+    /// Request and reply (types 128 and 129) between addresses of hosts.
+    private static func isPathEcho(_ fromTunnel: [NFTStep], _ routers6: [UInt8]) -> [NFTStep] {
+        fromTunnel + isICMPv6 + [
+            .transport(offset: 0, length: 1, into: key), .compare(key, .atLeast, [128]),
+            .compare(key, .atMost, [129]),
+            .network(offset: 8, length: 16, into: key), .mask(key, identifierMask), .compare(key, .equal, routers6),
+            .network(offset: 24, length: 16, into: key), .mask(key, identifierMask), .compare(key, .equal, routers6),
+        ]
+    }
+
     private static func pairRules(device: String, plan: OverlayPlan) -> [NFTRule] {
-        let fromTunnel: [NFTStep] = [.load(.inputName, into: key), .compare(key, .equal, name(device))]
+        let fromTunnel = fromTunnel(device)
         // Of ICMP: destination unreachable, time exceeded, parameter problem (RFC 792); of ICMPv6: all errors but the
         // reserved ones (RFC 4443 section 2.1).
         let routers6 = plan.routerPrefix6.bytes
@@ -144,6 +162,7 @@ enum NFTStructure {
                         .compare(key, .atMost, [4]), .network(offset: 8, length: 16, into: key),
                         .mask(key, identifierMask), .compare(key, .equal, routers6), .accept,
                     ]),
+                NFTRule(name: "path echo", steps: isPathEcho(fromTunnel, routers6) + [.accept]),
                 NFTRule(name: "drop pair", steps: [.count, .drop]),
             ]
     }
@@ -233,13 +252,16 @@ enum NFTStructure {
                 ])
         ])
 
+    /// What is let in counts as sent to this machine: whose endpoint changes is sent to by the link-layer address of the
+    /// new one before its device has it, and changing a device's address makes the kernel forget its neighbors.
     private static func ingress(device: String) -> NFTTable {
         func bound(_ name: String, etherType: [UInt8], offset: UInt32, length: UInt32) -> NFTRule {
             NFTRule(
                 name: "bound \(name)",
                 steps: [
                     .load(.linkProtocol, into: key), .compare(key, .equal, etherType), .tunnelID(into: key),
-                    .network(offset: offset, length: length, into: key + 1), .member(key, of: name), .accept,
+                    .network(offset: offset, length: length, into: key + 1), .member(key, of: name), .takeAsOwn,
+                    .accept,
                 ])
         }
         return NFTTable(

@@ -109,7 +109,9 @@ extension OverlayNamespace {
     /// Makes the device, or corrects MTU and address of the one that is there. It stays down when new: the filter chain
     /// must be on it before ``raiseDevice(_:)``.
     ///
-    /// - Parameter mayReplace: delete a device of ours whose endpoint or port differs; else that is an error.
+    /// Another endpoint of the same family is a correction as well, which loses no packet.
+    ///
+    /// - Parameter mayReplace: delete a device of ours whose port or family differs; else that is an error.
     /// - Throws: ``NetlinkError/isExists`` when another kind of device has the name, ``NetlinkError/isBusy`` when
     ///   another VXLAN device of the host's namespace has the UDP port.
     public func ensureDevice(
@@ -160,7 +162,8 @@ extension OverlayNamespace {
                     "a \(link.kind.isEmpty ? "plain" : link.kind) device of that name, not ours, is in \(overlay.namespace.path); delete it"
             )
         }
-        guard vxlan.local == device.vtep, vxlan.port == device.port else {
+        let isSameFamily = vxlan.local?.isIPv6 == device.vtep.isIPv6
+        guard isSameFamily, vxlan.port == device.port else {
             guard !mayReplace else { return false }
             throw NetlinkError(
                 operation: "create device", object: device.name, code: EEXIST,
@@ -168,8 +171,14 @@ extension OverlayNamespace {
                     "it exists with endpoint \(vxlan.local.map(\.description) ?? "of no address") port \(vxlan.port) instead of \(device.vtep) port \(device.port); set vtep back, or run 'outrider-agent teardown'"
             )
         }
+        if vxlan.local != device.vtep {
+            try route.change(RouteMessage.vxlan(index: link.index, named: device.name, movedTo: device.vtep))
+        }
+        // While the device is up, a change of its address would make the kernel forget the neighbors on it, and the filter
+        // on it takes packets for any.
         let change = LinkChange(
-            mac: link.mac == device.mac ? nil : device.mac, mtu: link.mtu == device.mtu ? nil : device.mtu)
+            mac: link.isUp || link.mac == device.mac ? nil : device.mac,
+            mtu: link.mtu == device.mtu ? nil : device.mtu)
         if change.mac != nil || change.mtu != nil {
             try route.changeLink(index: link.index, named: device.name, change)
         }
@@ -188,6 +197,13 @@ extension OverlayNamespace {
 }
 
 extension RouteMessage {
+    /// Another outer source for a device that is there.
+    static func vxlan(index: Int, named name: String, movedTo vtep: IPAddress) throws(NetlinkError) -> RouteMessage {
+        try unsafe RouteMessage("change endpoint of device", name) {
+            unsafe outrider_nl_vxlan_relocate($0, $1, Int32(index), vtep.hostPrefix.family, vtep.bytes)
+        }
+    }
+
     static func vxlan(
         _ device: TunnelDevice, ttl: UInt8, namespace: NamespaceDescriptor?
     ) throws(NetlinkError) -> RouteMessage {

@@ -26,6 +26,7 @@ public struct OverlaySysctl: Hashable, Sendable {
         .init(
             "net/ipv4/ip_forward_use_pmtu", "1",
             "a VM hears of a narrow underlay path; nobody can forge it, as no ICMP reaches the host"),
+        .init("net/ipv4/ping_group_range", "0\t0", "the agent sends echoes to its peers; nobody else is in here"),
         .init("net/ipv4/nexthop_compat_mode", "0", "dumps and events need not repeat the nexthop behind an id"),
         .init(
             "net/ipv6/route/max_size", "2147483647", "Linux before 6.3 stops at 4096 IPv6 destinations",

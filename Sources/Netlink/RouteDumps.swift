@@ -129,6 +129,17 @@ extension RouteSocket {
     /// No host leases more blocks than this; a filter with more was not filled by us and would cost gigabytes to list.
     private static let vnisMax = 1 << 20
 
+    /// The VNI of a notification about a VNI filter.
+    static func vni(of answer: NetlinkAnswer) throws(NetlinkError) -> SessionNetworkID? {
+        var device: Int32 = 0
+        var entry = outrider_vni()
+        let count = unsafe answer.bytes.withUnsafeBytes {
+            unsafe outrider_nl_vni_parse($0.baseAddress, $0.count, &entry, 1, &device)
+        }
+        guard try checked(count, "read VNI") > 0 else { return nil }
+        return SessionNetworkID(entry.first)
+    }
+
     func vniEntries(index: Int, counters: Bool) throws(NetlinkError) -> [outrider_vni] {
         let message = try unsafe RouteMessage("list VNIs", "of device \(index)") {
             unsafe outrider_nl_vni_dump($0, $1, Int32(index), counters ? 1 : 0)

@@ -10,6 +10,14 @@ public enum IPPrefix: Hashable, Comparable, Sendable {
         }
     }
 
+    /// The address, host bits included.
+    public var address: IPAddress {
+        switch self {
+        case .v4(let address, _): .v4(address)
+        case .v6(let address, _): .v6(address)
+        }
+    }
+
     /// True when no host bit is set and the length fits the family.
     public var isCanonical: Bool { self == masked }
 

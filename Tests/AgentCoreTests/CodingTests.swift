@@ -41,6 +41,11 @@ import Testing
         var standby = remote
         standby.block = Rig.block(9, 1)
         standby.standby = true
+        var moving = standby
+        moving.block = Rig.block(10, 1)
+        moving.former = .v6(IPv6Address(high: 3, low: 4))
+        var moved = Checkpoint()
+        moved.remotes = [remote, standby, moving]
         let departure = Departure(
             sni: SessionNetworkID(unchecked: 0x1001), interface: Rig.vm(3), epoch: Epoch(6),
             destination: HostID("h2").unsafelyKnown, phase: .flipped)
@@ -64,7 +69,7 @@ import Testing
                         .removeLease(order.block, Epoch(1)), .setRemote(remote), .removeRemote(remote.block, Epoch(2)),
                     ])), .bound(bound), .bound(tap), .unbound(bound.binding.sni), .ended(bound.binding.sni),
             .plugged(bound.binding.sni), .drained(order.block, Epoch(4)), .reported(journalSequence: .max),
-            .recovering(true), .checkpoint(checkpoint), .checkpoint(Checkpoint()),
+            .recovering(true), .checkpoint(checkpoint), .checkpoint(Checkpoint()), .checkpoint(moved),
             .stopped(
                 Rig.position(3), Rig.grant(), contact: Instant(nanoseconds: 5), code: "frozen", reason: "cloned"),
             .held(bound.binding.sni, .seconds(3600)), .arrived(bound.binding.sni), .resting(true),
@@ -78,6 +83,7 @@ import Testing
                         .dropEndpoint(.v6(IPv6Address(high: 1, low: .max))),
                         .admitEndpoint(.v6(IPv6Address(high: 0, low: 1))),
                         .removeDeparture(departure.sni, Epoch(7)), .setLease(incoming), .setRemote(standby),
+                        .setRemote(moving), .switchEndpoint(.v4(IPv4Address(9))),
                     ], withdraw: true)),
         ]
     }()

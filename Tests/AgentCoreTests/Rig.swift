@@ -31,6 +31,10 @@ struct Rig {
     var standbyPorts: Set<SessionNetworkID> = []
     var standbyRoutes: Set<SNIBlock> = []
     var forwarded: [SessionNetworkID: SNIBlock] = [:]
+    /// Former endpoints of remote blocks.
+    var formers: [SNIBlock: IPAddress] = [:]
+    /// What it was told last to send from.
+    var endpoint: IPAddress?
     var appliedUpdates: Position = .zero
     var sent: [AgentMessage] = []
     var replies: [RequestID: Result<AgentReply, AgentError>] = [:]
@@ -38,6 +42,7 @@ struct Rig {
     var reconnects = 0
     var overlays: [DeletionScope] = []
     var kept: [BacklogRecord] = []
+    var echoes: [(targets: [IPAddress], round: UInt64)] = []
     var nextRequest: UInt64 = 0
     var nextIndex = 10
     var nextPortFailure: PortFailure?
@@ -49,17 +54,33 @@ struct Rig {
     var freedAt: [SessionNetworkID: Instant] = [:]
     var drainedOnDisk: [SNIBlock: Epoch] = [:]
 
-    init(recordsPerCheckpoint: Int = 8192, identity: AgentIdentity = Rig.identity) {
+    /// What the kernel sends from at start, where that is not the endpoint of the configuration.
+    let former: IPAddress?
+    let echoInterval: Duration?
+
+    init(
+        recordsPerCheckpoint: Int = 8192, identity: AgentIdentity = Rig.identity, former: IPAddress? = nil,
+        echoInterval: Duration? = nil
+    ) {
         self.recordsPerCheckpoint = recordsPerCheckpoint
         self.identity = identity
-        machine = Rig.fresh(seed: 1, recordsPerCheckpoint: recordsPerCheckpoint, identity: identity)
+        self.former = former
+        self.echoInterval = echoInterval
+        machine = Rig.fresh(
+            seed: 1, recordsPerCheckpoint: recordsPerCheckpoint, identity: identity, former: former,
+            echoInterval: echoInterval)
     }
 
-    static func fresh(seed: UInt64, recordsPerCheckpoint: Int, identity: AgentIdentity) -> AgentMachine {
+    static let vtep = IPAddress.v4(IPv4Address(0x0A00_0001))
+
+    static func fresh(
+        seed: UInt64, recordsPerCheckpoint: Int, identity: AgentIdentity, former: IPAddress? = nil,
+        echoInterval: Duration? = nil
+    ) -> AgentMachine {
         AgentMachine(
             configuration: AgentCoreConfiguration(
-                fingerprint: "f", vtep: .v4(IPv4Address(0x0A00_0001)), underlayMTU: 1500, version: "test",
-                aggregatesKeptMax: 4, recordsPerCheckpoint: recordsPerCheckpoint),
+                fingerprint: "f", vtep: vtep, former: former, underlayMTU: 1500, version: "test",
+                aggregatesKeptMax: 4, recordsPerCheckpoint: recordsPerCheckpoint, echoInterval: echoInterval),
             identity: identity, randomSeed: seed)
     }
 
@@ -83,8 +104,11 @@ struct Rig {
         forwarded = [:]
         localBlocks = []
         remoteBlocks = []
+        formers = [:]
         if journalLost { disk = [] }
-        machine = Rig.fresh(seed: seed, recordsPerCheckpoint: recordsPerCheckpoint, identity: identity)
+        machine = Rig.fresh(
+            seed: seed, recordsPerCheckpoint: recordsPerCheckpoint, identity: identity,
+            former: endpoint == Rig.vtep ? nil : former, echoInterval: echoInterval)
         // Records travel through their bytes, as they do in the product.
         var entries: [JournalEntry] = []
         for entry in disk {
@@ -127,6 +151,7 @@ struct Rig {
                 require(replies[request] == nil, "two replies to \(request)")
                 replies[request] = result
             case .keep(let record): kept.append(record)
+            case .echo(let targets, let round): echoes.append((targets, round))
             case .notice(let notice): notices.append(notice)
             }
         }
@@ -239,10 +264,12 @@ struct Rig {
             localBlocks.remove(block)
         case .setRemoteBlock(let remote):
             remoteBlocks.insert(remote.block)
+            formers[remote.block] = remote.former
             if remote.standby { standbyRoutes.insert(remote.block) } else { standbyRoutes.remove(remote.block) }
         case .removeRemoteBlock(let block):
             remoteBlocks.remove(block)
             standbyRoutes.remove(block)
+        case .setEndpoint(let vtep): endpoint = vtep
         case .setForwarding(let forwarding): forwarded[forwarding.sni] = forwarding.block
         case .removeForwarding(let sni): forwarded[sni] = nil
         case .setScope, .removeScope: break

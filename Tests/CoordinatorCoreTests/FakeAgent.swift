@@ -7,6 +7,8 @@ import NetworkTypes
 struct FakeAgent {
     let identity: AgentIdentity
     var vtep: IPAddress
+    /// What its kernel sends from, while that is not `vtep`.
+    var former: IPAddress?
     var fingerprint = "machine"
     var mtu = 1500
     var stream: StreamID?
@@ -65,7 +67,8 @@ struct FakeAgent {
                     block: $0.block, application: $0.application, epoch: $0.epoch, drained: drained.contains($0.block),
                     awaitsArrival: $0.incoming != nil)
             },
-            bindings: Array(bindings.values), recovering: recovering, aggregateSequence: aggregate + 1)
+            bindings: Array(bindings.values), recovering: recovering, aggregateSequence: aggregate + 1,
+            former: former)
     }
 
     mutating func receive(_ message: CoordinatorMessage, at position: Position) {
@@ -129,6 +132,9 @@ struct FakeAgent {
         case .dropEndpoint(let vtep): dropped.insert(vtep)
         case .admitEndpoint(let vtep):
             if dropped.remove(vtep) == nil { complaints.append("\(vtep) was not dropped") }
+        case .switchEndpoint(let endpoint):
+            if endpoint != vtep { complaints.append("told to send from \(endpoint)") }
+            former = nil
         case .setDeparture(let departure): departures[departure.sni] = departure
         case .removeDeparture(let sni, _):
             if departures.removeValue(forKey: sni) == nil { complaints.append("\(sni) was not departing") }

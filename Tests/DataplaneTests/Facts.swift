@@ -8,6 +8,16 @@ struct Facts {
     static let configuration = DataplaneConfiguration(vtep: .v4(IPv4Address(0xC000_0201)), mtu: 1450)
     static let peers = (2...5).map { IPAddress.v4(IPv4Address(0xC000_0200 + UInt32($0))) }
 
+    /// The same over an underlay of the other family.
+    static let configuration6 = DataplaneConfiguration(vtep: endpoint6(1), mtu: 1430)
+    private static func endpoint6(_ number: UInt64) -> IPAddress {
+        .v6(IPv6Address(high: 0x2001_0DB8 << 32, low: number))
+    }
+
+    var isIPv6 = false
+    var configuration: DataplaneConfiguration { isIPv6 ? Self.configuration6 : Self.configuration }
+    private func peer(_ index: Int) -> IPAddress { isIPv6 ? Self.endpoint6(UInt64(index + 2)) : Self.peers[index] }
+
     var locals: [SNIBlock: LocalBlock] = [:]
     var remotes: [SNIBlock: RemoteRoute] = [:]
     var scopes: [ApplicationID: Scope] = [:]
@@ -42,8 +52,10 @@ struct Facts {
             locals[block] = nil
             return .removeLocalBlock(block)
         case 2:
-            let vtep = Self.peers[generator.integer(in: 0...3)]
-            let route = RemoteRoute(block: block, application: Self.applications[application], vtep: vtep)
+            let former = generator.chance(0.2) ? peer(generator.integer(in: 0...3)) : nil
+            let route = RemoteRoute(
+                block: block, application: Self.applications[application], vtep: peer(generator.integer(in: 0...3)),
+                former: former, standby: generator.chance(0.1))
             remotes[block] = route
             return .setRemoteBlock(route)
         case 3:
@@ -94,7 +106,7 @@ struct Facts {
 
     /// What the kernel should hold, computed from nothing.
     func objects(using generator: inout SeededGenerator) throws -> [KernelKey: KernelObject] {
-        var model = DataplaneModel(configuration: Self.configuration)
+        var model = DataplaneModel(configuration: configuration)
         for change in changes(using: &generator) { _ = try model.apply(change) }
         var result: [KernelKey: KernelObject] = [:]
         for key in model.keys { result[key] = model.object(for: key) }

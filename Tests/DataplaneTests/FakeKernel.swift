@@ -3,7 +3,7 @@ import NetworkTypes
 
 /// A fault of the kernel or of the channel to it; each is armed once and counted when it strikes.
 enum Fault: String, CaseIterable, Sendable {
-    /// One operation in the middle of a batch is refused.
+    /// One operation in the middle of a batch is refused (EBUSY).
     case refusedInTheMiddle
     /// A filter transaction fails as a whole, and nothing of it is applied.
     case transactionFails
@@ -17,6 +17,24 @@ enum Fault: String, CaseIterable, Sendable {
     case staleDump
     /// The batch is applied, and its answers are lost (ENOBUFS).
     case answersLost
+    /// Half of a batch is applied, then its answers stop (EINTR, a time-out).
+    case answersCut
+    /// A dump that never becomes consistent (NLM_F_DUMP_INTR).
+    case dumpInterrupted
+    /// A dump that does not fit (MSG_TRUNC).
+    case dumpTruncated
+    /// A device vanishes in the middle of a batch, with all that stood on it, and is made anew later.
+    case deviceVanishes
+    /// A device vanishes in the middle of a batch, and another one has its index when the rest of the batch is written.
+    case indexReused
+    /// Somebody gives a device another name, and later its own again.
+    case deviceRenamed
+    /// Somebody deletes and changes entries of ours.
+    case foreignEdit
+    /// A second agent writes what it wants, under our protocol number, over ours and beside it.
+    case secondAgent
+    /// The namespace is deleted in the middle of a batch; one of the same name comes later, empty.
+    case namespaceDeleted
     /// The VXLAN device lost UP: routes, nexthops and neighbors on it are gone, without an event.
     case linkLost
     /// The agent dies in the middle of a step.
@@ -31,25 +49,34 @@ enum Answer: Equatable {
 
 /// The channel lost the answers: the caller knows nothing.
 struct AnswersLost: Error {}
+/// No dump came about: the caller knows what it knew.
+struct DumpFailed: Error {}
 /// The process ends here.
 struct Crash: Error {}
 
 /// A kernel that keeps state, enforces what the real one enforces, and fails by script.
 final class FakeKernel {
-    private(set) var entries: [KernelKey: ObservedObject] = [:]
+    var entries: [KernelKey: ObservedObject] = [:]
     private(set) var writes = 0
     var armed: Fault?
     private(set) var hits: [Fault: Int] = [:]
     /// Order of commit that was broken, in words.
     private(set) var violations: [String] = []
     /// Keys that a fault touched since the last dump: what follows from that is not the plan's doing.
-    private var excused: Set<KernelKey> = []
+    var excused: Set<KernelKey> = []
+    /// Devices that are not there, until the next dump: whoever dumps has made them before.
+    var missing: Set<String> = []
+    /// A device whose index another one has.
+    var reused: (former: String, present: String)?
+    /// Entries of a device that has another name for the moment.
+    var renamed: (device: String, entries: [ObservedObject])?
+    var isNamespaceGone = false
 
     /// Puts an entry in place, as somebody else or a former life of the agent did.
     func place(_ entry: ObservedObject) { entries[entry.key] = entry }
     func remove(_ key: KernelKey) { entries[key] = nil }
 
-    private func strike(_ fault: Fault) -> Bool {
+    func strike(_ fault: Fault) -> Bool {
         guard armed == fault else { return false }
         armed = nil
         hits[fault, default: 0] += 1
@@ -59,6 +86,8 @@ final class FakeKernel {
     /// One step as one batch.
     func apply(_ step: ChangeStep) throws -> [Answer] {
         if strike(.linkLost) { loseLink() }
+        if strike(.foreignEdit) { editByHand() }
+        if strike(.secondAgent) { writeAsAnother() }
         let operations = step.operations
         let isFilter = operations.allSatisfy { if case .element = $0.key.kind { true } else { false } }
         if isFilter, strike(.transactionFails) {
@@ -67,9 +96,12 @@ final class FakeKernel {
         prepare(operations)
         let refusedIndex = operations.count >= 1 && strike(.refusedInTheMiddle) ? operations.count / 2 : nil
         let crashIndex = strike(.crash) ? operations.count / 2 : nil
+        let cutIndex = strike(.answersCut) ? operations.count / 2 : nil
         var answers: [Answer] = []
         for (index, operation) in operations.enumerated() {
             if index == crashIndex { throw Crash() }
+            if index == cutIndex { throw AnswersLost() }
+            if index == operations.count / 2 { strikeDevices(operations[index...]) }
             if index == refusedIndex { excused.insert(operation.key) }
             answers.append(index == refusedIndex ? .refused("EBUSY") : perform(operation))
         }
@@ -98,6 +130,12 @@ final class FakeKernel {
     }
 
     private func perform(_ operation: KernelOperation) -> Answer {
+        if isNamespaceGone { return .refused("ENODEV") }
+        let operation = reused.map { operation.moved(from: $0.former, to: $0.present) } ?? operation
+        if let device = operation.device, missing.contains(device) {
+            // The kernel took the entry with the device.
+            return operation.isDelete ? .done : .refused("ENODEV")
+        }
         switch operation {
         case .create(let object), .replace(let object):
             if let reason = refusal(of: object) { return .refused(reason) }
@@ -151,7 +189,7 @@ final class FakeKernel {
         }
     }
 
-    private static func isOn(_ entry: ObservedObject, _ id: UInt32) -> Bool {
+    static func isOn(_ entry: ObservedObject, _ id: UInt32) -> Bool {
         if case .route(_, _, .nexthop(id)) = entry.object { true } else { false }
     }
 
@@ -176,8 +214,13 @@ final class FakeKernel {
     }
 
     /// Everything, in no particular order; a short dump misses every third row.
-    func dump() -> KernelDump {
+    func dump() throws -> KernelDump {
         excused = []
+        isNamespaceGone = false
+        missing = []
+        reused = nil
+        if strike(.dumpInterrupted) || strike(.dumpTruncated) { throw DumpFailed() }
+        takeNamesBack()
         var rows = Array(entries.values)
         if strike(.shortDump) {
             // By text, because the order of a dictionary differs from run to run.
@@ -189,40 +232,5 @@ final class FakeKernel {
             rows.append(Self.ours(.route(.v4(IPv4Address(0x0A00_FF00), length: 28), metric: 0, .unreachable)))
         }
         return KernelDump(objects: rows)
-    }
-}
-
-/// The agent's loop around state and kernel: resync when asked for, plan, apply, report.
-struct Reconciler {
-    var state: DataplaneState
-    let kernel: FakeKernel
-    /// Forces a dump in every round, as the periodic reconciliation does.
-    var periodic = false
-
-    /// One round; true when it found nothing to do.
-    mutating func round() throws -> Bool {
-        if state.tracker.needsResync || state.tracker.needsRecheck || periodic { state.resync(kernel.dump()) }
-        let plan = state.plan()
-        for step in plan.steps {
-            do {
-                let answers = try kernel.apply(step)
-                for (operation, answer) in zip(step.operations, answers) {
-                    switch answer {
-                    case .done: state.completed(operation)
-                    case .refused(let reason): state.failed(operation, reason: reason)
-                    }
-                }
-            } catch is AnswersLost {
-                step.operations.forEach { state.failed($0, reason: "ENOBUFS") }
-                return false
-            }
-        }
-        return plan.isEmpty && !state.tracker.needsResync && !state.tracker.needsRecheck
-    }
-
-    /// Rounds until nothing is left to do; nil when `limit` was not enough.
-    mutating func converge(within limit: Int) throws -> Int? {
-        for count in 0..<limit where try round() { return count }
-        return nil
     }
 }

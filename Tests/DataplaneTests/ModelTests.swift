@@ -25,6 +25,11 @@ import Testing
                     prefix: .v6(IPv6Address(high: 0xfd53_4e49_5349_0000, low: 0x024F_C000_0201), length: 128)),
                 .route(.v4(IPv4Address(0xA9FE_0000), length: 16), metric: 4000, .device("outrider", source: nil)),
                 .route(plan.ipv4, metric: 4000, .unreachable), .route(plan.ipv6, metric: 4000, .unreachable),
+                .vni(SessionNetworkID(unchecked: 1)), .element(.tunnelID(SessionNetworkID(unchecked: 1))),
+                .element(
+                    .ingress6(
+                        vni: SessionNetworkID(unchecked: 1),
+                        IPv6Address(high: 0xfd53_4e49_5349_0000, low: 0x024F_C000_0201))),
             ])
     }
 
@@ -45,11 +50,16 @@ import Testing
                         device: "outrider")),
                 .route(.v4(IPv4Address(0x0A00_1010), length: 28), metric: 0, .nexthop(id)),
                 .route(plan.ipv6Prefix(of: block), metric: 1024, .nexthop(id)),
+                .nexthop(
+                    Nexthop(
+                        id: 0xC000_0202, vni: SessionNetworkID(unchecked: 1), source: Facts.configuration.vtep,
+                        vtep: peer, gateway: gateway, device: "outrider")),
+                .route(.v6(plan.router6(of: peer), length: 128), metric: 1024, .nexthop(0xC000_0202)),
             ])
         let second = Facts.block(0, 2)
         let more = try model.apply(
             .setRemoteBlock(RemoteRoute(block: second, application: Facts.applications[0], vtep: peer)))
-        #expect(more.count == 5 && more.contains(neighbor.key), "a block waits for its endpoint")
+        #expect(more.count == 7 && more.contains(neighbor.key), "a block waits for its endpoint")
         _ = try model.apply(.removeRemoteBlock(block))
         #expect(model.object(for: neighbor.key) == neighbor)
         _ = try model.apply(.removeRemoteBlock(second))
@@ -57,12 +67,72 @@ import Testing
         #expect(model.object(for: .element(.vtep(peer))) == nil)
     }
 
+    @Test func aFormerEndpointIsAdmittedAndNothingGoesThere() throws {
+        let (former, peer) = (Facts.peers[0], Facts.peers[1])
+        var route = RemoteRoute(block: block, application: Facts.applications[0], vtep: former)
+        var (model, _) = try touched(.setRemoteBlock(route))
+        let second = Facts.block(0, 2)
+        (route.vtep, route.former) = (peer, former)
+        _ = try model.apply(.setRemoteBlock(route))
+        func isAdmitted(_ vtep: IPAddress) -> Bool { model.object(for: .element(.vtep(vtep))) != nil }
+        func neighbor(_ vtep: IPAddress) -> KernelKey {
+            .neighbor(device: "outrider", address: .v6(vtep.tunnelGateway))
+        }
+        #expect(isAdmitted(former) && isAdmitted(peer))
+        #expect(model.object(for: neighbor(former)) == nil && model.object(for: neighbor(peer)) != nil)
+        // Of two blocks, the last one that says so keeps it.
+        var other = route
+        other.block = second
+        _ = try model.apply(.setRemoteBlock(other))
+        route.former = nil
+        _ = try model.apply(.setRemoteBlock(route))
+        #expect(isAdmitted(former))
+        _ = try model.apply(.removeRemoteBlock(second))
+        #expect(!isAdmitted(former) && isAdmitted(peer))
+        // An endpoint that somebody else has again is admitted for what it is.
+        other.vtep = former
+        other.former = nil
+        _ = try model.apply(.setRemoteBlock(other))
+        #expect(isAdmitted(former) && model.object(for: neighbor(former)) != nil)
+    }
+
+    @Test func anotherOwnEndpointChangesTheSourceOfEverythingAndNoKeyOfABlock() throws {
+        let route = RemoteRoute(block: block, application: Facts.applications[0], vtep: Facts.peers[0])
+        var (model, _) = try touched(.setRemoteBlock(route))
+        let before = Set(model.keys)
+        let moved = IPAddress.v4(IPv4Address(0xC000_02FE))
+        let keys = try model.apply(.setEndpoint(moved))
+        #expect(model.configuration.vtep == moved)
+        let id = DataplaneConfiguration.nexthopID(of: block)
+        guard case .nexthop(let nexthop)? = model.object(for: .nexthop(id)) else {
+            Issue.record("no nexthop")
+            return
+        }
+        #expect(nexthop.source == moved && nexthop.vtep == Facts.peers[0] && keys.contains(.nexthop(id)))
+        let changed = before.symmetricDifference(model.keys)
+        #expect(
+            changed.count == 6 && changed.allSatisfy { $0.kind == .address || $0.kind == .element(.ingress6) },
+            "what it calls itself: \(changed)")
+        #expect(keys.contains(.nexthop(DataplaneConfiguration.echoNexthopID(of: Facts.peers[0]))))
+        #expect(changed.isSubset(of: keys))
+        #expect(throws: DataplaneError.ownTunnelEndpoint(block, Facts.peers[0])) {
+            try model.apply(.setEndpoint(Facts.peers[0]))
+        }
+        #expect(model.configuration.vtep == moved)
+    }
+
     @Test func aBlockOnStandbyLacksOnlyItsRoutes() throws {
         let route = RemoteRoute(
             block: block, application: Facts.applications[0], vtep: Facts.peers[0], standby: true)
         var (model, _) = try touched(.setRemoteBlock(route))
         func routes() -> [KernelKey] {
-            model.keys.filter { if case .route(_, let metric) = $0 { metric != 4000 } else { false } }
+            model.keys.filter {
+                if case .route(let prefix, let metric) = $0 {
+                    metric != 4000 && prefix != .v6(plan.router6(of: Facts.peers[0]), length: 128)
+                } else {
+                    false
+                }
+            }
         }
         let ready = Set(model.keys)
         #expect(routes().isEmpty)
@@ -115,6 +185,35 @@ import Testing
         #expect(throws: DataplaneError.portOutsideBlock(SessionNetworkID(unchecked: 9), block)) {
             try model.apply(.setForwarding(Forwarding(sni: SessionNetworkID(unchecked: 9), block: block)))
         }
+    }
+
+    /// Two IPv6 endpoints whose echoes would go by one nexthop object: the first is echoed to, until it goes.
+    @Test func echoesOfTwoEndpointsNeverShareAWay() throws {
+        let facts = Facts(isIPv6: true)
+        var byID: [UInt32: IPAddress] = [:]
+        var pair: (IPAddress, IPAddress)?
+        for number in 1...UInt64(300_000) where pair == nil {
+            let vtep = IPAddress.v6(IPv6Address(high: 0x2001_0DB8_0000_0007, low: number))
+            if let other = byID.updateValue(vtep, forKey: DataplaneConfiguration.echoNexthopID(of: vtep)) {
+                pair = (other, vtep)
+            }
+        }
+        let (one, other) = try #require(pair, "of 300,000 two have one id, or the mixing is not what it was")
+        var model = DataplaneModel(configuration: facts.configuration)
+        let second = Facts.block(0, 2)
+        func way(_ vtep: IPAddress) -> KernelObject? {
+            model.object(for: .route(.v6(plan.router6(of: vtep), length: 128), metric: 1024))
+        }
+        for (block, vtep) in [(block, one), (second, other)] {
+            _ = try model.apply(
+                .setRemoteBlock(RemoteRoute(block: block, application: Facts.applications[0], vtep: vtep)))
+        }
+        #expect(way(one) != nil && way(other) == nil)
+        _ = try model.apply(.removeRemoteBlock(block))
+        #expect(way(one) == nil)
+        _ = try model.apply(
+            .setRemoteBlock(RemoteRoute(block: second, application: Facts.applications[0], vtep: other)))
+        #expect(way(other) != nil)
     }
 
     @Test func nexthopsNameTheirBlocks() {

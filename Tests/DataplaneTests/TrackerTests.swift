@@ -122,11 +122,11 @@ import Testing
         let staying = deletes == .everything ? [] : deletes == .remoteBlocks ? local : remote + local
         (remote + local + foreign + ignored).forEach(kernel.place)
         let writes = kernel.writes
-        reconciler.state.resync(kernel.dump())
+        reconciler.state.resync(try kernel.dump())
         #expect(reconciler.state.plan().isEmpty, "one dump deletes nothing")
         #expect(reconciler.state.tracker.needsRecheck == !going.isEmpty)
         #expect(reconciler.state.tracker.foreign == Set(foreign.map(\.key)))
-        reconciler.state.resync(kernel.dump())
+        reconciler.state.resync(try kernel.dump())
         #expect(Set(reconciler.state.plan().operations) == Set(going.map { .delete($0.key) }))
         #expect(reconciler.state.tracker.withheld == Set(staying.map(\.key)))
         #expect(try reconciler.converge(within: 4) != nil)
@@ -156,11 +156,11 @@ import Testing
         var (reconciler, _) = try settled()
         let passing = ObservedObject(.vni(SessionNetworkID(unchecked: 77)))
         reconciler.kernel.place(passing)
-        reconciler.state.resync(reconciler.kernel.dump())
+        reconciler.state.resync(try reconciler.kernel.dump())
         reconciler.kernel.remove(passing.key)
-        reconciler.state.resync(reconciler.kernel.dump())
+        reconciler.state.resync(try reconciler.kernel.dump())
         reconciler.kernel.place(passing)
-        reconciler.state.resync(reconciler.kernel.dump())
+        reconciler.state.resync(try reconciler.kernel.dump())
         #expect(reconciler.state.plan().isEmpty)
     }
 
@@ -171,11 +171,11 @@ import Testing
             .route(OverlayPlan.standard.ipv4, metric: 4000, .device("eth0", source: nil)),
             origin: .routing(protocolNumber: 186))
         reconciler.kernel.place(foreign)
-        reconciler.state.resync(reconciler.kernel.dump())
+        reconciler.state.resync(try reconciler.kernel.dump())
         #expect(reconciler.state.plan().isEmpty && reconciler.state.tracker.obstructed == [key])
         #expect(reconciler.state.isPending(key))
         reconciler.kernel.remove(key)
-        reconciler.state.resync(reconciler.kernel.dump())
+        reconciler.state.resync(try reconciler.kernel.dump())
         #expect(reconciler.state.plan().operations.map(\.key) == [key])
     }
 
@@ -190,7 +190,7 @@ import Testing
         let id = DataplaneConfiguration.nexthopID(of: Facts.block(0, 1))
         reconciler.kernel.place(
             ObservedObject(key: .nexthop(id), object: nil, origin: .routing(protocolNumber: 83)))
-        reconciler.state.resync(reconciler.kernel.dump())
+        reconciler.state.resync(try reconciler.kernel.dump())
         let plan = reconciler.state.plan()
         #expect(Set(plan.operations.map(\.key)) == [.neighbor(device: port.name, address: address), .nexthop(id)])
         #expect(plan.operations.allSatisfy { if case .replace = $0 { true } else { false } })

@@ -66,6 +66,55 @@ struct LifeCycleTests {
         }
     }
 
+    @Test func aSecondAgentInTheNamespaceIsRefusedAndChangesNothing() async throws {
+        try await TestBed.run("second", hosts: 1) { bed in
+            let host = bed.cluster.hosts[0]
+            let result = try Command.attempt(
+                [bed.cluster.program("outrider-agent"), "run", "--config", host.configuration],
+                namespace: host.namespace)
+            #expect(result.status == 75 && result.output.contains("another agent works in"), "\(result.output)")
+            #expect(bed.cluster.agent(host)?.isRunning == true)
+            #expect(try bed.socket(host).status().mayBind)
+        }
+    }
+
+    /// What somebody takes away from under the agent is back long before an audit would find it.
+    @Test func driftIsNoticedAtOnce() async throws {
+        try await TestBed.run("drift", extra: ["reconcile-interval": "1h"]) { bed in
+            let red = try bed.createApplication("red")
+            let near = try bed.launch("red-1", of: red, on: 0)
+            let far = try bed.launch("red-2", of: red, on: 1)
+            #expect(near.reaches(far.ipv4, within: .seconds(5)))
+            let host = bed.cluster.hosts[0]
+            let overlay = host.overlayNamespace
+            let own = try #require(try bed.socket(host).status().leases.first).block
+            let edits: [(what: String, program: [String], namespace: String)] = [
+                ("a VNI", ["bridge", "vni", "delete", "vni", "\(own.vni.rawValue)", "dev", "outrider"], overlay),
+                ("pairs", ["nft", "flush set inet outrider pair4"], overlay),
+                ("a table", ["nft", "delete table netdev outrider"], overlay),
+                ("the host's ruleset", ["nft", "flush ruleset"], host.namespace),
+                ("routes", ["ip", "route", "flush", "root", "10.0.0.0/8", "proto", "83"], overlay),
+                ("the device's state", ["ip", "link", "set", "outrider", "down"], overlay),
+            ]
+            for edit in edits {
+                // What was under way before must not be taken for the answer.
+                var before: UInt64 = 0
+                try bed.cluster.waitUntil("nothing is written", timeout: .seconds(20), every: .seconds(1)) {
+                    () throws(KitError) in
+                    let writes = try bed.socket(host).status().dataplane?.kernelWrites ?? 0
+                    defer { before = writes }
+                    return writes == before
+                }
+                try Command.run(edit.program, namespace: edit.namespace)
+                try bed.cluster.waitUntil("\(edit.what) is noticed", timeout: .seconds(10)) { () throws(KitError) in
+                    (try bed.socket(host).status().dataplane?.kernelWrites ?? 0) > before
+                }
+                #expect(near.reaches(far.ipv4, within: .seconds(5)), "after \(edit.what)")
+                #expect(try Command.run(["nft", "list", "tables"], namespace: host.namespace).contains("underlay"))
+            }
+        }
+    }
+
     private struct Totals: Decodable { var bound: Int? }
 
     @Test func aDirtyNamespaceConverges() async throws {

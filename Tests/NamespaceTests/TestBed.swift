@@ -35,7 +35,7 @@ final class TestBed {
     /// Starts coordinator and agents, hands the bed to `body`, and removes everything.
     static func run(
         _ name: String, hosts: Int = 2, slots: Int = 6, endpoints: Underlay.Endpoints = .ipv4,
-        binaries: String = TestBed.binaries,
+        binaries: String = TestBed.binaries, extra: [String: String] = [:],
         _ body: (TestBed) async throws -> Void
     ) async throws {
         let prefix = "otr-\(getpid())-\(name)"
@@ -44,6 +44,7 @@ final class TestBed {
             timeFactor: timeFactor)
         settings.endpoints = endpoints
         settings.agentExtra["reconcile-interval"] = "500ms"
+        settings.agentExtra.merge(extra) { $1 }
         // Tests keep a coordinator dead for longer than a compressed day.
         settings.coordinatorExtra["bind-until"] = "10m"
         let all = settings

@@ -109,12 +109,14 @@ import Testing
         #expect(try plane.converge() == 1)
         let bed = plane.bed
         let vnis = try bed.decode(Command.run(["bridge", "-n", bed.overlayName, "-json", "vni"]), as: BridgeVNI.self)
-        #expect(vnis.first { $0.ifname == "outrider" }?.vnis.map(\.vni) == [0x1000])
+        #expect(vnis.first { $0.ifname == "outrider" }?.vnis.map(\.vni) == [1, 0x1000])
 
         let nexthops = try bed.ip(["nexthop"], as: IPNexthop.self)
         let first = try #require(nexthops.first { $0.gateway == "fe80::c000:202" })
         #expect(first.id == 0x4400_1010 && first.dev == "outrider" && first.protocol == "83" && first.encap == "ip")
-        #expect(nexthops.count == 2)
+        #expect(nexthops.filter { $0.id >> 30 == 1 }.count == 2)
+        let echo = try #require(nexthops.first { $0.id == 0xC000_0202 })
+        #expect(echo.gateway == "fe80::c000:202" && nexthops.count == 4)
 
         let routes = try bed.ip(["route"], as: IPRoute.self).filter { $0.protocol == "83" }
         #expect(
@@ -129,7 +131,7 @@ import Testing
         #expect(
             Set(routes6.map(\.dst)) == [
                 "fd53:4e49:5349::/48", "fd53:4e49:5349:10:1000::/68", "fd53:4e49:5349:10:2000::/68",
-                "fd53:4e49:5349:10:500::1",
+                "fd53:4e49:5349:10:500::1", "fd53:4e49:5349::24f:c000:202", "fd53:4e49:5349::24f:c000:203",
             ])
 
         let neighbors = try bed.ip(["neigh", "show", "nud", "permanent"], as: IPNeighbor.self)
@@ -181,7 +183,7 @@ import Testing
             ])
         #expect(
             try plane.kernel.route.vnis(index: #require(try plane.kernel.route.link(named: "outrider")).index) == [
-                SessionNetworkID(unchecked: 0x1000)
+                DataplaneConfiguration.echoVNI, SessionNetworkID(unchecked: 0x1000),
             ])
         let gone = try plane.bed.ip(["neigh", "show", "nud", "permanent"], as: IPNeighbor.self)
         #expect(!gone.contains { $0.dst == "fe80::77" })
@@ -216,6 +218,10 @@ import Testing
                 .route(.v4(IPv4Address(10 << 24), length: 8), metric: 4000),
                 .route(OverlayPlan.routerPrefix4, metric: 4000),
                 .route(.v6(IPv6Address(high: 0xfd53_4e49_5349_0000, low: 0), length: 48), metric: 4000),
+                .vni(DataplaneConfiguration.echoVNI), .element(.tunnelID(DataplaneConfiguration.echoVNI)),
+                .element(
+                    .ingress6(
+                        vni: DataplaneConfiguration.echoVNI, Self.configuration.plan.router6(of: Bed.vtep))),
             ])
     }
 

@@ -87,4 +87,44 @@ import Testing
         #expect(try socket.receiveAll().count == 1)
     }
 
+    /// Somebody else's changes of our tables are heard, our own and those of other tables are not.
+    @Test func tablesAreSeenByName() async throws {
+        let bed = try Bed()
+        let tables = try NFTables(.overlay(device: "outrider"), in: bed.namespace.overlay)
+        let monitor = try LinkMonitor(
+            tables: tables.names, in: bed.namespace.overlay, ignoring: [tables.port])
+        _ = try bed.makeDevice()
+        _ = try tables.ensureStructure { [] }
+        _ = try tables.apply([.create(.element(.arpSender(device: "sni000001", IPv4Address(1))))])
+        for line in [
+            "add table inet outrider_other", "add table inet other", "add chain inet other c",
+            "flush set arp outrider arp_sender",
+            "add element inet outrider source4 { \"sni000001\" . 10.0.0.1 }", "delete table inet outrider",
+        ] { try Command.run(["nft", line], namespace: bed.overlayName) }
+        var heard: [Netlink.KernelEvent] = []
+        for await event in monitor.events {
+            heard.append(event)
+            // Of the deletion: many messages, the last one is the table's own.
+            if heard.count > 12 { break }
+        }
+        monitor.stop()
+        #expect(Set(heard) == [.tableChanged("outrider")], "\(Set(heard))")
+    }
+
+    @Test func everyVNIIsSeen() async throws {
+        let bed = try Bed()
+        let monitor = try LinkMonitor(in: bed.namespace.overlay, ignoring: [bed.route.port])
+        _ = try bed.makeDevice()
+        for verb in ["add", "delete"] {
+            try Command.run(["bridge", "-n", bed.overlayName, "vni", verb, "vni", "77", "dev", "outrider"])
+        }
+        var seen: [Netlink.KernelEvent] = []
+        for await event in monitor.events {
+            if case .vni = event { seen.append(event) }
+            if seen.count == 2 { break }
+        }
+        monitor.stop()
+        let vni = SessionNetworkID(unchecked: 77)
+        #expect(seen == [.vni(vni, isPresent: true), .vni(vni, isPresent: false)])
+    }
 }

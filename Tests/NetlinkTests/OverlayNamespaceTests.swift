@@ -70,15 +70,39 @@ import Testing
         _ = try bed.namespace.ensureDevice(Bed.device, mayReplace: false, using: bed.route)
         #expect(try bed.route.link(named: "outrider")?.mtu == 1450)
         var moved = Bed.device
-        moved.vtep = .v4(IPv4Address(0xC000_0202))
+        moved.port = 4790
         let error = #expect(throws: NetlinkError.self) {
             try bed.namespace.ensureDevice(moved, mayReplace: false, using: bed.route)
         }
-        #expect(error?.description.contains("192.0.2.1 port 4789 instead of 192.0.2.2") == true)
+        #expect(error?.description.contains("192.0.2.1 port 4789 instead of 192.0.2.1 port 4790") == true)
         #expect(try bed.route.link(named: "outrider")?.index == index)
         let replaced = try bed.namespace.ensureDevice(moved, mayReplace: true, using: bed.route)
         #expect(replaced.isNew)
-        #expect(try bed.route.link(named: "outrider")?.vxlan?.local == moved.vtep)
+        #expect(try bed.route.link(named: "outrider")?.vxlan?.port == 4790)
+    }
+
+    @Test(arguments: ["192.0.2.1 192.0.2.9", "2001:db8::1 2001:db8::9"])
+    func anotherEndpointOfTheFamilyIsACorrectionOfARunningDevice(pair: String) throws {
+        let endpoints = pair.split(separator: " ").compactMap { IPAddress(String($0)) }
+        let bed = try Bed()
+        var device = Bed.device
+        (device.vtep, device.mac) = (endpoints[0], endpoints[0].tunnelMAC)
+        let first = try bed.namespace.ensureDevice(device, mayReplace: false, using: bed.route)
+        try bed.namespace.raiseDevice(device, using: bed.route)
+        try Command.run([
+            "ip", "-n", bed.overlayName, "neigh", "add", "fe80::2", "lladdr", "02:4f:00:00:00:02", "dev", "outrider",
+            "nud", "permanent",
+        ])
+        (device.vtep, device.mac) = (endpoints[1], endpoints[1].tunnelMAC)
+        let moved = try bed.namespace.ensureDevice(device, mayReplace: false, using: bed.route)
+        #expect(moved == OverlayNamespace.DeviceState(index: first.index, isNew: false, isUp: true))
+        #expect(try bed.route.link(named: "outrider")?.vxlan?.local == endpoints[1])
+        let neighbors = try Command.run(["ip", "-n", bed.overlayName, "neigh", "show", "dev", "outrider"])
+        #expect(neighbors.contains("fe80::2"), "what stands on the device stays")
+        // And nothing more is written.
+        let writes = bed.route.writes
+        _ = try bed.namespace.ensureDevice(device, mayReplace: false, using: bed.route)
+        #expect(bed.route.writes == writes)
     }
 
     @Test func nameTakenBySomebodyElseIsNamed() throws {

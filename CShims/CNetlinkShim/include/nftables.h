@@ -65,6 +65,10 @@ void outrider_nft_compare(
 /// The rule ends unless the key that starts at `source` is in the set. `id` is nonzero for a set of this transaction.
 void outrider_nft_lookup(struct outrider_nft_batch *batch, const char *set, uint32_t id, uint32_t source);
 void outrider_nft_count(struct outrider_nft_batch *batch);
+/// The packet counts as sent to this machine, whatever link-layer destination it has (NFT_META_PKTTYPE, PACKET_HOST).
+void outrider_nft_set_host(struct outrider_nft_batch *batch);
+/// Connection tracking leaves the packet alone.
+void outrider_nft_untrack(struct outrider_nft_batch *batch);
 /// 0 drops, 1 accepts.
 void outrider_nft_verdict(struct outrider_nft_batch *batch, uint32_t code);
 

@@ -25,6 +25,9 @@ struct outrider_vxlan {
 };
 /// RTM_NEWLINK: external, vnifilter, nolearning.
 int outrider_nl_vxlan_create(void *buffer, size_t capacity, const struct outrider_vxlan *vxlan);
+/// RTM_NEWLINK on a running VXLAN device: another outer source of the same family.
+int outrider_nl_vxlan_relocate(
+    void *buffer, size_t capacity, int32_t index, uint8_t local_family, const uint8_t *local);
 
 struct outrider_veth {
     const char *name;

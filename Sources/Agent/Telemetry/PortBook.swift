@@ -51,12 +51,15 @@ final class PortBook: Sendable {
 
     /// Counts a change in the overlay's namespace that was not the writer's own.
     func note(_ event: KernelEvent) {
-        let name =
-            switch event {
-            case .link, .linkGone: "link"
-            case .changed(let kind): "\(kind)"
-            case .resync: "overrun"
-            }
+        let name: String
+        switch event {
+        case .link, .linkGone: name = "link"
+        case .changed(let kind): name = "\(kind)"
+        case .tableChanged: name = "table"
+        case .resync: name = "overrun"
+        // The writer's own are among them.
+        case .vni: return
+        }
         state.withLock { $0.events[name, default: 0] += 1 }
     }
 

@@ -1,3 +1,4 @@
+import Dataplane
 import FleetProtocol
 import Glibc
 import LocalAPI
@@ -111,6 +112,8 @@ final class TelemetryReaders {
         var rows: [TunnelReading] = []
         rows.reserveCapacity(view.targets.blocks.count)
         try counterReader().readTunnels(index: device.index) { row in
+            // Echoes between hosts are no application's.
+            guard row.vni != DataplaneConfiguration.echoVNI else { return }
             rows.append(
                 TunnelReading(
                     vni: row.vni,

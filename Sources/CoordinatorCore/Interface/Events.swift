@@ -73,9 +73,11 @@ public struct HostRecord: Hashable, Sendable, Codable {
     public var aggregateSequence: UInt64
     /// What leads from an aggregate's sequence to its slot; nil before the first of a boot.
     public var slotOffset: Int?
+    /// The endpoint that it still sends from, while its peers move to ``vtep``; nil when there is none.
+    public var former: IPAddress?
     public init(
         id: HostID, vtep: IPAddress, incarnation: Incarnation, boot: BootID, fingerprint: String, version: String,
-        journalSequence: UInt64, aggregateSequence: UInt64, slotOffset: Int? = nil
+        journalSequence: UInt64, aggregateSequence: UInt64, slotOffset: Int? = nil, former: IPAddress? = nil
     ) {
         self.id = id
         self.vtep = vtep
@@ -86,6 +88,7 @@ public struct HostRecord: Hashable, Sendable, Codable {
         self.journalSequence = journalSequence
         self.aggregateSequence = aggregateSequence
         self.slotOffset = slotOffset
+        self.former = former
     }
 }
 

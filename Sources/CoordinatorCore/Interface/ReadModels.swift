@@ -69,6 +69,9 @@ public struct LeaseInfo: Hashable, Sendable {
     public var state: LeaseState
     public var bound: Int
     public var predicted: Bool
+    /// Peers of a staged block between which and its host an echo goes unanswered, in either direction: it is
+    /// `staged-partial`.
+    public var silentPeers: [HostID] = []
 }
 
 public struct Capabilities: Hashable, Sendable {
@@ -145,6 +148,10 @@ public struct HostInfo: Hashable, Sendable {
     public var silent: Duration
     /// Why it is frozen, fenced or refused, for people; empty when it is not.
     public var reason: String
+    /// The endpoint that it still sends from, while its peers move to ``vtep``.
+    public var former: IPAddress?
+    /// Peers that have not acknowledged ``vtep`` yet, while there is a ``former``.
+    public var awaited: [HostID] = []
 }
 
 public struct LaunchCounts: Hashable, Sendable, Codable {
@@ -169,6 +176,10 @@ public struct StatusInfo: Hashable, Sendable {
     public var quarantined: Int
     public var launches: LaunchCounts
     public var uptime: Duration
+    /// Blocks that are staged, with every path answering.
+    public var blocksStaged: Int
+    /// Blocks that are staged, with a path that does not answer.
+    public var blocksPartial: Int
 }
 
 /// How much a profile knows.

@@ -29,15 +29,19 @@ public enum HostFreeze: Hashable, Sendable, Codable {
 public struct HostFence: Hashable, Sendable, Codable {
     public var incarnation: Incarnation
     public var vtep: IPAddress
+    /// A further one that it sent from, when it was about to change its endpoint.
+    public var former: IPAddress?
     public var proof: FenceProof
     public var reason: String
     /// Its leases were taken. Before that, peers drop its endpoint and time passes.
     public var isComplete: Bool
     public init(
-        incarnation: Incarnation, vtep: IPAddress, proof: FenceProof, reason: String, isComplete: Bool = false
+        incarnation: Incarnation, vtep: IPAddress, former: IPAddress? = nil, proof: FenceProof, reason: String,
+        isComplete: Bool = false
     ) {
         self.incarnation = incarnation
         self.vtep = vtep
+        self.former = former
         self.proof = proof
         self.reason = reason
         self.isComplete = isComplete

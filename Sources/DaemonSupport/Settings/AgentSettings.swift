@@ -18,6 +18,7 @@ public struct AgentSettings: Hashable, Sendable {
     public var fingerprintFile: String
     public var reconcileInterval: Duration
     public var sampleInterval: Duration
+    public var echoInterval: Duration
     public var logLevel: Logger.Level
     /// The configuration in force, defaults included, as a file that means the same.
     public private(set) var effectiveText: String
@@ -44,6 +45,7 @@ public struct AgentSettings: Hashable, Sendable {
         fingerprintFile = document[Keys.fingerprintFile]
         reconcileInterval = document[Keys.reconcileInterval]
         sampleInterval = document[Keys.sampleInterval]
+        echoInterval = document[Keys.echoInterval]
         logLevel = document[Keys.logLevel]
         effectiveText = Self.schema.effective(document)
     }
@@ -79,7 +81,8 @@ extension AgentSettings {
             "vtep", ValueFormat<IPAddress>.losslessText("an IPv4 or IPv6 address, such as 10.0.0.5"),
             .required(example: "10.0.0.5"),
             "Address of this host in the underlay, IPv4 or IPv6, at which other hosts reach its VXLAN device. All hosts of",
-            "an installation use one family. It may be an address of the loopback device that the underlay routes here."
+            "an installation use one family. It may be an address of the loopback device that the underlay routes here.",
+            "A changed one takes effect without loss while the host keeps the old address until 'host show' names it no more."
         )
         static let underlayMTU = SettingKey.scalar(
             "underlay-mtu", .integer(1330...65535), .optional(example: "1500"),
@@ -111,6 +114,10 @@ extension AgentSettings {
             "sample-interval", .duration(), .defaulted(.seconds(10)),
             "How often counters, CPU and memory of the VMs are read. The coordinator says how often they are reported;",
             "a whole part of that interval loses nothing at its ends.")
+        static let echoInterval = SettingKey.scalar(
+            "echo-interval", .duration(), .defaulted(.seconds(10)),
+            "How often every peer's tunnel endpoint gets an echo through the tunnel. One that leaves three in a row unanswered",
+            "makes the blocks between the two hosts 'staged-partial'.")
         static let logLevel = SettingKey.logLevel
     }
 
@@ -125,6 +132,6 @@ extension AgentSettings {
         keys: [
             Keys.host, Keys.coordinator, Keys.vtep, Keys.underlayMTU, Keys.stateDirectory, Keys.socket,
             Keys.socketGroup, Keys.overlayNamespace, Keys.bootIDFile, Keys.fingerprintFile, Keys.reconcileInterval,
-            Keys.sampleInterval, Keys.logLevel,
+            Keys.sampleInterval, Keys.echoInterval, Keys.logLevel,
         ])
 }

@@ -88,7 +88,10 @@ public enum AgentInterface {
           remote_blocks: int,
           kernel_writes: int,
           foreign: []string,
-          pending: []string
+          pending: []string,
+          # Tunnel endpoints of peers that echoes go to, and those of them that do not answer.
+          paths: ?int,
+          silent_paths: ?[]string
         )
 
         # What is read of the VMs. name: ports, tunnels, workloads, flows or disk (the copy of the backlog). rows is absent

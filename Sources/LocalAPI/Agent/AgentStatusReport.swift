@@ -95,6 +95,10 @@ public struct AgentStatusReport: Hashable, Sendable {
         public var kernelWrites: UInt64 = 0
         public var foreign: [String] = []
         public var pending: [String] = []
+        /// Tunnel endpoints of peers that echoes go to.
+        public var paths = 0
+        /// Those of them that do not answer.
+        public var silentPaths: [String] = []
         public init() {}
     }
 

@@ -129,6 +129,7 @@ extension AgentStatusReport.Dataplane {
             "routes": .number(routes), "nexthops": .number(nexthops), "nft_elements": .number(nftElements),
             "remote_blocks": .number(remoteBlocks), "kernel_writes": .number(kernelWrites),
             "foreign": .array(foreign.map { .string($0) }), "pending": .array(pending.map { .string($0) }),
+            "paths": .number(paths), "silent_paths": .array(silentPaths.map { .string($0) }),
         ]
     }
 
@@ -142,5 +143,8 @@ extension AgentStatusReport.Dataplane {
         kernelWrites = try fields.number("kernel_writes")
         foreign = try fields.texts("foreign")
         pending = try fields.texts("pending")
+        // An older agent says nothing of them.
+        paths = fields.isAbsent("paths") ? 0 : try fields.count("paths")
+        silentPaths = fields.isAbsent("silent_paths") ? [] : try fields.texts("silent_paths")
     }
 }

@@ -85,6 +85,7 @@ extension AgentStatusReport {
                 "kernel",
                 "\(dataplane.routes) routes, \(dataplane.nexthops) nexthops, \(dataplane.nftElements) filter elements, "
                     + "\(dataplane.kernelWrites) writes")
+            facts.add("paths", "\(dataplane.paths), \(dataplane.silentPaths.count) of them not answering")
             for object in dataplane.pending { facts.add("pending", object) }
             for object in dataplane.foreign { facts.add("foreign", object) }
         }

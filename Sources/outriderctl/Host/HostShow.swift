@@ -25,6 +25,10 @@ struct HostShow: CoordinatorCommand {
         facts.add("state", host.state.word)
         if !host.reason.isEmpty { facts.add("because", host.reason) }
         facts.add("vtep", host.vtep)
+        if !host.formerVtep.isEmpty {
+            facts.add("former vtep", host.formerVtep)
+            facts.add("vtep awaits", host.vtepAwaits.isEmpty ? host.id : host.vtepAwaits.joined(separator: ", "))
+        }
         facts.add("version", host.version)
         facts.add("incarnation", host.incarnation)
         facts.add("boot", host.bootID)
@@ -36,6 +40,7 @@ struct HostShow: CoordinatorCommand {
         facts.add("nexthops", host.report.nexthops)
         facts.add("nftables elements", host.report.nftElements)
         facts.add("kernel writes", host.report.kernelWrites)
+        facts.add("paths", "\(host.report.paths), \(host.report.silentPaths.count) of them not answering")
         for object in host.report.pending { facts.add("pending", object) }
         for object in host.report.foreign { facts.add("foreign", object) }
         return facts.lines

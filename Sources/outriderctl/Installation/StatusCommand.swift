@@ -50,6 +50,7 @@ struct StatusCommand: AsyncParsableCommand {
         facts.add("reserved", status.reserved)
         facts.add("leased, idle", status.leasedIdle)
         facts.add("bound", status.bound)
+        facts.add("blocks staged", "\(status.blocksStaged), and \(status.blocksStagedPartial) staged-partial")
         facts.add("in reclamation", status.reclaiming)
         facts.add("in quarantine", status.quarantined)
         facts.add(

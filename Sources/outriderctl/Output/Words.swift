@@ -66,6 +66,7 @@ extension Outrider_V1_LeaseState {
         case .marked: "marked"
         case .draining: "draining"
         case .quarantined: "quarantined"
+        case .stagedPartial: "staged-partial"
         case .UNRECOGNIZED(let number): "unknown(\(number))"
         }
     }

@@ -48,7 +48,7 @@ import Testing
         for packet in packets {
             // Of the other application's block on this host, and of a block that this host does not have.
             try host.expectDrop(.ingress) { try bed.injectKnown(vni: IsolationBed.blueBlocks[1], packet) }
-            for vni: UInt32 in [IsolationBed.redBlocks[0], IsolationBed.redBlocks[1] + 1, 0, 1, 0xFF_FFFF] {
+            for vni: UInt32 in [IsolationBed.redBlocks[0], IsolationBed.redBlocks[1] + 1, 0, 2, 0xFF_FFFF] {
                 try host.expectDrop(.vni, "\(vni)") { try bed.injectKnown(vni: vni, packet) }
             }
             #expect(!target.receives(packet: packet, within: 20))
@@ -71,6 +71,44 @@ import Testing
         }
         let redirect = Frames.ip4(router, target.address4, transport: 1, [5, 1, 0, 0, 10, 0, 0, 1] + packets[0])
         try host.expectDrop(.pair) { try bed.injectKnown(vni: IsolationBed.redBlocks[1], redirect) }
+    }
+
+    /// Tunnel id 1 is everybody's, and good for echoes between hosts only.
+    @Test(arguments: IsolationTests.underlays)
+    func theIDOfTheEchoLetsNothingElseIn(_ endpoints: Underlay.Endpoints) throws {
+        let bed = try IsolationBed("echo", endpoints)
+        let (source, target, host) = (bed.reds[0], bed.reds[1], bed.hosts[1])
+        let plan = host.kernel.configuration.plan
+        let routers = bed.hosts.map { plan.router6(of: $0.endpoint) }
+        let vni = DataplaneConfiguration.echoVNI.rawValue
+        func echo(_ from: IPv6Address, _ to: IPv6Address) -> [UInt8] {
+            Frames.icmp6(from, to, type: 128, body: [0, 7, 0, 1])
+        }
+        let before = try host.drops()
+        try bed.injectKnown(vni: vni, echo(routers[0], routers[1]))
+        // The answer has come back, or been dropped, before the next packet is looked at: both hosts are this machine.
+        try bed.hosts[1].expectDrop(.vni) { try bed.injectKnown(vni: 2, echo(routers[0], routers[1])) }
+        #expect(try host.drops() == before.merging([.vni: 1]) { $0 + $1 }, "the echo itself passes")
+        // To a VM, whatever it is.
+        for packet in [
+            Frames.udp4(source.address4, target.address4), Frames.udp6(source.address6, target.address6),
+            echo(routers[0], target.address6),
+        ] {
+            try host.expectDrop(.ingress) { try bed.injectKnown(vni: vni, packet) }
+        }
+        // To the host: another protocol, another kind of ICMP, a VM's address; and the echo by a block's id.
+        for packet in [
+            Frames.udp6(routers[0], routers[1]), echo(source.address6, routers[1]),
+            Frames.icmp6(routers[0], routers[1], type: 135, body: [0, 0, 0, 0] + routers[1].bytes),
+        ] {
+            try host.expectDrop(.pair) { try bed.injectKnown(vni: vni, packet) }
+        }
+        try host.expectDrop(.ingress) {
+            try bed.injectKnown(vni: IsolationBed.redBlocks[1], echo(routers[0], routers[1]))
+        }
+        // From a VM, to its own host and to another.
+        for router in routers { try bed.hosts[0].expectDrop(.pair) { source.send(echo(source.address6, router)) } }
+        try bed.hosts[0].expectDrop(.source) { source.send(echo(routers[0], routers[1])) }
     }
 
     /// The second host's red block is given back and leased to blue; the first host has not heard of it.
