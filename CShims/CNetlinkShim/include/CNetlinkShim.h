@@ -3,6 +3,7 @@
 // message into the caller's buffer and return its length or a negative errno (-ENOBUFS: buffer too small). Parsers take
 // one whole message and return 0 or a negative errno. None of them keeps state or prints.
 #include "nl_socket.h"
+#include "datagram.h"
 #if __has_include("nl_links.h")
 #include "nl_links.h"
 #include "nl_routing.h"
