@@ -91,6 +91,7 @@ let package = Package(
         library("Allocation", ["FleetProtocol", "Forecasting", "NetworkTypes"]),
         library("Dataplane", ["NetworkTypes", collections]),
         library("Telemetry", ["NetworkTypes", "FleetProtocol"]),
+        library("Addressing", ["NetworkTypes"]),
         library(
             "AgentCore", ["NetworkTypes", "FleetProtocol", "Dataplane", "Telemetry", "SNISpace", collections]),
         library(
@@ -118,7 +119,8 @@ let package = Package(
         library(
             "Agent",
             [
-                "AgentCore", "FleetProtocol", "Dataplane", "Netlink", "Journal", "LocalAPI", "NetworkTypes",
+                "Addressing", "AgentCore", "FleetProtocol", "Dataplane", "Netlink", "Journal", "LocalAPI",
+                "NetworkTypes",
                 "ControlAPI", "Telemetry", "FleetMapping", "DaemonSupport", "CSystemShim", grpcCore, grpcTransport,
                 logging, lifecycle,
             ]),
@@ -162,6 +164,7 @@ let package = Package(
         tests(
             "AgentTests",
             ["Agent", "AgentCore", "FleetProtocol", "Journal", "LocalAPI", "NetworkTypes", "Telemetry", logging]),
+        tests("AddressingTests", ["Addressing", "NetworkTypes", "SimulationKit"]),
         tests("TelemetryTests", ["Telemetry", "FleetProtocol", "NetworkTypes", "SimulationKit"]),
         tests(
             "AgentCoreTests",

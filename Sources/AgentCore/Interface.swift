@@ -25,11 +25,14 @@ public struct AgentCoreConfiguration: Hashable, Sendable {
     public var aggregatesKeptMax: Int
     /// Records after which the journal is rewritten as one checkpoint.
     public var recordsPerCheckpoint: Int
+    /// Nothing is bound here: the host only reports what others run.
+    public var observesOnly: Bool
     public init(
         fingerprint: String, vtep: IPAddress, underlayMTU: Int, version: String,
         attachTimeout: Duration = .seconds(5), waitingLaunchesMax: Int = 4096, aggregatesKeptMax: Int = 512,
-        recordsPerCheckpoint: Int = 8192
+        recordsPerCheckpoint: Int = 8192, observesOnly: Bool = false
     ) {
+        self.observesOnly = observesOnly
         self.fingerprint = fingerprint
         self.vtep = vtep
         self.underlayMTU = underlayMTU
