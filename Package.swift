@@ -92,6 +92,7 @@ let package = Package(
         library("Allocation", ["FleetProtocol", "Forecasting", "NetworkTypes"]),
         library("Dataplane", ["NetworkTypes", collections]),
         library("Telemetry", ["NetworkTypes", "FleetProtocol"]),
+        library("Addressing", ["NetworkTypes"]),
         library(
             "AgentCore", ["NetworkTypes", "FleetProtocol", "Dataplane", "Telemetry", "SNISpace", collections]),
         library(
@@ -119,7 +120,8 @@ let package = Package(
         library(
             "Agent",
             [
-                "AgentCore", "FleetProtocol", "Dataplane", "Netlink", "Journal", "LocalAPI", "NetworkTypes",
+                "Addressing", "AgentCore", "FleetProtocol", "Dataplane", "Netlink", "Journal", "LocalAPI",
+                "NetworkTypes",
                 "ControlAPI", "Telemetry", "FleetMapping", "DaemonSupport", "CSystemShim", grpcCore, grpcTransport,
                 logging, lifecycle,
             ]),
@@ -167,6 +169,7 @@ let package = Package(
                 "Telemetry",
                 logging,
             ]),
+        tests("AddressingTests", ["Addressing", "NetworkTypes", "SimulationKit"]),
         tests("TelemetryTests", ["Telemetry", "FleetProtocol", "NetworkTypes", "SimulationKit"]),
         tests(
             "AgentCoreTests",

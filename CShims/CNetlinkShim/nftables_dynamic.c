@@ -21,7 +21,8 @@ static void put_u32(message_t *message, uint16_t type, uint32_t value) {
 
 void outrider_nft_add_dynamic_set(
     struct outrider_nft_batch *batch, uint8_t family, const char *table, const char *set, uint32_t id,
-    const struct outrider_nft_field *fields, size_t count, uint32_t size, uint64_t timeout_ms) {
+    const struct outrider_nft_field *fields, size_t count, uint32_t size, uint64_t timeout_ms,
+    struct outrider_nft_meter meter) {
     if (batch->error) return;
     if (strlen(table) > TEXT_MAX || strlen(set) > TEXT_MAX) batch->error = -ENAMETOOLONG;
     if (batch->capacity - batch->used < OUTRIDER_NFT_MESSAGE_MAX) batch->error = -ENOBUFS;
@@ -58,7 +59,15 @@ void outrider_nft_add_dynamic_set(
     }
     mnl_attr_nest_end(message, description);
     attribute_t *expression = mnl_attr_nest_start(message, NFTA_SET_EXPR);
-    mnl_attr_put_strz(message, NFTA_EXPR_NAME, "counter");
+    mnl_attr_put_strz(message, NFTA_EXPR_NAME, meter.rate ? "limit" : "counter");
+    if (meter.rate) {
+        attribute_t *data = mnl_attr_nest_start(message, NFTA_EXPR_DATA);
+        mnl_attr_put_u64(message, NFTA_LIMIT_RATE, htobe64(meter.rate));
+        mnl_attr_put_u64(message, NFTA_LIMIT_UNIT, htobe64(1));
+        put_u32(message, NFTA_LIMIT_BURST, meter.burst);
+        put_u32(message, NFTA_LIMIT_TYPE, NFT_LIMIT_PKTS);
+        mnl_attr_nest_end(message, data);
+    }
     mnl_attr_nest_end(message, expression);
     batch->used = batch->message + NLMSG_ALIGN(message->nlmsg_len);
 }

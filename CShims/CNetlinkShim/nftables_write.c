@@ -247,6 +247,25 @@ void outrider_nft_load_payload(batch_t *batch, uint32_t base, uint32_t offset, u
     close_expression(&expression);
 }
 
+void outrider_nft_write_header(
+    batch_t *batch, uint32_t offset, const uint8_t *value, uint32_t length, uint32_t target) {
+    struct expression expression;
+    if (length > 16 && !batch->error) batch->error = -EINVAL;
+    if (!open_expression(batch, "immediate", &expression)) return;
+    put_u32(expression.message, NFTA_IMMEDIATE_DREG, target);
+    put_value(expression.message, NFTA_IMMEDIATE_DATA, value, length);
+    close_expression(&expression);
+    if (!open_expression(batch, "payload", &expression)) return;
+    put_u32(expression.message, NFTA_PAYLOAD_SREG, target);
+    put_u32(expression.message, NFTA_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
+    put_u32(expression.message, NFTA_PAYLOAD_OFFSET, offset);
+    put_u32(expression.message, NFTA_PAYLOAD_LEN, length);
+    put_u32(expression.message, NFTA_PAYLOAD_CSUM_TYPE, NFT_PAYLOAD_CSUM_NONE);
+    put_u32(expression.message, NFTA_PAYLOAD_CSUM_OFFSET, 0);
+    put_u32(expression.message, NFTA_PAYLOAD_CSUM_FLAGS, NFT_PAYLOAD_L4CSUM_PSEUDOHDR);
+    close_expression(&expression);
+}
+
 void outrider_nft_load_tunnel_id(batch_t *batch, uint32_t target) {
     struct expression expression;
     if (!open_expression(batch, "tunnel", &expression)) return;

@@ -1,5 +1,6 @@
 public import DaemonSupport
 import Dataplane
+import FoundationEssentials
 import Journal
 import LocalAPI
 import Netlink
@@ -31,11 +32,11 @@ public enum AgentChecks {
         ]
         var namespace: OverlayNamespace?
         findings.append(
-            attempt("overlay namespace") {
-                namespace = try OverlayNamespace(path: settings.overlayNamespace, host: NamespaceSockets(path: nil))
+            attempt(settings.mode == .serve ? "overlay namespace" : "no overlay") {
+                namespace = try Self.namespace(settings)
             })
         guard let namespace else { return findings }
-        findings.append(look("kernel") { try requireFeatures(settings, namespace) })
+        if settings.mode == .serve { findings.append(look("kernel") { try requireFeatures(settings, namespace) }) }
         findings.append(
             look("other agents") {
                 _ = try NamespaceLock(namespace.overlay.namespace)
@@ -43,20 +44,34 @@ public enum AgentChecks {
             } asNote: {
                 $0 is AgentStartError
             })
+        guard settings.mode == .serve else { return findings }
         findings.append(
             look("underlay paths") {
                 let view = try KernelView.read(settings)
-                let problems = try view.kernel.pathProblems(to: view.endpoints)
+                let problems = try view.kernel.paths(to: view.endpoints).problems
                 guard problems.isEmpty else { throw AgentStartError.underlay(problems) }
                 return "\(view.endpoints.count) tunnel endpoints" + (view.reason.map { "; \($0)" } ?? "")
             })
         return findings
     }
 
+    /// The overlay's namespace; on a host that only observes there must be none.
+    static func namespace(_ settings: AgentSettings) throws -> OverlayNamespace {
+        let host = try NamespaceSockets(path: nil)
+        guard settings.mode == .observe else {
+            return try OverlayNamespace(path: settings.overlayNamespace, host: host)
+        }
+        guard !FileManager.default.fileExists(atPath: settings.overlayNamespace) else {
+            throw AgentStartError.servedBefore(settings.overlayNamespace)
+        }
+        return OverlayNamespace(observing: host)
+    }
+
     /// Refuses a kernel that lacks what the data plane needs.
     static func requireFeatures(_ settings: AgentSettings, _ namespace: OverlayNamespace) throws -> String? {
         // The smallest MTU that there may be; nothing of the probe is used.
-        let configuration = DataplaneConfiguration(vtep: settings.vtep, mtu: 1280)
+        let configuration = DataplaneConfiguration(
+            vtep: settings.vtep, mtu: 1280, answersGuests: settings.addressing == .responder)
         let missing = try KernelFeatures.missing(in: namespace, configuration: configuration)
         guard missing.isEmpty else { throw AgentStartError.kernelLacks(missing) }
         return "Linux \(KernelFeatures.release)"

@@ -31,9 +31,9 @@ public struct AgentDaemon: Sendable {
         let control = LogControl(level: settings.logLevel)
         let logger = Logger.daemon(label: "outrider-agent", control: control, journalStream: environment.journalStream)
         logger.info("starting", metadata: ["version": "\(Version.current)", "configuration": "\(configurationFile)"])
-        let namespace = try OverlayNamespace(path: settings.overlayNamespace, host: NamespaceSockets(path: nil))
+        let namespace = try AgentChecks.namespace(settings)
         let lock = try NamespaceLock(namespace.overlay.namespace)
-        _ = try AgentChecks.requireFeatures(settings, namespace)
+        if settings.mode == .serve { _ = try AgentChecks.requireFeatures(settings, namespace) }
         let daemon = try await AgentDaemon(settings, namespace: namespace, logger: logger)
         let notifier = ServiceManagerNotifier(socketPath: environment.notifySocket)
         defer { withExtendedLifetime(lock) {} }
@@ -59,8 +59,8 @@ public struct AgentDaemon: Sendable {
         let machine = AgentMachine(
             configuration: AgentCoreConfiguration(
                 fingerprint: facts.fingerprint, vtep: settings.vtep, former: facts.former,
-                underlayMTU: facts.underlayMTU, version: Version.current, echoInterval: settings.echoInterval),
-            identity: identity, randomSeed: random.next())
+                underlayMTU: facts.underlayMTU, version: Version.current, echoInterval: settings.echoInterval,
+                observesOnly: settings.mode == .observe), identity: identity, randomSeed: random.next())
         kernelWork = WorkQueue()
         outcomes = WorkQueue()
         let ports = PortBook()
@@ -68,11 +68,13 @@ public struct AgentDaemon: Sendable {
             directory: settings.stateDirectory, identity: opened.identity, boot: facts.boot, logger: logger)
         reaper = PortReaper(sockets: namespace.overlay, outcomes: outcomes)
         worker = KernelWorker(
-            vtep: facts.endpoint(settings), namespace: namespace, work: kernelWork, reaper: reaper, ports: ports,
-            outcomes: outcomes, logger: logger)
+            vtep: facts.endpoint(settings), observesOnly: settings.mode == .observe,
+            addressing: settings.addressing == .responder ? .responder(dns: settings.dnsServers) : .off,
+            namespace: namespace, work: kernelWork, reaper: reaper, ports: ports, outcomes: outcomes, logger: logger)
         telemetry = TelemetryWorker(
-            interval: settings.sampleInterval, namespace: namespace, ports: ports, store: store, clock: BootClock(),
-            logger: logger)
+            interval: settings.sampleInterval, namespace: namespace, ports: ports,
+            observation: ObservationPlan(rules: settings.observe, libvirtFolders: settings.libvirtRuntime),
+            readsOverlay: settings.mode == .serve, store: store, clock: BootClock(), logger: logger)
         shell = AgentShell(
             machine: machine, journal: opened.journal, store: store, kernel: kernelWork, outcomes: outcomes,
             clock: BootClock(), logger: logger)

@@ -21,6 +21,8 @@ public enum AgentStartError: Error, Sendable, CustomStringConvertible {
     case underlay([String])
     /// VMs are attached.
     case portsLeft([String])
+    /// The host is to observe only, and has an overlay.
+    case servedBefore(String)
 
     public var description: String {
         switch self {
@@ -36,6 +38,8 @@ public enum AgentStartError: Error, Sendable, CustomStringConvertible {
         case .underlay(let problems): problems.joined(separator: "; ")
         case .portsLeft(let ports):
             "VMs are attached: \(ports.joined(separator: ", ")); detach them first, or use --force to cut them off"
+        case .servedBefore(let path):
+            "mode is 'observe', but the overlay's namespace \(path) is there; remove it with 'outrider-agent teardown', or set mode to 'serve'"
         }
     }
 }
@@ -46,7 +50,7 @@ public func exitCode(for error: any Error) -> ExitCode {
     case is ConfigurationError: return .configuration
     case let error as AgentStartError:
         switch error {
-        case .file, .noSuchEndpoint, .noSuchGroup: return .configuration
+        case .file, .noSuchEndpoint, .noSuchGroup, .servedBefore: return .configuration
         case .namespaceInUse: return .temporary
         case .portsLeft, .kernelLacks, .underlay: return .failure
         }

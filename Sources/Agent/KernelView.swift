@@ -25,7 +25,7 @@ struct KernelView {
         let grant = wish.grant
         let configuration = DataplaneConfiguration(
             plan: grant?.overlay ?? .standard, vtep: wish.endpoint, mtu: grant?.overlayMTU ?? wish.defaultMTU,
-            vxlanPort: grant?.vxlanPort ?? 4789)
+            vxlanPort: grant?.vxlanPort ?? 4789, answersGuests: settings.addressing == .responder)
         let kernel = try KernelDataplane(configuration: configuration, namespace: namespace)
         var state = DataplaneState(configuration: configuration, deletes: wish.deletes)
         var endpoints: Set<IPAddress> = []

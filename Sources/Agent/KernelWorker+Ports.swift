@@ -30,7 +30,9 @@ extension KernelWorker {
                     owner: owner, group: group)
             case .later: return .failure(.unsupported(port: order.port.name, kind: "a port that comes later"))
             }
-            ports.put(order.port.sni, index: index, isNew: true, application: order.port.application)
+            ports.put(
+                order.port.sni, index: index, isNew: true, application: order.port.application,
+                mac: order.port.mac)
             return .success(PortFacts(index: index))
         } catch {
             return .failure(error.isExists ? .nameTaken(error.description) : .failed(error.description))
@@ -45,13 +47,16 @@ extension KernelWorker {
             guard let link = try RouteSocket(in: origin).link(named: move.from) else {
                 return .failure(.noSuchPort("\(move.from) in \(origin.namespace.path)"))
             }
+            if let kind = link.unfitAsPort { return .failure(.unsupported(port: move.from, kind: kind)) }
             if let mark = PortMark(link.alias), mark.interface != move.port.interface {
                 return .failure(.belongsToAnother(port: move.from, owner: mark.interface.description))
             }
             let index = try kernel.route.movePort(
                 from: origin, device: move.from, to: move.port.name, gatewayMAC: DataplaneConfiguration.portMAC,
                 mtu: move.mtu, alias: PortMark(move.port).text)
-            ports.put(move.port.sni, index: index, isNew: false, application: move.port.application)
+            ports.put(
+                move.port.sni, index: index, isNew: false, application: move.port.application,
+                mac: move.port.mac)
             return .success(PortFacts(index: index))
         } catch {
             if error.isExists { return .failure(.nameTaken(error.description)) }
@@ -83,7 +88,8 @@ extension KernelWorker {
             routes: counts[.route] ?? 0, nexthops: counts[.nexthop] ?? 0, nftElements: elements,
             foreign: tracker.foreign.sorted().map(\.description),
             kernelWrites: UInt64(kernel?.writes ?? 0) + reaper.writes.load(ordering: .relaxed),
-            pending: pending + withheld + pathProblems, kernel: inventory(tracker))
+            pending: pending + withheld + pathProblems + (responderProblem.map { [$0] } ?? []),
+            kernel: inventory(tracker))
     }
 
     /// What the filters dropped; a failure when there is no overlay yet.

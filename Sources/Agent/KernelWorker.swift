@@ -21,6 +21,12 @@ actor KernelWorker {
 
     /// What is sent from at the start.
     let vtep: IPAddress
+    /// Nothing is ever written; what is asked for counts as done where that changes no VM, and is refused where it would.
+    let observesOnly: Bool
+    let addressing: GuestAddressing
+    var responder: GuestResponder?
+    /// Why there is none, as it was told last.
+    var responderProblem: String?
     let namespace: OverlayNamespace
     let work: WorkQueue<KernelWork>
     let reaper: PortReaper
@@ -35,6 +41,8 @@ actor KernelWorker {
     var pathProblems: [String] = []
     /// Answers to echoes of the latest round come in here.
     var echoSocket: EchoSocket?
+    /// Longest packet of a VM that every path carried, at its least, bytes.
+    private var narrowest = Int.max
     private var taken: NetlinkError?
     /// Settings to bring the overlay up with, kept for another attempt.
     private var wanted: (grant: BootGrant, deletes: DeletionScope)?
@@ -46,9 +54,12 @@ actor KernelWorker {
     var raised: Set<Int> = []
 
     init(
-        vtep: IPAddress, namespace: OverlayNamespace, work: WorkQueue<KernelWork>,
+        vtep: IPAddress, observesOnly: Bool, addressing: GuestAddressing, namespace: OverlayNamespace,
+        work: WorkQueue<KernelWork>,
         reaper: PortReaper, ports: PortBook, outcomes: WorkQueue<AgentInput>, logger: Logger
     ) {
+        self.observesOnly = observesOnly
+        self.addressing = addressing
         self.ports = ports
         self.vtep = vtep
         self.namespace = namespace
@@ -65,13 +76,17 @@ actor KernelWorker {
     func run() async throws(NetlinkError) {
         await work.consume { batch in process(batch) }
         for task in monitorTasks { task.cancel() }
+        responder?.stop()
         if let taken { throw taken }
     }
 
     /// Adopts what runs: ports by name and mark.
     func adoptPorts() throws(NetlinkError) -> [AdoptedPort] {
-        try RouteSocket(in: namespace.overlay).ports().map { sni, link in
-            ports.put(sni, index: link.index, isNew: false, application: PortMark(link.alias)?.application)
+        guard !observesOnly else { return [] }
+        return try RouteSocket(in: namespace.overlay).ports().map { sni, link in
+            ports.put(
+                sni, index: link.index, isNew: false, application: PortMark(link.alias)?.application,
+                mac: PortMark(link.alias)?.mac)
             if link.isUp { raised.insert(link.index) }
             return AdoptedPort(sni, link)
         }
@@ -82,6 +97,10 @@ actor KernelWorker {
     private func process(_ batch: [KernelWork]) {
         var applied: [Applied] = []
         for item in batch {
+            guard !observesOnly else {
+                leaveOut(item)
+                continue
+            }
             if case .apply(let changes, let token) = item {
                 merge(changes, token, into: &applied)
                 continue
@@ -90,6 +109,17 @@ actor KernelWorker {
             carryOut(item)
         }
         flush(&applied)
+    }
+
+    /// On a host that only observes.
+    private func leaveOut(_ item: KernelWork) {
+        let refusal = PortFailure.failed("this host only observes (mode: observe)")
+        switch item {
+        case .apply(_, let token): outcomes.put(.dataplaneApplied(token, .success(())))
+        case .createPort(_, let token), .movePort(_, let token): outcomes.put(.portCreated(token, .failure(refusal)))
+        case .deletePort(_, let token): outcomes.put(.portDeleted(token, .failure(refusal)))
+        case .ensureOverlay, .resync: break
+        }
     }
 
     private func carryOut(_ item: KernelWork) {
@@ -200,8 +230,7 @@ actor KernelWorker {
 
     private func ensureOverlay(_ grant: BootGrant, deletes: DeletionScope) {
         wanted = (grant, deletes)
-        let configuration = DataplaneConfiguration(
-            plan: grant.overlay, vtep: vtep, mtu: grant.overlayMTU, vxlanPort: grant.vxlanPort)
+        let configuration = configuration(grant)
         if let kernel {
             if !kernel.configuration.differsByEndpointOnly(from: configuration) {
                 logger.warning("the installation's overlay settings changed; restart the agent to apply them")
@@ -219,6 +248,7 @@ actor KernelWorker {
             try prepare(fresh, state: model, keepsPresent: true)
             kernel = fresh
             state = model
+            answerGuests(configuration)
             // Nothing is written here: what the journal wants comes next, and until then all would look superfluous.
             takeEarly()
         } catch {
@@ -278,19 +308,23 @@ actor KernelWorker {
             logger.notice(
                 "repaired the kernel's state", metadata: ["reason": "\(reason)", "writes": "\(kernel.writes - before)"])
         }
+        answerGuests(kernel.configuration)
         checkPaths(kernel)
         outcomes.put(.hostReport(report()))
     }
 
-    /// Nothing that the agent could mend, but an operator must hear of it: VMs would lose their longest packets.
+    /// Narrow paths of the underlay: an operator must hear of them, and VMs learn what gets through.
     private func checkPaths(_ kernel: KernelDataplane) {
         let endpoints = (state?.tracker.desiredElements ?? []).compactMap { element -> IPAddress? in
             if case .vtep(let address) = element { address } else { nil }
         }
         do throws(NetlinkError) {
-            let problems = try kernel.pathProblems(to: endpoints)
-            for problem in problems where !pathProblems.contains(problem) { logger.warning("\(problem)") }
-            pathProblems = problems
+            let paths = try kernel.paths(to: endpoints)
+            for problem in paths.problems where !pathProblems.contains(problem) { logger.warning("\(problem)") }
+            pathProblems = paths.problems
+            // What the underlay taught is forgotten after minutes; a size that was too much once stays so.
+            narrowest = min(narrowest, paths.mtu)
+            try kernel.limitIPv6(to: narrowest)
         } catch {
             logger.warning("paths of the underlay could not be read", metadata: ["reason": "\(error)"])
         }

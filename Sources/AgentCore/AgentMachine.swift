@@ -123,6 +123,8 @@ public struct AgentMachine: Sendable {
     /// Records of the backlog's copy on disk; nil when it has none, or not all.
     var keptRecords: Int?
     var unattributedPackets: UInt64?
+    /// VMs on interfaces that another system manages, at the latest reading.
+    var observed: [ApplicationID: ObservedMeasure] = [:]
     var aggregateSequence: UInt64 = 0
     var counts = LaunchCounts()
     var latestHostReport: HostReport?

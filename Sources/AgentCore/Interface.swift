@@ -29,11 +29,14 @@ public struct AgentCoreConfiguration: Hashable, Sendable {
     public var recordsPerCheckpoint: Int
     /// How often peers are echoed to through the tunnel; nil never.
     public var echoInterval: Duration?
+    /// Nothing is bound here: the host only reports what others run.
+    public var observesOnly: Bool
     public init(
         fingerprint: String, vtep: IPAddress, former: IPAddress? = nil, underlayMTU: Int, version: String,
         attachTimeout: Duration = .seconds(5), waitingLaunchesMax: Int = 4096, aggregatesKeptMax: Int = 512,
-        recordsPerCheckpoint: Int = 8192, echoInterval: Duration? = nil
+        recordsPerCheckpoint: Int = 8192, echoInterval: Duration? = nil, observesOnly: Bool = false
     ) {
+        self.observesOnly = observesOnly
         self.fingerprint = fingerprint
         self.vtep = vtep
         self.former = former

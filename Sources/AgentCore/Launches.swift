@@ -45,6 +45,9 @@ struct Ask: Hashable, Sendable {
 extension AgentMachine {
     /// Why nothing may be bound now, or nil.
     func bindingStop(at now: Instant) -> AgentError? {
+        if configuration.observesOnly {
+            return .notGranted(reason: "this host only observes (mode: observe)")
+        }
         if let journalFailure { return .journal(reason: journalFailure) }
         if durable.recovering { return .recovering }
         if let refusal = durable.refusal { return .notGranted(reason: "\(refusal.code): \(refusal.reason)") }
@@ -78,7 +81,7 @@ extension AgentMachine {
             }
             return
         }
-        if let stop = bindingStop(at: now) {
+        if let stop = bindingStop(at: now) ?? macConflict(wish) {
             counts.failed += 1
             effects.append(.reply(request, .failure(stop)))
             return
@@ -90,12 +93,23 @@ extension AgentMachine {
         let deadline = now + (wish.timeout ?? configuration.attachTimeout)
         let launch = Launch(
             purpose: .attach, phase: .waiting, request: wish, startedAt: now, deadline: deadline, waiters: [request])
-        if let sni = expected(wish) ?? pick(for: wish.application, at: now) {
+        if let sni = choice(for: wish, at: now) {
             launches[wish.interface] = launch
             bind(wish.interface, to: sni, servedFrom: nil, at: now, into: &effects)
         } else {
             wait(launch, at: now, into: &effects)
         }
+    }
+
+    /// Another VM's link address is refused: behind one switch or bridge inside the guest the two would not be told apart.
+    private func macConflict(_ wish: AttachRequest) -> AgentError? {
+        guard let mac = wish.mac else { return nil }
+        func isOther(_ interface: VMInterface) -> Bool { interface.vm != wish.interface.vm }
+        let bound = durable.bindings.values.first {
+            $0.mac == mac && $0.binding.state != .cooling && isOther($0.binding.interface)
+        }?.binding.interface
+        let launched = launches.first { $0.value.request.mac == mac && isOther($0.key) }?.key
+        return (bound ?? launched).map { .invalid(parameter: "mac", reason: "\(mac) is the address of \($0)") }
     }
 
     /// A second Attach of a bound interface: the same answer, after the port is made if it is missing.
@@ -149,7 +163,8 @@ extension AgentMachine {
 
     /// One request per application at a time; more launches join it.
     private mutating func ask(for application: ApplicationID, into effects: inout [AgentEffect]) {
-        guard asks[application] == nil, let count = waiting[application]?.count, count > 0 else { return }
+        let count = (waiting[application] ?? []).count { launches[$0].map { !isHeldUp($0.request) } ?? true }
+        guard asks[application] == nil, count > 0 else { return }
         asks[application] = Ask(request: random.next(), waiting: count)
         sendAsk(application, into: &effects)
     }
@@ -184,10 +199,8 @@ extension AgentMachine {
     ) {
         guard bindingStop(at: now) == nil else { return }
         for application in waiting.keys.sorted() {
-            while let interface = waiting[application]?.first,
-                let sni = launches[interface].flatMap({ expected($0.request) }) ?? pick(for: application, at: now)
-            {
-                waiting[application]?.removeFirst()
+            while let (interface, sni) = nextServed(of: application, at: now) {
+                waiting[application]?.removeAll { $0 == interface }
                 waitingUntil[interface] = nil
                 let lease = durable.lease(of: sni)
                 let isFresh = lease.map { fresh.contains($0.order.block) } ?? false

@@ -149,6 +149,7 @@ extension AgentMachine {
             if unknownPorts.removeValue(forKey: sni) != nil { cooling[sni] = now + cooldown }
             refresh(sni)
             if withdrawing { acknowledge(into: &effects) }
+            serveWaiting(at: now, into: &effects)
             return
         }
         guard case .releasePort(let sni)? = what, releases[sni] != nil else { return }

@@ -10,6 +10,8 @@ struct Window: Hashable, Sendable {
     var misses = 0
     var waited = Duration.zero
     var measure = ApplicationMeasure()
+    /// On interfaces that another system manages; nil when there were none.
+    var observed: ObservedAggregate?
 }
 
 /// What to do with the copy of the backlog on disk, which only a restart of the process reads.
@@ -63,6 +65,28 @@ extension AgentMachine {
             windows[application, default: Window()].measure.add(measure)
         }
         if let packets = step.unattributedPackets { unattributedPackets = (unattributedPackets ?? 0) &+ packets }
+        if let observed = step.observed { fold(observed: observed) }
+    }
+
+    private mutating func fold(observed now: [ApplicationID: ObservedMeasure]) {
+        for application in Set(now.keys).union(observed.keys) {
+            let before = observed[application]
+            let measure = now[application] ?? ObservedMeasure()
+            // The peak of an interval is at least what it began with.
+            var sum =
+                windows[application]?.observed
+                ?? ObservedAggregate(vms: before?.vms ?? 0, peakVMs: before?.vms ?? 0)
+            sum.vms = measure.vms
+            sum.interfaces = measure.interfaces
+            sum.peakVMs = max(sum.peakVMs, measure.vms)
+            sum.launches += measure.launches
+            sum.stops += measure.stops
+            var all = sum.measure
+            all.add(measure.measure)
+            sum.measure = all
+            windows[application, default: Window()].observed = sum
+        }
+        observed = now.filter { $0.value.vms > 0 }
     }
 
     /// Who is who, for whoever reads counters.
@@ -138,7 +162,7 @@ extension AgentMachine {
             resting[bound.binding.application, default: 0] += 1
         }
         let known = Set(durable.scopes.keys).union(durable.blocksByApplication.keys).union(windows.keys)
-            .union(present.keys).union(resting.keys)
+            .union(present.keys).union(resting.keys).union(observed.keys)
         return known.sorted().map { application in
             let window = windows[application] ?? Window()
             let vms = present[application] ?? 0
@@ -147,6 +171,12 @@ extension AgentMachine {
                 cooling: resting[application] ?? 0, launches: window.launches, stops: window.stops,
                 misses: window.misses, waited: window.waited, traffic: nil)
             aggregate.measure = window.measure
+            // An interval without a reading is as the one before ended.
+            aggregate.observed =
+                window.observed
+                ?? observed[application].map {
+                    ObservedAggregate(vms: $0.vms, peakVMs: $0.vms, interfaces: $0.interfaces)
+                }
             return aggregate
         }
     }

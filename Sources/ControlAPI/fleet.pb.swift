@@ -920,6 +920,145 @@ public nonisolated struct Outrider_V1_ApplicationAggregate: @unchecked Sendable 
     set {_uniqueStorage()._memoryVms = newValue}
   }
 
+  /// On interfaces that another system manages, where there are any.
+  public var observed: Outrider_V1_ObservedAggregate {
+    get {_storage._observed ?? Outrider_V1_ObservedAggregate()}
+    set {_uniqueStorage()._observed = newValue}
+  }
+  /// Returns true if `observed` has been explicitly set.
+  public var hasObserved: Bool {_storage._observed != nil}
+  /// Clears the value of `observed`. Subsequent reads from it will return its default value.
+  public mutating func clearObserved() {_uniqueStorage()._observed = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// What one application did on interfaces that another system manages. These VMs hold no identifier.
+public nonisolated struct Outrider_V1_ObservedAggregate: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// VMs at the latest reading.
+  public var vms: UInt32 {
+    get {_storage._vms}
+    set {_uniqueStorage()._vms = newValue}
+  }
+
+  /// Largest number of VMs at any reading of the interval.
+  public var peakVms: UInt32 {
+    get {_storage._peakVms}
+    set {_uniqueStorage()._peakVms = newValue}
+  }
+
+  /// VMs that came.
+  public var launches: UInt32 {
+    get {_storage._launches}
+    set {_uniqueStorage()._launches = newValue}
+  }
+
+  /// VMs that went.
+  public var stops: UInt32 {
+    get {_storage._stops}
+    set {_uniqueStorage()._stops = newValue}
+  }
+
+  /// Interfaces at the latest reading.
+  public var interfaces: UInt32 {
+    get {_storage._interfaces}
+    set {_uniqueStorage()._interfaces = newValue}
+  }
+
+  /// Received by VMs, bytes.
+  public var rxBytes: UInt64 {
+    get {_storage._rxBytes ?? 0}
+    set {_uniqueStorage()._rxBytes = newValue}
+  }
+  /// Returns true if `rxBytes` has been explicitly set.
+  public var hasRxBytes: Bool {_storage._rxBytes != nil}
+  /// Clears the value of `rxBytes`. Subsequent reads from it will return its default value.
+  public mutating func clearRxBytes() {_uniqueStorage()._rxBytes = nil}
+
+  /// Sent by VMs, bytes.
+  public var txBytes: UInt64 {
+    get {_storage._txBytes ?? 0}
+    set {_uniqueStorage()._txBytes = newValue}
+  }
+  /// Returns true if `txBytes` has been explicitly set.
+  public var hasTxBytes: Bool {_storage._txBytes != nil}
+  /// Clears the value of `txBytes`. Subsequent reads from it will return its default value.
+  public mutating func clearTxBytes() {_uniqueStorage()._txBytes = nil}
+
+  /// Received by VMs, packets.
+  public var rxPackets: UInt64 {
+    get {_storage._rxPackets ?? 0}
+    set {_uniqueStorage()._rxPackets = newValue}
+  }
+  /// Returns true if `rxPackets` has been explicitly set.
+  public var hasRxPackets: Bool {_storage._rxPackets != nil}
+  /// Clears the value of `rxPackets`. Subsequent reads from it will return its default value.
+  public mutating func clearRxPackets() {_uniqueStorage()._rxPackets = nil}
+
+  /// Sent by VMs, packets.
+  public var txPackets: UInt64 {
+    get {_storage._txPackets ?? 0}
+    set {_uniqueStorage()._txPackets = newValue}
+  }
+  /// Returns true if `txPackets` has been explicitly set.
+  public var hasTxPackets: Bool {_storage._txPackets != nil}
+  /// Clears the value of `txPackets`. Subsequent reads from it will return its default value.
+  public mutating func clearTxPackets() {_uniqueStorage()._txPackets = nil}
+
+  /// Dropped at the interfaces, packets.
+  public var droppedPackets: UInt64 {
+    get {_storage._droppedPackets ?? 0}
+    set {_uniqueStorage()._droppedPackets = newValue}
+  }
+  /// Returns true if `droppedPackets` has been explicitly set.
+  public var hasDroppedPackets: Bool {_storage._droppedPackets != nil}
+  /// Clears the value of `droppedPackets`. Subsequent reads from it will return its default value.
+  public mutating func clearDroppedPackets() {_uniqueStorage()._droppedPackets = nil}
+
+  /// CPU time of the VMs whose process is known, milliseconds.
+  public var cpuMs: UInt64 {
+    get {_storage._cpuMs ?? 0}
+    set {_uniqueStorage()._cpuMs = newValue}
+  }
+  /// Returns true if `cpuMs` has been explicitly set.
+  public var hasCpuMs: Bool {_storage._cpuMs != nil}
+  /// Clears the value of `cpuMs`. Subsequent reads from it will return its default value.
+  public mutating func clearCpuMs() {_uniqueStorage()._cpuMs = nil}
+
+  /// Memory of those VMs at the last reading, bytes.
+  public var memoryBytes: UInt64 {
+    get {_storage._memoryBytes ?? 0}
+    set {_uniqueStorage()._memoryBytes = newValue}
+  }
+  /// Returns true if `memoryBytes` has been explicitly set.
+  public var hasMemoryBytes: Bool {_storage._memoryBytes != nil}
+  /// Clears the value of `memoryBytes`. Subsequent reads from it will return its default value.
+  public mutating func clearMemoryBytes() {_uniqueStorage()._memoryBytes = nil}
+
+  /// VMs that memory_bytes is the sum of.
+  public var memoryVms: UInt32 {
+    get {_storage._memoryVms}
+    set {_uniqueStorage()._memoryVms = newValue}
+  }
+
+  /// Absent: nothing is missing.
+  public var gaps: Outrider_V1_TelemetryGaps {
+    get {_storage._gaps ?? Outrider_V1_TelemetryGaps()}
+    set {_uniqueStorage()._gaps = newValue}
+  }
+  /// Returns true if `gaps` has been explicitly set.
+  public var hasGaps: Bool {_storage._gaps != nil}
+  /// Clears the value of `gaps`. Subsequent reads from it will return its default value.
+  public mutating func clearGaps() {_uniqueStorage()._gaps = nil}
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -2979,7 +3118,7 @@ nonisolated extension Outrider_V1_TelemetryGaps: SwiftProtobuf.Message, SwiftPro
 
 nonisolated extension Outrider_V1_ApplicationAggregate: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".ApplicationAggregate"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}application\0\u{1}vms\0\u{1}cooling\0\u{1}launches\0\u{1}stops\0\u{1}misses\0\u{3}waited_ms\0\u{3}rx_bytes\0\u{3}tx_bytes\0\u{3}rx_packets\0\u{3}tx_packets\0\u{3}dropped_packets\0\u{3}cpu_ms\0\u{3}memory_bytes\0\u{3}peak_vms\0\u{1}tunnel\0\u{1}peers\0\u{1}gaps\0\u{3}memory_vms\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}application\0\u{1}vms\0\u{1}cooling\0\u{1}launches\0\u{1}stops\0\u{1}misses\0\u{3}waited_ms\0\u{3}rx_bytes\0\u{3}tx_bytes\0\u{3}rx_packets\0\u{3}tx_packets\0\u{3}dropped_packets\0\u{3}cpu_ms\0\u{3}memory_bytes\0\u{3}peak_vms\0\u{1}tunnel\0\u{1}peers\0\u{1}gaps\0\u{3}memory_vms\0\u{1}observed\0")
 
   fileprivate class _StorageClass {
     var _application: String = String()
@@ -3001,6 +3140,7 @@ nonisolated extension Outrider_V1_ApplicationAggregate: SwiftProtobuf.Message, S
     var _peers: Outrider_V1_PeerTable? = nil
     var _gaps: Outrider_V1_TelemetryGaps? = nil
     var _memoryVms: UInt32 = 0
+    var _observed: Outrider_V1_ObservedAggregate? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3030,6 +3170,7 @@ nonisolated extension Outrider_V1_ApplicationAggregate: SwiftProtobuf.Message, S
       _peers = source._peers
       _gaps = source._gaps
       _memoryVms = source._memoryVms
+      _observed = source._observed
     }
   }
 
@@ -3067,6 +3208,7 @@ nonisolated extension Outrider_V1_ApplicationAggregate: SwiftProtobuf.Message, S
         case 17: try { try decoder.decodeSingularMessageField(value: &_storage._peers) }()
         case 18: try { try decoder.decodeSingularMessageField(value: &_storage._gaps) }()
         case 19: try { try decoder.decodeSingularUInt32Field(value: &_storage._memoryVms) }()
+        case 20: try { try decoder.decodeSingularMessageField(value: &_storage._observed) }()
         default: break
         }
       }
@@ -3136,6 +3278,9 @@ nonisolated extension Outrider_V1_ApplicationAggregate: SwiftProtobuf.Message, S
       if _storage._memoryVms != 0 {
         try visitor.visitSingularUInt32Field(value: _storage._memoryVms, fieldNumber: 19)
       }
+      try { if let v = _storage._observed {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -3164,6 +3309,168 @@ nonisolated extension Outrider_V1_ApplicationAggregate: SwiftProtobuf.Message, S
         if _storage._peers != rhs_storage._peers {return false}
         if _storage._gaps != rhs_storage._gaps {return false}
         if _storage._memoryVms != rhs_storage._memoryVms {return false}
+        if _storage._observed != rhs_storage._observed {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_ObservedAggregate: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ObservedAggregate"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vms\0\u{3}peak_vms\0\u{1}launches\0\u{1}stops\0\u{1}interfaces\0\u{3}rx_bytes\0\u{3}tx_bytes\0\u{3}rx_packets\0\u{3}tx_packets\0\u{3}dropped_packets\0\u{3}cpu_ms\0\u{3}memory_bytes\0\u{3}memory_vms\0\u{1}gaps\0")
+
+  fileprivate class _StorageClass {
+    var _vms: UInt32 = 0
+    var _peakVms: UInt32 = 0
+    var _launches: UInt32 = 0
+    var _stops: UInt32 = 0
+    var _interfaces: UInt32 = 0
+    var _rxBytes: UInt64? = nil
+    var _txBytes: UInt64? = nil
+    var _rxPackets: UInt64? = nil
+    var _txPackets: UInt64? = nil
+    var _droppedPackets: UInt64? = nil
+    var _cpuMs: UInt64? = nil
+    var _memoryBytes: UInt64? = nil
+    var _memoryVms: UInt32 = 0
+    var _gaps: Outrider_V1_TelemetryGaps? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _vms = source._vms
+      _peakVms = source._peakVms
+      _launches = source._launches
+      _stops = source._stops
+      _interfaces = source._interfaces
+      _rxBytes = source._rxBytes
+      _txBytes = source._txBytes
+      _rxPackets = source._rxPackets
+      _txPackets = source._txPackets
+      _droppedPackets = source._droppedPackets
+      _cpuMs = source._cpuMs
+      _memoryBytes = source._memoryBytes
+      _memoryVms = source._memoryVms
+      _gaps = source._gaps
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularUInt32Field(value: &_storage._vms) }()
+        case 2: try { try decoder.decodeSingularUInt32Field(value: &_storage._peakVms) }()
+        case 3: try { try decoder.decodeSingularUInt32Field(value: &_storage._launches) }()
+        case 4: try { try decoder.decodeSingularUInt32Field(value: &_storage._stops) }()
+        case 5: try { try decoder.decodeSingularUInt32Field(value: &_storage._interfaces) }()
+        case 6: try { try decoder.decodeSingularUInt64Field(value: &_storage._rxBytes) }()
+        case 7: try { try decoder.decodeSingularUInt64Field(value: &_storage._txBytes) }()
+        case 8: try { try decoder.decodeSingularUInt64Field(value: &_storage._rxPackets) }()
+        case 9: try { try decoder.decodeSingularUInt64Field(value: &_storage._txPackets) }()
+        case 10: try { try decoder.decodeSingularUInt64Field(value: &_storage._droppedPackets) }()
+        case 11: try { try decoder.decodeSingularUInt64Field(value: &_storage._cpuMs) }()
+        case 12: try { try decoder.decodeSingularUInt64Field(value: &_storage._memoryBytes) }()
+        case 13: try { try decoder.decodeSingularUInt32Field(value: &_storage._memoryVms) }()
+        case 14: try { try decoder.decodeSingularMessageField(value: &_storage._gaps) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if _storage._vms != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._vms, fieldNumber: 1)
+      }
+      if _storage._peakVms != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._peakVms, fieldNumber: 2)
+      }
+      if _storage._launches != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._launches, fieldNumber: 3)
+      }
+      if _storage._stops != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._stops, fieldNumber: 4)
+      }
+      if _storage._interfaces != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._interfaces, fieldNumber: 5)
+      }
+      try { if let v = _storage._rxBytes {
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 6)
+      } }()
+      try { if let v = _storage._txBytes {
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 7)
+      } }()
+      try { if let v = _storage._rxPackets {
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 8)
+      } }()
+      try { if let v = _storage._txPackets {
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 9)
+      } }()
+      try { if let v = _storage._droppedPackets {
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 10)
+      } }()
+      try { if let v = _storage._cpuMs {
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 11)
+      } }()
+      try { if let v = _storage._memoryBytes {
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 12)
+      } }()
+      if _storage._memoryVms != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._memoryVms, fieldNumber: 13)
+      }
+      try { if let v = _storage._gaps {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_ObservedAggregate, rhs: Outrider_V1_ObservedAggregate) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._vms != rhs_storage._vms {return false}
+        if _storage._peakVms != rhs_storage._peakVms {return false}
+        if _storage._launches != rhs_storage._launches {return false}
+        if _storage._stops != rhs_storage._stops {return false}
+        if _storage._interfaces != rhs_storage._interfaces {return false}
+        if _storage._rxBytes != rhs_storage._rxBytes {return false}
+        if _storage._txBytes != rhs_storage._txBytes {return false}
+        if _storage._rxPackets != rhs_storage._rxPackets {return false}
+        if _storage._txPackets != rhs_storage._txPackets {return false}
+        if _storage._droppedPackets != rhs_storage._droppedPackets {return false}
+        if _storage._cpuMs != rhs_storage._cpuMs {return false}
+        if _storage._memoryBytes != rhs_storage._memoryBytes {return false}
+        if _storage._memoryVms != rhs_storage._memoryVms {return false}
+        if _storage._gaps != rhs_storage._gaps {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -60,6 +60,8 @@ struct FleetState: Sendable {
     /// Applications whose learnt state a snapshot held and that had to start anew: another interval or another version.
     var relearning: [ApplicationID] = []
     var recentLaunches: [ApplicationID: [HostID: DecayedCount]] = [:]
+    /// VMs on interfaces that another system manages, as each host last reported.
+    var observed: [HostID: [ApplicationID: Int]] = [:]
     /// Last aggregate interval that was folded.
     var slot = 0
 
@@ -106,6 +108,8 @@ struct FleetState: Sendable {
         case .host(let id, let event):
             safety[id, default: HostSafety()].apply(event, of: hosts[id])
             if safety[id] == HostSafety() { safety[id] = nil }
+            // Its machine is off: what else ran there runs no more.
+            if case .fenced = event { observed[id] = nil }
         case .generationRaised(let generation):
             self.generation = generation
             reclaimCursors.begin(generation, after: book.reclaimedLast)
@@ -115,19 +119,25 @@ struct FleetState: Sendable {
         case .migration(let event): apply(event)
         case .bindings(let host, let sequence, let records, let whole):
             applyBindings(host, sequence, records, whole: whole)
-        case .aggregated(let host, let sequence, let slot, let launches):
-            hosts[host]?.aggregateSequence = sequence
-            hosts[host]?.slotOffset = slot - Int(sequence)
-            for tally in launches where tally.launches > 0 && applications[tally.application] != nil {
-                recentLaunches[tally.application, default: [:]][
-                    host, default: DecayedCount(halfLife: launchHalfLife)
-                ].add(tally.launches, at: time(of: slot))
-            }
+        case .aggregated(let host, let sequence, let slot, let tallies):
+            applyTallies(of: host, sequence, slot, tallies)
         case .sampled(let slot, let samples):
             self.slot = max(self.slot, slot)
             for sample in samples {
                 series[sample.application]?.add(sample.demand, slot: slot)
             }
+        }
+    }
+
+    private mutating func applyTallies(of host: HostID, _ sequence: UInt64, _ slot: Int, _ tallies: [LaunchTally]) {
+        hosts[host]?.aggregateSequence = sequence
+        hosts[host]?.slotOffset = slot - Int(sequence)
+        let seen = tallies.compactMap { tally in tally.observed.map { (tally.application, $0) } }
+        observed[host] = seen.isEmpty ? nil : Dictionary(seen, uniquingKeysWith: +)
+        for tally in tallies where tally.launches > 0 && applications[tally.application] != nil {
+            recentLaunches[tally.application, default: [:]][
+                host, default: DecayedCount(halfLife: launchHalfLife)
+            ].add(tally.launches, at: time(of: slot))
         }
     }
 

@@ -22,7 +22,9 @@ extension CoordinatorMachine {
             .aggregated(
                 host, sequence: aggregates.sequence, slot: slot,
                 launches: aggregates.applications.map {
-                    LaunchTally(application: $0.application, launches: $0.launches)
+                    LaunchTally(
+                        application: $0.application, launches: $0.launches + ($0.observed?.launches ?? 0),
+                        observed: $0.observed?.vms)
                 }))
         // Of several intervals folded into one, none is known by itself: their slots stay unknown.
         if slot > state.slot, aggregates.folded == 1 {
@@ -58,7 +60,7 @@ extension CoordinatorMachine {
     private func isComplete(_ fill: SlotFill) -> Bool {
         live.hosts.allSatisfy { host, known in
             known.reach == .unreachable || state.hosts[host] == nil || fill.reports[host] != nil
-                || (live.applicationsOf[host]?.isEmpty ?? true) && known.reach == .away
+                || (live.applicationsOf[host]?.isEmpty ?? true) && state.observed[host] == nil && known.reach == .away
         }
     }
 
@@ -72,16 +74,24 @@ extension CoordinatorMachine {
             demand.stops += part.stops
             demand.load?.add(part)
             if part.vms > 0, part.cpu == nil || part.traffic == nil { demand.load = nil }
+            guard let other = part.observed else { continue }
+            demand.vms += other.vms
+            demand.peak += max(other.vms, other.peakVMs)
+            demand.launches += other.launches
+            demand.stops += other.stops
         }
-        for host in (live.presence[application] ?? [:]).keys where fill.reports[host] == nil {
+        var missing = Set((live.presence[application] ?? [:]).keys)
+        for (host, seen) in state.observed where seen[application] != nil { missing.insert(host) }
+        for host in missing where fill.reports[host] == nil {
             guard live.hosts[host]?.reach == .unreachable else {
                 return FleetSample(application: application, demand: nil)
             }
             let bound = (state.bindings.byHost[host] ?? [:]).values
                 .count { $0.record.application == application && $0.record.state == .bound }
-            demand.vms += bound
-            demand.peak += bound
-            if bound > 0 { demand.load = nil }
+            let known = bound + (state.observed[host]?[application] ?? 0)
+            demand.vms += known
+            demand.peak += known
+            if known > 0 { demand.load = nil }
         }
         return FleetSample(application: application, demand: demand)
     }

@@ -27,6 +27,7 @@ public struct CoordinatorSnapshot: Hashable, Sendable, Codable {
     var migrations: [Migration]?
     var reclaimCursors: ReclaimCursors?
     var sharding: ShardingState?
+    var observed: [Observed]?
 
     struct Safety: Hashable, Sendable, Codable {
         var host: HostID
@@ -47,6 +48,11 @@ public struct CoordinatorSnapshot: Hashable, Sendable, Codable {
         var application: ApplicationID
         var host: HostID
         var launches: Int
+    }
+    struct Observed: Hashable, Sendable, Codable {
+        var host: HostID
+        var application: ApplicationID
+        var vms: Int
     }
 }
 
@@ -92,7 +98,10 @@ extension FleetState {
             slot: slot, generation: generation,
             safety: safety.sorted { $0.key < $1.key }.map { .init(host: $0.key, safety: $0.value) },
             restoration: restoration, migrations: migrations.values.sorted { $0.sni < $1.sni },
-            reclaimCursors: reclaimCursors, sharding: sharding)
+            reclaimCursors: reclaimCursors, sharding: sharding,
+            observed: observed.sorted { $0.key < $1.key }.flatMap { host, applications in
+                applications.sorted { $0.key < $1.key }.map { .init(host: host, application: $0.key, vms: $0.value) }
+            })
     }
 
     mutating func restore(_ snapshot: CoordinatorSnapshot) throws(BookError) {
@@ -119,6 +128,7 @@ extension FleetState {
         restoration = snapshot.restoration ?? RestorationState()
         sharding = snapshot.sharding ?? ShardingState()
         for entry in snapshot.safety ?? [] { safety[entry.host] = entry.safety }
+        for entry in snapshot.observed ?? [] { observed[entry.host, default: [:]][entry.application] = entry.vms }
         launches = snapshot.launches
         slot = snapshot.slot
         for learnt in snapshot.learnt where series[learnt.application] != nil {

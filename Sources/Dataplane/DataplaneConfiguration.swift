@@ -12,11 +12,14 @@ public struct DataplaneConfiguration: Hashable, Sendable {
     public var device: String
     /// UDP destination port of the tunnel (IANA: 4789).
     public var vxlanPort: UInt16
+    /// Requests of VMs for an address reach the host's own sockets.
+    public var answersGuests: Bool
 
     public init(
         plan: OverlayPlan = .standard, vtep: IPAddress, mtu: Int, device: String = standardDevice,
-        vxlanPort: UInt16 = 4789
+        vxlanPort: UInt16 = 4789, answersGuests: Bool = true
     ) {
+        self.answersGuests = answersGuests
         self.plan = plan
         self.vtep = vtep
         self.mtu = mtu

@@ -53,6 +53,7 @@ extension Outrider_V1_ApplicationAggregate {
         if let counters = value.tunnel { tunnel = Outrider_V1_TunnelCounters(counters) }
         if let table = value.peers { peers = Outrider_V1_PeerTable(table) }
         if !value.gaps.isEmpty { gaps = Outrider_V1_TelemetryGaps(value.gaps) }
+        if let part = value.observed { observed = Outrider_V1_ObservedAggregate(part) }
         guard let traffic = value.traffic else { return }
         rxBytes = traffic.receivedBytes
         txBytes = traffic.sentBytes
@@ -72,6 +73,39 @@ extension Outrider_V1_ApplicationAggregate {
             waited: duration(milliseconds: waitedMs), traffic: traffic, tunnel: hasTunnel ? tunnel.value() : nil,
             cpu: hasCpuMs ? duration(milliseconds: cpuMs) : nil, memory: hasMemoryBytes ? memoryBytes : nil,
             memoryVMs: Int(memoryVms), peers: hasPeers ? try peers.value() : nil,
+            gaps: hasGaps ? gaps.value() : TelemetryGaps(), observed: hasObserved ? observed.value() : nil)
+    }
+}
+
+extension Outrider_V1_ObservedAggregate {
+    init(_ value: ObservedAggregate) {
+        self.init()
+        vms = UInt32(clamping: value.vms)
+        peakVms = UInt32(clamping: value.peakVMs)
+        launches = UInt32(clamping: value.launches)
+        stops = UInt32(clamping: value.stops)
+        interfaces = UInt32(clamping: value.interfaces)
+        if let cpu = value.cpu { cpuMs = milliseconds(cpu) }
+        if let bytes = value.memory { memoryBytes = bytes }
+        memoryVms = UInt32(clamping: value.memoryVMs)
+        if !value.gaps.isEmpty { gaps = Outrider_V1_TelemetryGaps(value.gaps) }
+        guard let traffic = value.traffic else { return }
+        rxBytes = traffic.receivedBytes
+        txBytes = traffic.sentBytes
+        rxPackets = traffic.receivedPackets
+        txPackets = traffic.sentPackets
+        droppedPackets = traffic.droppedPackets
+    }
+    func value() -> ObservedAggregate {
+        let traffic =
+            hasRxBytes
+            ? TrafficCounters(
+                receivedBytes: rxBytes, sentBytes: txBytes, receivedPackets: rxPackets, sentPackets: txPackets,
+                droppedPackets: droppedPackets) : nil
+        return ObservedAggregate(
+            vms: Int(vms), peakVMs: Int(peakVms), launches: Int(launches), stops: Int(stops),
+            interfaces: Int(interfaces), traffic: traffic, cpu: hasCpuMs ? duration(milliseconds: cpuMs) : nil,
+            memory: hasMemoryBytes ? memoryBytes : nil, memoryVMs: Int(memoryVms),
             gaps: hasGaps ? gaps.value() : TelemetryGaps())
     }
 }

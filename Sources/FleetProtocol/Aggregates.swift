@@ -148,10 +148,13 @@ public struct ApplicationAggregate: Hashable, Sendable {
     public var memoryVMs: Int
     public var peers: PeerTable?
     public var gaps: TelemetryGaps
+    /// On interfaces that another system manages; nil where there are none, or none are looked at.
+    public var observed: ObservedAggregate?
     public init(
         application: ApplicationID, vms: Int, peakVMs: Int, cooling: Int, launches: Int, stops: Int, misses: Int,
         waited: Duration, traffic: TrafficCounters?, tunnel: TunnelCounters? = nil, cpu: Duration? = nil,
-        memory: UInt64? = nil, memoryVMs: Int = 0, peers: PeerTable? = nil, gaps: TelemetryGaps = TelemetryGaps()
+        memory: UInt64? = nil, memoryVMs: Int = 0, peers: PeerTable? = nil, gaps: TelemetryGaps = TelemetryGaps(),
+        observed: ObservedAggregate? = nil
     ) {
         self.application = application
         self.vms = vms
@@ -168,5 +171,6 @@ public struct ApplicationAggregate: Hashable, Sendable {
         self.memoryVMs = memoryVMs
         self.peers = peers
         self.gaps = gaps
+        self.observed = observed
     }
 }

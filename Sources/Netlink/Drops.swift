@@ -3,10 +3,10 @@ import Dataplane
 
 /// Why packets were dropped; the raw value is the word behind `drop` in the names of the rules.
 public enum DropReason: String, Hashable, Sendable, CaseIterable {
-    case source, unconfigured, options, multicast, arp, nd, input, pair
+    case source, unconfigured, options, multicast, arp, nd, flood, input, pair
     case ingress
     case vni, underlay
-    /// Counted by the devices themselves, not by a rule.
+    /// Counted by the devices themselves and by a socket (``FrameCounter``), not by a rule.
     case unknownProtocol = "protocol"
 
     /// Where the packet was dropped.
@@ -23,7 +23,7 @@ public enum DropReason: String, Hashable, Sendable, CaseIterable {
 
     public var place: Place {
         switch self {
-        case .source, .unconfigured, .options, .multicast, .arp, .nd, .input: .port
+        case .source, .unconfigured, .options, .multicast, .arp, .nd, .flood, .input: .port
         case .pair, .unknownProtocol: .overlay
         case .ingress: .tunnel
         case .vni, .underlay: .underlay
@@ -34,17 +34,18 @@ public enum DropReason: String, Hashable, Sendable, CaseIterable {
     public var explanation: String {
         switch self {
         case .source: "from an address that is not the port's"
-        case .unconfigured: "from 0.0.0.0: addresses are configured, DHCP is not answered"
+        case .unconfigured: "from 0.0.0.0, and no DHCP request that this host answers"
         case .options: "IPv4 with options, such as source routes"
         case .multicast: "to a group, a reserved address or broadcast"
         case .arp: "ARP with a sender that is not the port's address"
         case .nd: "neighbor or router discovery beyond asking for the gateway by the port's address"
+        case .flood: "requests for an address, faster than a VM has any reason to ask"
         case .input: "to the host itself"
         case .pair: "between applications that may not talk"
         case .ingress: "from another host: the tunnel id does not go with the destination, or nothing is bound there"
         case .vni: "from another host: a tunnel id that no block of this host has"
         case .underlay: "to the tunnel's UDP port from a machine that is no known endpoint"
-        case .unknownProtocol: "neither IPv4, IPv6 nor ARP, or tagged"
+        case .unknownProtocol: "neither IPv4, IPv6 nor ARP (802.2 frames: since the agent started), or tagged"
         }
     }
 }
@@ -66,7 +67,7 @@ extension KernelDataplane {
         var result: [DropCount] = []
         for reason in DropReason.allCases {
             if reason == .unknownProtocol {
-                result.append(DropCount(reason: reason, packets: try portDrops(), bytes: nil))
+                result.append(DropCount(reason: reason, packets: try portDrops() &+ frames.count(), bytes: nil))
             } else if let counter = counters[reason.rawValue] {
                 result.append(DropCount(reason: reason, packets: counter.packets, bytes: counter.bytes))
             }

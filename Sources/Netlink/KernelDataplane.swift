@@ -15,6 +15,7 @@ public final class KernelDataplane {
     public let overlayTables: NFTables
     /// nf_tables of the host: the one table that guards the UDP port.
     public let underlayTables: NFTables
+    let frames: FrameCounter
 
     /// Opens the sockets; nothing is written yet.
     public init(configuration: DataplaneConfiguration, namespace: OverlayNamespace) throws(NetlinkError) {
@@ -22,8 +23,11 @@ public final class KernelDataplane {
         self.namespace = namespace
         route = try RouteSocket(in: namespace.overlay)
         overlayTables = try NFTables(
-            .overlay(device: configuration.device, plan: configuration.plan), in: namespace.overlay)
+            .overlay(
+                device: configuration.device, plan: configuration.plan, answers: configuration.answersGuests),
+            in: namespace.overlay)
         underlayTables = try NFTables(.underlay(vxlanPort: configuration.vxlanPort), in: namespace.host)
+        frames = try FrameCounter(in: namespace.overlay)
     }
 
     /// Change messages sent to the kernel so far (RTM_NEW/DEL and those of committed nf_tables transactions).

@@ -26,7 +26,9 @@ public enum KernelFeatures {
             _ = try route.counters()
         }
         let plan = configuration.plan
-        for table in NFTStructure.overlay(device: "lo", plan: plan) {
+        for table in NFTStructure.overlay(
+            device: "lo", plan: plan, answers: configuration.answersGuests)
+        {
             try attempt("nf_tables \(table.family) with its expressions (\(table.options))", &missing) {
                 () throws(NetlinkError) in
                 try NFTables(.overlay(device: "lo", plan: plan), in: namespace.overlay).rehearse(table)

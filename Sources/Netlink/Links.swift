@@ -58,6 +58,21 @@ public struct Link: Hashable, Sendable {
     }
 }
 
+extension Link {
+    /// What the device is, in words, when it can't become a VM's port; nil for a tap or one end of a veth pair.
+    ///
+    /// A port's frames must pass through the host's kernel, or its filters would not see them: those of an SR-IOV
+    /// function, a macvtap or a device in use by a bridge of the hardware do not.
+    public var unfitAsPort: String? {
+        switch kind {
+        case "veth": nil
+        case "tun": mac == MACAddress(0) ? "tun device without Ethernet" : nil
+        case "": isLoopback ? "loopback device" : "physical device or SR-IOV function"
+        default: "\(kind) device"
+        }
+    }
+}
+
 enum LinkMessage {
     static let new: UInt16 = 16
     static let delete: UInt16 = 17

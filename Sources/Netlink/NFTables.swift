@@ -11,7 +11,8 @@ public final class NFTables {
     /// Which tables, and so which namespace.
     public enum Role: Hashable, Sendable {
         /// Filtering of the overlay's namespace, with the VXLAN device of that name and the plan of its addresses.
-        case overlay(device: String, plan: OverlayPlan = .standard)
+        /// `answers`: what asks for an address reaches the host's own sockets (``GuestServer``).
+        case overlay(device: String, plan: OverlayPlan = .standard, answers: Bool = true)
         /// The one table of the host's own namespace: nobody but a known tunnel endpoint reaches our UDP port.
         case underlay(vxlanPort: UInt16)
         /// The one table of the overlay's namespace that counts who sends how much to whom.
@@ -38,7 +39,8 @@ public final class NFTables {
         self.socket = socket
         tables =
             switch role {
-            case .overlay(let device, let plan): NFTStructure.overlay(device: device, plan: plan)
+            case .overlay(let device, let plan, let answers):
+                NFTStructure.overlay(device: device, plan: plan, answers: answers)
             case .underlay(let port): [NFTStructure.underlay(vxlanPort: port)]
             case .flows(let device, let size): [NFTStructure.flows(device: device, sizeMax: size)]
             }

@@ -61,7 +61,8 @@ extension NFTBatch {
         if let dynamic = set.dynamic {
             unsafe outrider_nft_add_dynamic_set(
                 &raw, table.family.rawValue, table.name, set.name, id, fields, fields.count, dynamic.sizeMax,
-                UInt64(dynamic.timeout.components.seconds) * 1000)
+                UInt64(dynamic.timeout.components.seconds) * 1000,
+                outrider_nft_meter(rate: UInt64(dynamic.rateMax), burst: dynamic.burst))
             return
         }
         unsafe outrider_nft_add_set(

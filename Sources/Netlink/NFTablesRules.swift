@@ -19,10 +19,13 @@ enum NFTStep: Hashable, Sendable {
     /// Tunnel id in network order; does not hold on a packet that came through no tunnel.
     case tunnelID(into: UInt32)
     case mask(UInt32, [UInt8])
+    /// Writes up to 16 bytes into the IPv6 header; the register is lost.
+    case write([UInt8], offset: UInt32, through: UInt32)
     case compare(UInt32, NFTComparison, [UInt8])
     /// The key that starts at the register is in the set.
     case member(UInt32, of: String)
-    /// Counts the packet in the dynamic set's element of this key; does not hold when the set is full.
+    /// Counts the packet in the dynamic set's element of this key; does not hold when the set is full, or when the element
+    /// has exceeded its rate.
     case update(UInt32, in: String)
     case count
     /// The packet is for this machine, whatever link-layer address it was sent to.
@@ -84,7 +87,7 @@ struct NFTSet: Hashable, Sendable {
     var name: String
     var fields: [NFTField]
     var interval = false
-    /// Filled by rules, with a counter per element.
+    /// Filled by rules, with a counter or a limit per element.
     var dynamic: NFTDynamic?
 }
 
@@ -93,6 +96,10 @@ struct NFTDynamic: Hashable, Sendable {
     var sizeMax: UInt32
     /// An element that no packet has touched for so long is removed.
     var timeout: Duration
+    /// Packets per second and element; 0 counts them without a limit.
+    var rateMax: UInt32 = 0
+    /// Packets that may come at once.
+    var burst: UInt32 = 0
 }
 
 struct NFTTable: Hashable, Sendable {
@@ -113,6 +120,8 @@ extension NFTStep {
             unsafe outrider_nft_load_payload(&batch.raw, 2, offset, length, target)
         case .tunnelID(let target): unsafe outrider_nft_load_tunnel_id(&batch.raw, target)
         case .mask(let target, let mask): unsafe outrider_nft_mask(&batch.raw, target, mask, UInt32(mask.count))
+        case .write(let value, let offset, let target):
+            unsafe outrider_nft_write_header(&batch.raw, offset, value, UInt32(value.count), target)
         case .compare(let source, let comparison, let value):
             unsafe outrider_nft_compare(&batch.raw, source, comparison.rawValue, value, UInt32(value.count))
         case .member(let source, let set): unsafe outrider_nft_lookup(&batch.raw, set, sets[set] ?? 0, source)

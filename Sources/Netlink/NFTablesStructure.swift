@@ -8,11 +8,12 @@ import NetworkTypes
 ///
 /// | packet from a port | verdict | rule |
 /// |---|---|---|
+/// | DHCP, DHCPv6 and router solicitations, where the host answers them (``answers``) | to the host | `ask ...` |
 /// | neighbor solicitation for the gateway from the VM's address or its MAC's link-local one | to the gateway | `nd solicitation` |
 /// | the same from `::` (DAD, RFC 4862): creates no entry | to the gateway | `nd duplicate` |
 /// | any other neighbor discovery: advertisements, router discovery, redirects (RFC 4861) | drop | `drop nd` |
 /// | other multicast and broadcast, IGMP and listener reports (RFC 3810) among it: the overlay carries none | drop | `drop multicast` |
-/// | IPv4 from 0.0.0.0 (DHCP): addresses are configured, nobody would answer | drop | `drop unconfigured` |
+/// | other IPv4 from 0.0.0.0 | drop | `drop unconfigured` |
 /// | IPv4 with options (RFC 7126): nothing of the overlay needs them, source routes are dangerous | drop | `drop options` |
 /// | IPv4 from the VM's own address | pass to the pair check | `port source4` |
 /// | IPv6 from the VM's own /72, ICMPv6 errors among it | pass to the pair check | `port source6` |
@@ -30,7 +31,8 @@ import NetworkTypes
 /// | anything else | drop | `drop pair` |
 ///
 /// ARP from the VM's own address passes (`arp own`), any other, probes from 0.0.0.0 (RFC 5227) among it, does not
-/// (`drop arp`). To the host itself nothing but those solicitations (`drop input`, echo to the gateway too).
+/// (`drop arp`). To the host itself nothing but those solicitations and what asks for an address (`drop input`, echo to the
+/// gateway too).
 ///
 /// Solicitations and ARP create neighbor entries, and neighbor tables are shared by all namespaces; so both are bound to
 /// exact addresses, for all of which the data plane holds permanent entries. ARP has a table of its own and no
@@ -44,21 +46,21 @@ enum NFTStructure {
 
     // Where the fields of a key go: a name takes four registers.
     static let key: UInt32 = 8
-    private static let afterName: UInt32 = 12
+    static let afterName: UInt32 = 12
 
     static let isIPv4: [NFTStep] = [.load(.networkFamily, into: key), .compare(key, .equal, [2])]
     static let isIPv6: [NFTStep] = [.load(.networkFamily, into: key), .compare(key, .equal, [10])]
-    private static let isICMPv6: [NFTStep] =
+    static let isICMPv6: [NFTStep] =
         isIPv6 + [
             .load(.transportProtocol, into: key), .compare(key, .equal, [58]),
         ]
-    private static let gateway6 = DataplaneConfiguration.gateway6.bytes
+    static let gateway6 = DataplaneConfiguration.gateway6.bytes
     /// Where a VM asks for the gateway's link-layer address (RFC 4291 section 2.7.1).
     private static let gatewayGroup = IPv6Address(high: 0xFF02_0000_0000_0000, low: 0x1_FF00_0001).bytes
-    private static func destination4(_ address: IPv4Address) -> [NFTStep] {
+    static func destination4(_ address: IPv4Address) -> [NFTStep] {
         isIPv4 + [.network(offset: 16, length: 4, into: key), .compare(key, .equal, address.bytes)]
     }
-    private static func destination6(_ bytes: [UInt8]) -> [NFTStep] {
+    static func destination6(_ bytes: [UInt8]) -> [NFTStep] {
         isIPv6 + [.network(offset: 24, length: 16, into: key), .compare(key, .equal, bytes)]
     }
     /// Type 135 with the hop limit that no router has lowered (RFC 4861 section 7.1.1).
@@ -76,11 +78,12 @@ enum NFTStructure {
     }
 
     /// Tables of the overlay's namespace; `device` is the VXLAN device.
-    static func overlay(device: String, plan: OverlayPlan) -> [NFTTable] {
-        [checks(device: device, plan: plan), arp, ingress(device: device)]
+    /// - Parameter answers: what asks for an address reaches the host's own sockets.
+    static func overlay(device: String, plan: OverlayPlan, answers: Bool) -> [NFTTable] {
+        [checks(device: device, plan: plan, answers: answers), arp, ingress(device: device)]
     }
 
-    private static func checks(device: String, plan: OverlayPlan) -> NFTTable {
+    private static func checks(device: String, plan: OverlayPlan, answers: Bool) -> NFTTable {
         NFTTable(
             family: .inet, name: tableName,
             sets: [
@@ -89,13 +92,14 @@ enum NFTStructure {
                 NFTSet(name: "solicitor6", fields: [.interfaceName, .ipv6]),
                 NFTSet(name: "pair4", fields: [.ipv4, .ipv4], interval: true),
                 NFTSet(name: "pair6", fields: [.ipv6, .ipv6], interval: true),
-            ],
+            ] + (answers ? [askingSet] : []),
             chains: [
                 NFTChain(
-                    name: "sources", hook: 0, priority: -300, policyDrops: true, rules: portRules(device: device)),
+                    name: "sources", hook: 0, priority: -300, policyDrops: true,
+                    rules: portRules(device: device, answers: answers)),
                 NFTChain(
                     name: "pairs", hook: 0, priority: -290, policyDrops: true,
-                    rules: pairRules(device: device, plan: plan)),
+                    rules: pairRules(device: device, plan: plan, asking: answers ? askingPairs : [])),
                 NFTChain(
                     name: "input", hook: 1, priority: 0, policyDrops: true,
                     rules: [
@@ -103,7 +107,8 @@ enum NFTStructure {
                         NFTRule(
                             name: "host echo",
                             steps: isPathEcho(fromTunnel(device), plan.routerPrefix6.bytes) + [.accept]),
-                        NFTRule(name: "drop input", steps: [.count, .drop]),
+                    ] + (answers ? askingInput(device: device) : []) + [
+                        NFTRule(name: "drop input", steps: [.count, .drop])
                     ]),
             ])
     }
@@ -122,7 +127,7 @@ enum NFTStructure {
         ]
     }
 
-    private static func pairRules(device: String, plan: OverlayPlan) -> [NFTRule] {
+    private static func pairRules(device: String, plan: OverlayPlan, asking: [NFTRule]) -> [NFTRule] {
         let fromTunnel = fromTunnel(device)
         // Of ICMP: destination unreachable, time exceeded, parameter problem (RFC 792); of ICMPv6: all errors but the
         // reserved ones (RFC 4443 section 2.1).
@@ -143,7 +148,7 @@ enum NFTStructure {
             NFTRule(name: "nd gateway", steps: isSolicitation + destination6(gatewayGroup) + [.accept]),
             NFTRule(name: "to gateway6", steps: destination6(gateway6) + [.accept]),
             NFTRule(name: "to gateway4", steps: destination4(DataplaneConfiguration.gateway4) + [.accept]),
-        ]
+        ] + asking
             + [UInt8(3), 11, 12].map { type in
                 NFTRule(
                     name: "router error4 \(type)",
@@ -167,13 +172,13 @@ enum NFTStructure {
             ]
     }
 
-    private static func portRules(device: String) -> [NFTRule] {
+    private static func portRules(device: String, answers: Bool) -> [NFTRule] {
         let port: NFTStep = .load(.inputName, into: key)
         return [
             // What came through the tunnel was checked by the chain on the device.
             NFTRule(name: "tunnel", steps: [port, .compare(key, .equal, name(device)), .accept]),
             NFTRule(name: "loopback", steps: [port, .compare(key, .equal, name("lo")), .accept]),
-        ] + discoveryRules(port) + [
+        ] + (answers ? askingSources(port) : []) + discoveryRules(port) + [
             NFTRule(
                 name: "drop multicast ipv6",
                 steps: isIPv6 + [

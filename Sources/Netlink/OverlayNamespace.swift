@@ -31,6 +31,12 @@ public struct OverlayNamespace: Sendable {
         self.host = host
     }
 
+    /// For a host that only observes and has no overlay: both are the host's namespace, and nothing may be written.
+    public init(observing host: NamespaceSockets) {
+        overlay = host
+        self.host = host
+    }
+
     /// Makes the namespace, with its sysctls set and `lo` up. It outlives the process, until ``delete(path:)``.
     ///
     /// - Throws: ``NetlinkError/isExists`` when the path is taken.

@@ -31,27 +31,46 @@ extension RouteSocket {
 }
 
 extension KernelDataplane {
-    /// What is wrong with the underlay's paths to tunnel endpoints, one line per endpoint that cannot be reached or whose
-    /// path is narrower than what the overlay's MTU needs.
-    public func pathProblems(to endpoints: [IPAddress]) throws(NetlinkError) -> [String] {
-        guard !endpoints.isEmpty else { return [] }
+    /// What was found out about the underlay's paths to tunnel endpoints.
+    public struct Paths: Hashable, Sendable {
+        /// One line per endpoint that cannot be reached or whose path is narrower than what the overlay's MTU needs.
+        public var problems: [String] = []
+        /// The longest packet of a VM that every path carries, bytes; the overlay's MTU unless a path is too narrow.
+        public var mtu: Int
+    }
+
+    /// Looks at the paths to tunnel endpoints: what routes and devices say, and what the underlay has taught this host.
+    public func paths(to endpoints: [IPAddress]) throws(NetlinkError) -> Paths {
+        var paths = Paths(mtu: configuration.mtu)
+        guard !endpoints.isEmpty else { return paths }
         let host = try RouteSocket(in: namespace.host)
         let widths = Dictionary(try host.links().map { ($0.index, $0.mtu) }, uniquingKeysWith: { first, _ in first })
-        var problems: [String] = []
         for endpoint in endpoints.sorted() {
             let needed = configuration.mtu + endpoint.tunnelOverhead
             guard let path = try host.path(from: configuration.vtep, to: endpoint),
                 let mtu = path.mtu ?? widths[path.index]
             else {
-                problems.append("no route from \(configuration.vtep) to the tunnel endpoint \(endpoint)")
+                paths.problems.append("no route from \(configuration.vtep) to the tunnel endpoint \(endpoint)")
                 continue
             }
             if mtu < needed {
-                problems.append(
+                paths.mtu = min(paths.mtu, mtu - endpoint.tunnelOverhead)
+                paths.problems.append(
                     "the path to the tunnel endpoint \(endpoint) carries \(mtu) bytes, the overlay's MTU of "
                         + "\(configuration.mtu) needs \(needed); raise the path's MTU or lower overlay-mtu")
             }
         }
-        return problems
+        return paths
+    }
+
+    /// Lets the tunnel's device take IPv6 packets of at most so many bytes; what is longer is answered with "packet too big"
+    /// (RFC 8201). The kernel forwards IPv6 by this size alone and, unlike IPv4, by nothing that it learned of a path.
+    ///
+    /// - Parameter mtu: at least 1280 is set, less is not IPv6.
+    public func limitIPv6(to mtu: Int) throws(NetlinkError) {
+        let key = "net/ipv6/conf/\(configuration.device)/mtu"
+        let value = String(max(1280, min(mtu, configuration.mtu)))
+        guard try namespace.overlay.sysctl(key) != value else { return }
+        try namespace.overlay.setSysctl(key, to: value)
     }
 }

@@ -118,6 +118,7 @@ extension Aggregates {
             gone.cooling = 0
             gone.memory = nil
             gone.memoryVMs = 0
+            gone.observed = gone.observed?.followed(by: ObservedAggregate(vms: 0, peakVMs: 0))
             sum.applications.append(gone)
         }
         sum.applications.sort { $0.application < $1.application }
@@ -135,6 +136,22 @@ extension ApplicationAggregate {
         sum.waited += waited
         var all = measure
         all.add(next.measure)
+        sum.measure = all
+        if let before = observed {
+            sum.observed = before.followed(by: next.observed ?? ObservedAggregate(vms: 0, peakVMs: 0))
+        }
+        return sum
+    }
+}
+
+extension ObservedAggregate {
+    func followed(by next: ObservedAggregate) -> ObservedAggregate {
+        var all = measure
+        all.add(next.measure)
+        var sum = next
+        sum.peakVMs = max(peakVMs, next.peakVMs)
+        sum.launches += launches
+        sum.stops += stops
         sum.measure = all
         return sum
     }

@@ -59,6 +59,28 @@ extension ApplicationAggregate {
     }
 }
 
+extension ObservedAggregate {
+    /// What was measured of it: neither tunnel nor pairs are known of such interfaces.
+    public var measure: ApplicationMeasure {
+        get {
+            var measure = ApplicationMeasure()
+            measure.traffic = traffic
+            measure.cpu = cpu
+            measure.memory = memory
+            measure.memoryVMs = memoryVMs
+            measure.gaps = gaps
+            return measure
+        }
+        set {
+            traffic = newValue.traffic
+            cpu = newValue.cpu
+            memory = newValue.memory
+            memoryVMs = newValue.memoryVMs
+            gaps = newValue.gaps
+        }
+    }
+}
+
 extension TelemetryGaps {
     mutating func add(_ other: TelemetryGaps) {
         unread += other.unread

@@ -126,6 +126,8 @@ public struct TelemetryStep: Hashable, Sendable {
     public var applications: [ApplicationID: ApplicationMeasure]
     /// Packets that found the flow set full; nil when that is not known.
     public var unattributedPackets: UInt64?
+    /// On interfaces that another system manages; nil when they were not looked at.
+    public var observed: [ApplicationID: ObservedMeasure]?
     public init(applications: [ApplicationID: ApplicationMeasure] = [:], unattributedPackets: UInt64? = nil) {
         self.applications = applications
         self.unattributedPackets = unattributedPackets

@@ -44,6 +44,45 @@ import Testing
         #expect(b.misses == 1 && b.waited == .seconds(3) && b.launches == 0 && b.traffic == nil)
     }
 
+    /// VMs that another system runs are counted apart, and stay while no reading says otherwise.
+    @Test func observedVMsAreNoVMs() throws {
+        var rig = Rig.ready()
+        func feed(_ vms: Int, launches: Int, stops: Int) {
+            var measure = ObservedMeasure()
+            measure.vms = vms
+            measure.interfaces = vms
+            measure.launches = launches
+            measure.stops = stops
+            measure.measure.traffic = TrafficCounters(receivedBytes: 5)
+            var step = TelemetryStep()
+            step.observed = [Rig.appB: measure]
+            rig.feed(.measured(step))
+        }
+        func observed() throws -> ObservedAggregate? {
+            let part = try #require(rig.aggregates.last?.applications.first { $0.application == Rig.appB })
+            #expect(part.vms == 0 && part.peakVMs == 0 && part.launches == 0)
+            return part.observed
+        }
+        feed(4, launches: 0, stops: 0)
+        feed(3, launches: 1, stops: 2)
+        rig.advance(.seconds(10))
+        #expect(
+            try observed()
+                == ObservedAggregate(
+                    vms: 3, peakVMs: 4, launches: 1, stops: 2, interfaces: 3,
+                    traffic: TrafficCounters(receivedBytes: 10)))
+        rig.advance(.seconds(10))
+        #expect(try observed() == ObservedAggregate(vms: 3, peakVMs: 3, interfaces: 3))
+        // What ends within an interval was its peak.
+        feed(0, launches: 0, stops: 3)
+        rig.advance(.seconds(10))
+        #expect(try observed()?.vms == 0)
+        #expect(try observed()?.peakVMs == 3)
+        #expect(try observed()?.stops == 3)
+        rig.advance(.seconds(10))
+        #expect(rig.aggregates.last?.applications.first { $0.application == Rig.appB }?.observed == nil)
+    }
+
     @Test func anIntervalKeepsNothingOfTheOneBefore() {
         var rig = Rig.ready()
         rig.feed(.measured(Self.step(Rig.appA) { $0.traffic = TrafficCounters(receivedBytes: 1) }))

@@ -45,6 +45,30 @@ import Testing
         #expect(rig.problems.isEmpty)
     }
 
+    /// A VM that migrates here keeps its address, also when a port that nobody wrote down has its identifier still: the
+    /// launch waits for the removal, and others don't wait behind it.
+    @Test func anArrivalWaitsForItsIdentifier() throws {
+        var rig = MigrationTests.destination()
+        let sni = MigrationTests.sni
+        rig.ports[sni] = AdoptedPort(sni: sni, index: 99, interface: Rig.vm(77), application: nil, mac: nil)
+        rig.crash()
+        rig.settle()
+        let arrival = rig.submitAttach(Rig.vm(7), timeout: .seconds(50))
+        rig.settle()
+        #expect(rig.replies[arrival] == nil, "\(String(describing: rig.replies[arrival]))")
+        let (asked, misses) = (rig.sent.count { if case .leaseRequest = $0 { true } else { false } }, 4)
+        for number in 1...misses { #expect(rig.attach(Rig.vm(number))?.attachment?.sni != nil) }
+        let late = rig.submitAttach(Rig.vm(9), timeout: .seconds(50))
+        rig.connect()
+        #expect(rig.ports.keys.contains(sni), "the VM's own port")
+        #expect(rig.replies[arrival]?.attachment?.sni == sni)
+        #expect(asked == 0, "no block is missing for it")
+        rig.snapshot(3, [Rig.lease(0x1000), Rig.lease(0x1010), MigrationTests.incoming(Rig.vm(7))])
+        rig.settle()
+        #expect(rig.replies[late]?.attachment != nil)
+        #expect(rig.problems.isEmpty)
+    }
+
     /// The end of a recovery is a record; without a disk to write it to there is none.
     @Test func noRecoveryIsResolvedWithoutAJournal() {
         var rig = Rig.ready()

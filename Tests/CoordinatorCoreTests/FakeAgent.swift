@@ -267,14 +267,15 @@ final class Fleet {
     }
 
     func aggregate(
-        _ host: HostID, _ parts: [(ApplicationID, vms: Int, launches: Int)], skip: UInt64 = 0, folded: Int = 1
+        _ host: HostID, _ parts: [(ApplicationID, vms: Int, launches: Int)], skip: UInt64 = 0, folded: Int = 1,
+        observed: ObservedAggregate? = nil
     ) {
         agents[host]?.aggregate += 1 + skip
         guard let agent = agents[host] else { return }
         let applications = parts.map {
             ApplicationAggregate(
                 application: $0.0, vms: $0.vms, peakVMs: $0.vms, cooling: 0, launches: $0.launches, stops: 0,
-                misses: 0, waited: .zero, traffic: nil)
+                misses: 0, waited: .zero, traffic: nil, observed: observed)
         }
         say(
             .aggregates(

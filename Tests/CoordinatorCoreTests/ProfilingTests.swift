@@ -142,6 +142,42 @@ import Testing
         #expect(samples(fleet, app).last == 6)
     }
 
+    /// What others run is demand, and nothing else: no binding, no presence, and it survives its host's silence.
+    @Test(arguments: [false, true]) func observedVMsAreDemand(restarts: Bool) throws {
+        let fleet = try Fleet(hosts: 2)
+        fleet.start()
+        let app = try fleet.application("web")
+        let (a, b) = (fleet.names[0], fleet.names[1])
+        let observed = ObservedAggregate(vms: 7, peakVMs: 9, launches: 2, stops: 1)
+        fleet.aggregate(a, [(app, vms: 1, launches: 1)])
+        fleet.aggregate(b, [(app, vms: 0, launches: 0)], observed: observed)
+        let sample = try #require(fleet.machine.state.series[app]?.samples.last?.demand)
+        #expect(sample == .init(vms: 8, peak: 10, launches: 3, stops: 1))
+        #expect(fleet.machine.live.presence[app] == nil && fleet.machine.state.bindings.boundByHost[b] ?? 0 == 0)
+        if restarts {
+            try fleet.restart(fromSnapshot: true)
+            #expect(fleet.machine.state.observed == [b: [app: 7]])
+            fleet.connect(a)
+            fleet.connect(b)
+        }
+        fleet.disconnect(b)
+        fleet.aggregate(a, [(app, vms: 1, launches: 0)])
+        fleet.pass(.seconds(2))
+        // Away: not known. Unreachable: what it had.
+        #expect(samples(fleet, app).last == .some(nil))
+        for _ in 0..<25 {
+            fleet.pass(.seconds(1))
+            fleet.aggregate(a, [(app, vms: 1, launches: 0)])
+        }
+        #expect(samples(fleet, app).last == 8)
+        fleet.connect(b)
+        fleet.aggregate(b, [(app, vms: 0, launches: 0)])
+        fleet.aggregate(a, [(app, vms: 1, launches: 0)])
+        fleet.aggregate(b, [(app, vms: 0, launches: 0)])
+        fleet.pass(.seconds(2))
+        #expect(fleet.machine.state.observed.isEmpty)
+    }
+
     @Test func outageOfTheCoordinatorLeavesAHoleInTheSeries() throws {
         let fleet = try Fleet(hosts: 1)
         fleet.start()

@@ -75,11 +75,16 @@ import Testing
             tunnel: TunnelCounters(receivedBytes: 13, receivedPackets: 14, refusedPackets: 15),
             cpu: .milliseconds(16), memory: 17, memoryVMs: 18,
             peers: PeerTable(pairs: [pair], bytes: 19, absentBytesMax: 1),
-            gaps: TelemetryGaps(unread: 20, unbased: 21, reset: 22, late: 23))
+            gaps: TelemetryGaps(unread: 20, unbased: 21, reset: 22, late: 23),
+            observed: ObservedAggregate(
+                vms: 24, peakVMs: 25, launches: 26, stops: 27, interfaces: 28,
+                traffic: TrafficCounters(
+                    receivedBytes: 29, sentBytes: 30, receivedPackets: 31, sentPackets: 32, droppedPackets: 33),
+                cpu: .milliseconds(34), memory: 35, memoryVMs: 36, gaps: TelemetryGaps(late: 37)))
         let silent = ApplicationAggregate(
             application: Self.application, vms: 0, peakVMs: 0, cooling: 0, launches: 0, stops: 0, misses: 0,
             waited: .zero, traffic: TrafficCounters(), tunnel: TunnelCounters(), cpu: .zero, memory: 0,
-            peers: PeerTable())
+            peers: PeerTable(), observed: ObservedAggregate(vms: 0, peakVMs: 0))
         // Read and 0 is not the same as not read.
         let unread = ApplicationAggregate(
             application: Self.application, vms: 0, peakVMs: 0, cooling: 0, launches: 0, stops: 0, misses: 0,

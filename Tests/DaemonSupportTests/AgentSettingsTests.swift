@@ -36,6 +36,11 @@ import Testing
                 fingerprint-file: /d
                 reconcile-interval: 1m
                 sample-interval: 250ms
+                addressing: "off"
+                dns-servers: [192.0.2.53, "fd00::53"]
+                mode: observe
+                observe: ["name=vnet* application=alias", "domain=web-* application=metadata"]
+                libvirt-runtime: [/e, /f]
                 log-level: warning
                 """
         let settings = try AgentSettings(yaml: yaml, file: "a.yaml")
@@ -43,7 +48,18 @@ import Testing
         #expect(settings.socketGroup == "wheel" && settings.overlayNamespace == "/run/netns/x")
         #expect(settings.bootIDFile == "/c" && settings.fingerprintFile == "/d" && settings.logLevel == .warning)
         #expect(settings.reconcileInterval == .seconds(60) && settings.sampleInterval == .milliseconds(250))
+        #expect(settings.addressing == .off && settings.dnsServers.map(\.description) == ["192.0.2.53", "fd00::53"])
+        #expect(settings.mode == .observe && settings.libvirtRuntime == ["/e", "/f"])
+        #expect(
+            settings.observe.map(\.description) == [
+                "name=vnet* application=alias", "domain=web-* application=metadata",
+            ])
         #expect(try AgentSettings(yaml: settings.effectiveText, file: "a.yaml") == settings)
+    }
+
+    @Test func aRuleForNobodyIsRefused() {
+        #expect(problems(required + "observe: [\"name=vnet*\"]").count == 1)
+        #expect(problems(required + "mode: look").count == 1)
     }
 
     @Test func missingRequiredKeysAreAllNamed() {

@@ -113,6 +113,14 @@ import Testing
         telemetry.backlog.intervals = 19
         telemetry.backlog.folded = 20
         telemetry.backlog.lost = 21
+        telemetry.observed = [
+            .init(
+                interface: "vnet0", application: application, vm: "x", vmName: "web", receivedBytes: 22, sentBytes: 23,
+                receivedPackets: 24, sentPackets: 25),
+            .init(
+                interface: "vnet1", application: application, vm: "vnet1", vmName: nil, receivedBytes: 0, sentBytes: 0,
+                receivedPackets: 0, sentPackets: 0),
+        ]
         return telemetry
     }
 

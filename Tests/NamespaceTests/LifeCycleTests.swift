@@ -80,7 +80,7 @@ struct LifeCycleTests {
 
     /// What somebody takes away from under the agent is back long before an audit would find it.
     @Test func driftIsNoticedAtOnce() async throws {
-        try await TestBed.run("drift", extra: ["reconcile-interval": "1h"]) { bed in
+        try await TestBed.run("drift", agent: ["reconcile-interval": "1h"]) { bed in
             let red = try bed.createApplication("red")
             let near = try bed.launch("red-1", of: red, on: 0)
             let far = try bed.launch("red-2", of: red, on: 1)

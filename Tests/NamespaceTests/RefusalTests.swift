@@ -58,6 +58,98 @@ struct RefusalTests {
         }
     }
 
+    /// Ports whose frames would pass the host's filters by, or that are no ports at all: each is refused by what it is.
+    @Test func portsThatCannotServeAreRefusedByName() async throws {
+        try await TestBed.run("kinds", hosts: 1) { bed in
+            let red = try bed.createApplication("red")
+            let host = bed.cluster.hosts[0]
+            var client = try AgentClient(path: host.socket)
+            let interface = try #require(VMInterface(vm: "red-1", nic: 0))
+            _ = try client.attach(AttachCall(application: red, interface: interface, port: .later))
+            let parent = ["link", "add", "link", "u0", "name"]
+            for line in [
+                parent + ["mv0", "type", "macvtap"], parent + ["ml0", "type", "macvlan"],
+                ["link", "add", "br0", "type", "bridge"], ["tuntap", "add", "tun0", "mode", "tun"],
+                ["link", "add", "vx0", "type", "vxlan", "id", "9", "dstport", "9999"],
+            ] {
+                try Command.run(["ip", "-n", host.namespace] + line)
+            }
+            let refused = [
+                ("mv0", "macvtap"), ("ml0", "macvlan"), ("br0", "bridge"), ("tun0", "tun device"), ("vx0", "vxlan"),
+            ]
+            let before = try Command.run(["ip", "-n", host.namespace, "-j", "link"])
+            for (port, kind) in refused {
+                let failure = refusal { _ = try client.plug(PlugCall(interface: interface, port: port)) }
+                guard case .portFailed("unsupported", let subject, let detail)? = failure else {
+                    Issue.record("\(port): \(failure as Any)")
+                    continue
+                }
+                #expect(subject == port && detail.contains(kind))
+            }
+            #expect(try Command.run(["ip", "-n", host.namespace, "-j", "link"]) == before)
+            let socket = refusal { _ = try client.plug(PlugCall(interface: interface, port: "/run/vhost/red-1.sock")) }
+            #expect("\(socket as Any)".contains("vhost-user"))
+            // Names that no interface can have, and one that is in another namespace than the call says.
+            for name in ["", "sixteen-bytes-xx", "a name"] {
+                let failure = refusal { _ = try client.plug(PlugCall(interface: interface, port: name)) }
+                #expect("\(failure as Any)".contains("port"), "\(name)")
+            }
+            let elsewhere = try bed.freeSlot()
+            try Command.run(["ip", "-n", elsewhere.name, "tuntap", "add", "far0", "mode", "tap"])
+            let missing = refusal { _ = try client.plug(PlugCall(interface: interface, port: "far0")) }
+            guard case .portFailed("no-such-port", let subject, _)? = missing else {
+                Issue.record("\(missing as Any)")
+                return
+            }
+            #expect(subject.contains("far0"))
+            let found = try client.plug(PlugCall(interface: interface, port: "far0", namespace: elsewhere.path))
+            #expect(!(try Command.run(["ip", "-n", elsewhere.name, "-br", "link"])).contains("far0"))
+            #expect(try Command.run(["ip", "-n", host.overlayNamespace, "-br", "link"]).contains(found.port))
+        }
+    }
+
+    @Test func anAddressOfAnotherVMIsRefused() async throws {
+        try await TestBed.run("mac", hosts: 1) { bed in
+            let red = try bed.createApplication("red")
+            var client = try AgentClient(path: bed.cluster.hosts[0].socket)
+            func call(_ vm: String, nic: Int = 0, _ mac: MACAddress) throws -> AttachCall {
+                AttachCall(
+                    application: red, interface: try #require(VMInterface(vm: vm, nic: nic)), mac: mac,
+                    port: .tap(uid: nil, gid: nil))
+            }
+            let mac = MACAddress(0x0654_0000_0001)
+            let first = try client.attach(call("red-1", mac))
+            let failure = refusal { _ = try client.attach(call("red-2", mac)) }
+            #expect("\(failure as Any)".contains("red-1/0") && "\(failure as Any)".contains("mac"))
+            let standard = refusal {
+                _ = try client.attach(call("red-2", client.attach(call("red-3", MACAddress(0x0654_0000_0003))).mac))
+            }
+            #expect("\(standard as Any)".contains("red-3/0"))
+            // Again is no other; another interface of one VM may share it.
+            #expect(try client.attach(call("red-1", mac)) == first)
+            #expect(try client.attach(call("red-1", nic: 1, mac)).mac == mac)
+            let names = ["sixteen-bytes-xx", "eth 0", "a/b"]
+            for name in names {
+                let wrong = AttachCall(
+                    application: red, interface: try #require(VMInterface(vm: "red-9", nic: 0)),
+                    port: .veth(namespace: try bed.freeSlot().path, name: name))
+                let failure = refusal { _ = try client.attach(wrong) }
+                #expect("\(failure as Any)".contains("name"), "\(name)")
+            }
+        }
+    }
+
+    private func refusal(_ body: () throws -> Void) -> AgentFailure? {
+        do {
+            try body()
+        } catch AgentCallError.agent(let failure) {
+            return failure
+        } catch {
+            return nil
+        }
+        return nil
+    }
+
     @Test func strangersMayNotUseTheSocket() async throws {
         try await TestBed.run("who", hosts: 1) { bed in
             let red = try bed.createApplication("red")

@@ -35,7 +35,7 @@ final class TestBed {
     /// Starts coordinator and agents, hands the bed to `body`, and removes everything.
     static func run(
         _ name: String, hosts: Int = 2, slots: Int = 6, endpoints: Underlay.Endpoints = .ipv4,
-        binaries: String = TestBed.binaries, extra: [String: String] = [:],
+        binaries: String = TestBed.binaries, agent: [String: String] = [:],
         _ body: (TestBed) async throws -> Void
     ) async throws {
         let prefix = "otr-\(getpid())-\(name)"
@@ -44,7 +44,7 @@ final class TestBed {
             timeFactor: timeFactor)
         settings.endpoints = endpoints
         settings.agentExtra["reconcile-interval"] = "500ms"
-        settings.agentExtra.merge(extra) { $1 }
+        settings.agentExtra.merge(agent) { $1 }
         // Tests keep a coordinator dead for longer than a compressed day.
         settings.coordinatorExtra["bind-until"] = "10m"
         let all = settings
@@ -59,7 +59,7 @@ final class TestBed {
                 for host in bed.0.hosts { try bed.0.startAgent(host) }
             }
             let testBed = TestBed(cluster: bed.0, slots: bed.1)
-            for host in bed.0.hosts { try testBed.waitUntilBinding(host) }
+            if agent["mode"] != "observe" { for host in bed.0.hosts { try testBed.waitUntilBinding(host) } }
             try await withTaskExecutorPreference(BlockingExecutor.shared) { try await body(testBed) }
         } catch {
             for host in bed.0.hosts { print("--- \(host.name)\n\(bed.0.agent(host)?.outputText.suffix(4_000) ?? "")") }

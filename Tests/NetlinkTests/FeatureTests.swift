@@ -43,15 +43,15 @@ import Testing
         let kernel = try KernelDataplane(configuration: Self.configuration, namespace: bed.namespace)
         let far = IPAddress.v4(IPv4Address(0xC000_0202))
         let farther = IPAddress.v4(IPv4Address(0xC000_0203))
-        #expect(try kernel.pathProblems(to: [far]).first?.hasPrefix("no route") == true)
+        #expect(try kernel.paths(to: [far]).problems.first?.hasPrefix("no route") == true)
         try Command.ipBatch(
             [
                 "link add u0 type veth peer name u1", "link set u0 mtu 1500 up", "link set u1 up",
                 "addr add 192.0.2.1/24 dev u0",
             ], namespace: bed.hostName)
-        #expect(try kernel.pathProblems(to: [far, farther]) == [])
+        #expect(try kernel.paths(to: [far, farther]).problems == [])
         try Command.ipBatch(["route add 192.0.2.3/32 dev u0 mtu 1499"], namespace: bed.hostName)
-        let problems = try kernel.pathProblems(to: [farther, far])
+        let problems = try kernel.paths(to: [farther, far]).problems
         #expect(problems.count == 1)
         #expect(problems.first?.contains("192.0.2.3 carries 1499 bytes, the overlay's MTU of 1450 needs 1500") == true)
     }

@@ -15,6 +15,7 @@ private let allowed: [String: Set<String>] = {
         "Allocation": ["FleetProtocol", "Forecasting", "NetworkTypes"],
         "Dataplane": collections.union(["NetworkTypes"]),
         "Telemetry": ["FleetProtocol", "NetworkTypes"],
+        "Addressing": ["NetworkTypes"],
         "AgentCore": collections.union(["Dataplane", "FleetProtocol", "NetworkTypes", "SNISpace", "Telemetry"]),
         "CoordinatorCore": collections.union(["Allocation", "FleetProtocol", "Forecasting", "NetworkTypes", "SNISpace"]
         ),
@@ -38,7 +39,7 @@ private let allowed: [String: Set<String>] = {
         ]),
 
         "Agent": system.union(transport).union([
-            "AgentCore", "ControlAPI", "DaemonSupport", "Dataplane", "FleetMapping", "FleetProtocol",
+            "Addressing", "AgentCore", "ControlAPI", "DaemonSupport", "Dataplane", "FleetMapping", "FleetProtocol",
             "FoundationEssentials", "Journal", "LocalAPI", "Logging", "Netlink", "NetworkTypes", "ServiceLifecycle",
             "Telemetry",
         ]),

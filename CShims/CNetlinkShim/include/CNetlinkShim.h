@@ -4,6 +4,7 @@
 // one whole message and return 0 or a negative errno. None of them keeps state or prints.
 #include "echo.h"
 #include "nl_socket.h"
+#include "datagram.h"
 #if __has_include("nl_links.h")
 #include "nl_links.h"
 #include "nl_routing.h"

@@ -58,6 +58,10 @@ void outrider_nft_load_payload(
 /// Loads the tunnel id in network order; the rule ends without a match on packets that came through no tunnel.
 void outrider_nft_load_tunnel_id(struct outrider_nft_batch *batch, uint32_t target);
 /// Masks a register in place.
+/// Writes up to 16 bytes into the network header, and corrects the checksum of the transport header for it; `target` is a
+/// register that it may use.
+void outrider_nft_write_header(
+    struct outrider_nft_batch *batch, uint32_t offset, const uint8_t *value, uint32_t length, uint32_t target);
 void outrider_nft_mask(struct outrider_nft_batch *batch, uint32_t target, const uint8_t *mask, uint32_t length);
 /// Compares (NFT_CMP_*): the rule ends unless it holds.
 void outrider_nft_compare(

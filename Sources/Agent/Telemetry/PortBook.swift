@@ -13,6 +13,8 @@ final class PortBook: Sendable {
         /// Made by this process, with all counters at 0.
         var isNew: Bool
         var application: ApplicationID?
+        /// Of the VM; nil when that is not known.
+        var mac: MACAddress?
 
         func reading(of sni: SessionNetworkID, _ counters: TrafficCounters) -> PortReading {
             PortReading(sni: sni, device: device, isNew: isNew, application: application, counters: counters)
@@ -20,6 +22,7 @@ final class PortBook: Sendable {
     }
     private struct State {
         var ports: [SessionNetworkID: Port] = [:]
+        var byIndex: [Int: SessionNetworkID] = [:]
         var ended: [PortReading] = []
         var nextDevice: UInt64 = 1
         var events: [String: UInt64] = [:]
@@ -29,9 +32,12 @@ final class PortBook: Sendable {
     private static let endedMax = 16_384
     private let state = Mutex(State())
 
-    func put(_ sni: SessionNetworkID, index: Int, isNew: Bool, application: ApplicationID?) {
+    func put(_ sni: SessionNetworkID, index: Int, isNew: Bool, application: ApplicationID?, mac: MACAddress?) {
         state.withLock { state in
-            state.ports[sni] = Port(index: index, device: state.nextDevice, isNew: isNew, application: application)
+            if let before = state.ports[sni] { state.byIndex[before.index] = nil }
+            state.byIndex[index] = sni
+            state.ports[sni] = Port(
+                index: index, device: state.nextDevice, isNew: isNew, application: application, mac: mac)
             state.nextDevice += 1
         }
     }
@@ -39,13 +45,22 @@ final class PortBook: Sendable {
     /// - Parameter counters: the port's last; nil when they could not be read.
     func remove(_ sni: SessionNetworkID, counters: TrafficCounters?) {
         state.withLock { state in
-            guard let port = state.ports.removeValue(forKey: sni), let counters, state.ended.count < Self.endedMax
-            else { return }
+            guard let port = state.ports.removeValue(forKey: sni) else { return }
+            if state.byIndex[port.index] == sni { state.byIndex[port.index] = nil }
+            guard let counters, state.ended.count < Self.endedMax else { return }
             state.ended.append(port.reading(of: sni, counters))
         }
     }
 
     subscript(_ sni: SessionNetworkID) -> Port? { state.withLock { $0.ports[sni] } }
+
+    /// The port with this interface index.
+    func port(index: Int) -> (SessionNetworkID, Port)? {
+        state.withLock { state in
+            guard let sni = state.byIndex[index], let port = state.ports[sni] else { return nil }
+            return (sni, port)
+        }
+    }
 
     var all: [SessionNetworkID: Port] { state.withLock { $0.ports } }
 

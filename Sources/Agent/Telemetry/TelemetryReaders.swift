@@ -14,6 +14,8 @@ final class TelemetryReaders {
     /// Name of the VXLAN device, as the data plane has it by default.
     static let device = "outrider"
     private let namespace: OverlayNamespace
+    /// False on a host that only observes: there is no overlay, and nothing may be made for reading it.
+    private let readsOverlay: Bool
     let ports: PortBook
     let workloads: WorkloadBook
     private var view = TelemetryView(targets: TelemetryTargets(), interfaces: [:], plan: nil)
@@ -25,7 +27,10 @@ final class TelemetryReaders {
     private var byIndex: [Int: (sni: SessionNetworkID, port: PortBook.Port)] = [:]
     private(set) var sources: [AgentTelemetryReport.Source] = []
 
-    init(namespace: OverlayNamespace, ports: PortBook, workloads: [String: AssignedWorkload]) {
+    init(
+        namespace: OverlayNamespace, ports: PortBook, workloads: [String: AssignedWorkload], readsOverlay: Bool
+    ) {
+        self.readsOverlay = readsOverlay
         self.namespace = namespace
         self.ports = ports
         self.workloads = WorkloadBook(workloads, host: namespace.host)
@@ -39,6 +44,11 @@ final class TelemetryReaders {
     func read(at now: Instant) -> TelemetryReading {
         var reading = TelemetryReading(at: now)
         sources.removeAll(keepingCapacity: true)
+        guard readsOverlay else {
+            reading.ports = []
+            reading.tunnels = []
+            return reading
+        }
         source("ports") { () throws(NetlinkError) in
             try readPorts(into: &reading)
         } failed: {

@@ -30,20 +30,26 @@ actor TelemetryWorker {
     let logger: Logger
     private let inbox = WorkloadInbox()
     private var engine: TelemetryEngine
+    private let observation: ObservationReader?
+    private var observed: ObservedEngine
     private var view = TelemetryView(targets: TelemetryTargets(), interfaces: [:], plan: nil)
     private var latest: (at: Instant, took: Duration, step: TelemetryStep)?
     private var told: [String: String] = [:]
 
     init(
-        interval: Duration, namespace: OverlayNamespace, ports: PortBook, store: TelemetryStore, clock: BootClock,
-        logger: Logger
+        interval: Duration, namespace: OverlayNamespace, ports: PortBook, observation: ObservationPlan,
+        readsOverlay: Bool, store: TelemetryStore, clock: BootClock, logger: Logger
     ) {
         self.interval = interval
         self.store = store
         self.clock = clock
         self.logger = logger
         engine = TelemetryEngine(interval: interval)
-        readers = TelemetryReaders(namespace: namespace, ports: ports, workloads: store.workloads)
+        readers = TelemetryReaders(
+            namespace: namespace, ports: ports, workloads: store.workloads, readsOverlay: readsOverlay)
+        self.observation =
+            observation.rules.isEmpty ? nil : ObservationReader(observation, host: namespace.host)
+        observed = ObservedEngine(interval: interval)
     }
 
     /// Until cancelled.
@@ -74,15 +80,20 @@ actor TelemetryWorker {
         guard view.plan != nil else { return }
         let started = clock.now
         let reading = readers.read(at: started)
-        let step = engine.take(reading, targets: view.targets)
+        var step = engine.take(reading, targets: view.targets)
+        if let observation { step.observed = observed.take(observation.read(at: started)) }
         latest = (started, clock.now - started, step)
         tell()
         await shell.feed(.measured(step))
     }
 
+    private var sources: [AgentTelemetryReport.Source] {
+        readers.sources + (observation.map { [$0.source] } ?? [])
+    }
+
     /// A source that fails, and one that works again, are told once.
     private func tell() {
-        for source in readers.sources where told[source.name] != source.error {
+        for source in sources where told[source.name] != source.error {
             told[source.name] = source.error
             if let error = source.error {
                 logger.warning("\(source.name) could not be read", metadata: ["reason": "\(error)"])
@@ -118,7 +129,7 @@ actor TelemetryWorker {
         var report = AgentTelemetryReport(interval: interval)
         report.age = latest.map { clock.now - $0.at }
         report.took = latest?.took
-        report.sources = readers.sources
+        report.sources = sources
         if let problem = store.problem { report.sources.append(.init(name: "disk", rows: nil, error: problem)) }
         report.flows = engine.flowCount
         report.events = readers.ports.events
@@ -129,7 +140,18 @@ actor TelemetryWorker {
         report.backlog.intervals = backlog.intervals
         report.backlog.folded = backlog.folded
         report.backlog.lost = backlog.lost
+        report.observed = (observation?.ports ?? []).map(AgentTelemetryReport.Observed.init)
         return report
+    }
+}
+
+extension AgentTelemetryReport.Observed {
+    init(_ port: ObservedReading.Port) {
+        self.init(
+            interface: port.observed.interface.name, application: port.observed.application, vm: port.observed.vm,
+            vmName: port.observed.vmName, receivedBytes: port.counters.receivedBytes,
+            sentBytes: port.counters.sentBytes, receivedPackets: port.counters.receivedPackets,
+            sentPackets: port.counters.sentPackets)
     }
 }
 

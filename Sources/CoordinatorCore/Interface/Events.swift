@@ -96,9 +96,12 @@ public struct HostRecord: Hashable, Sendable, Codable {
 public struct LaunchTally: Hashable, Sendable, Codable {
     public var application: ApplicationID
     public var launches: Int
-    public init(application: ApplicationID, launches: Int) {
+    /// VMs at its end on interfaces that another system manages; nil when there were none.
+    public var observed: Int?
+    public init(application: ApplicationID, launches: Int, observed: Int? = nil) {
         self.application = application
         self.launches = launches
+        self.observed = observed
     }
 }
 

@@ -1,6 +1,20 @@
 public import Logging
 public import NetworkTypes
 
+/// How VMs learn their addresses.
+public enum AddressingMode: String, Hashable, Sendable {
+    /// The agent answers on their ports.
+    case responder
+    case off
+}
+
+/// What an agent does on its host.
+public enum AgentMode: String, Hashable, Sendable {
+    case serve
+    /// Looks at interfaces that another system manages, and programs nothing.
+    case observe
+}
+
 /// The configuration of one host agent, checked. Keys and texts: ``schema``.
 public struct AgentSettings: Hashable, Sendable {
     public var host: HostID
@@ -19,6 +33,14 @@ public struct AgentSettings: Hashable, Sendable {
     public var reconcileInterval: Duration
     public var sampleInterval: Duration
     public var echoInterval: Duration
+    public var addressing: AddressingMode
+    /// Told to VMs, in this order.
+    public var dnsServers: [IPAddress]
+    public var mode: AgentMode
+    /// Interfaces that another system manages and that are looked at; the first rule that matches decides.
+    public var observe: [ObservationRule]
+    /// Folders with libvirt's runtime files.
+    public var libvirtRuntime: [String]
     public var logLevel: Logger.Level
     /// The configuration in force, defaults included, as a file that means the same.
     public private(set) var effectiveText: String
@@ -46,6 +68,11 @@ public struct AgentSettings: Hashable, Sendable {
         reconcileInterval = document[Keys.reconcileInterval]
         sampleInterval = document[Keys.sampleInterval]
         echoInterval = document[Keys.echoInterval]
+        addressing = document[Keys.addressing]
+        dnsServers = document[Keys.dnsServers]
+        mode = document[Keys.mode]
+        observe = document[Keys.observe]
+        libvirtRuntime = document[Keys.libvirtRuntime]
         logLevel = document[Keys.logLevel]
         effectiveText = Self.schema.effective(document)
     }
@@ -118,6 +145,36 @@ extension AgentSettings {
             "echo-interval", .duration(), .defaulted(.seconds(10)),
             "How often every peer's tunnel endpoint gets an echo through the tunnel. One that leaves three in a row unanswered",
             "makes the blocks between the two hosts 'staged-partial'.")
+        static let addressing = SettingKey.scalar(
+            "addressing",
+            ValueFormat<AddressingMode>(
+                expected: "'responder' or 'off'", parse: { AddressingMode(rawValue: $0) }, print: { $0.rawValue }),
+            .defaulted(.responder),
+            "'responder' answers what VMs ask on their ports by DHCP, DHCPv6 and router solicitation, each with the addresses",
+            "of its own port. With 'off' VMs are told by other means, and such questions are dropped.")
+        static let dnsServers = SettingKey.list(
+            "dns-servers", of: ValueFormat<IPAddress>.losslessText("an IPv4 or IPv6 address, such as 10.0.0.5"),
+            atLeast: 0, .defaulted([]), "Name servers that VMs are told, at most 8 of each family.")
+        static let mode = SettingKey.scalar(
+            "mode",
+            ValueFormat<AgentMode>(
+                expected: "'serve' or 'observe'", parse: { AgentMode(rawValue: $0) }, print: { $0.rawValue }),
+            .defaulted(.serve),
+            "'observe' programs nothing and binds nothing on this host: it only reports what 'observe' below names. It",
+            "needs no overlay-namespace.")
+        static let observe = SettingKey.list(
+            "observe",
+            of: ValueFormat<ObservationRule>.losslessText(
+                "PATTERNS application=UUID|alias|metadata with PATTERNS out of name=, alias= and domain=, such as "
+                    + "\"name=vnet* application=6f1d0c1e-0000-4000-8000-000000000001\""), atLeast: 0, .defaulted([]),
+            "Interfaces of the host's namespace that another system manages: they are counted for the application and never",
+            "touched. In a pattern * is any characters and ? one. 'domain' is the name of the libvirt domain. The first rule",
+            "that matches decides. 'alias' takes the application from the UUID in the interface's alias, 'metadata' from the",
+            "domain's metadata (docs/telemetry.md).")
+        static let libvirtRuntime = SettingKey.list(
+            "libvirt-runtime", of: .absolutePath, atLeast: 0, .defaulted(["/run/libvirt/qemu"]),
+            "Folders in which libvirt keeps a file for each running domain. They tell which interface belongs to which VM."
+        )
         static let logLevel = SettingKey.logLevel
     }
 
@@ -132,6 +189,7 @@ extension AgentSettings {
         keys: [
             Keys.host, Keys.coordinator, Keys.vtep, Keys.underlayMTU, Keys.stateDirectory, Keys.socket,
             Keys.socketGroup, Keys.overlayNamespace, Keys.bootIDFile, Keys.fingerprintFile, Keys.reconcileInterval,
-            Keys.sampleInterval, Keys.echoInterval, Keys.logLevel,
+            Keys.sampleInterval, Keys.echoInterval, Keys.addressing, Keys.dnsServers, Keys.mode, Keys.observe,
+            Keys.libvirtRuntime, Keys.logLevel,
         ])
 }

@@ -129,6 +129,10 @@ public struct PlugCall: Hashable, Sendable {
         let fields = try Fields(json, known: ["vm", "nic", "port", "namespace", "workload"])
         workload = try fields.workload()
         interface = try fields.interface()
+        if try fields.text("port").hasPrefix("/") {
+            let reason = "the name of an interface: the frames of a vhost-user socket would pass the host's filters by"
+            throw .invalidParameter("port", reason: reason)
+        }
         port = try fields.interfaceName("port")
         namespace = fields.isAbsent("namespace") ? nil : try fields.text("namespace")
         if let namespace, !namespace.hasPrefix("/") {

@@ -94,8 +94,8 @@ public enum AgentInterface {
           silent_paths: ?[]string
         )
 
-        # What is read of the VMs. name: ports, tunnels, workloads, flows or disk (the copy of the backlog). rows is absent
-        # when the latest reading failed.
+        # What is read of the VMs. name: ports, tunnels, workloads, flows, observed or disk (the copy of the backlog). rows
+        # is absent when the latest reading failed.
         type Source (name: string, rows: ?int, error: ?string)
 
         # bytes of source to destination (identifiers), counted for certain.
@@ -126,6 +126,19 @@ public enum AgentInterface {
         # coarser ones or given up.
         type Backlog (batches: int, intervals: int, folded: int, lost: int)
 
+        # An interface that another system manages: vm is the VM's UUID, or the interface's name where that is not known.
+        # The counters are absolute, from the VM's side.
+        type Observed (
+          interface: string,
+          application: string,
+          vm: string,
+          vm_name: ?string,
+          rx_bytes: int,
+          tx_bytes: int,
+          rx_packets: int,
+          tx_packets: int
+        )
+
         # interval_ms: between readings. age_ms: since the latest. took_us: what it took. events: changes in the overlay's
         # namespace that were not the agent's own, by kind, since it started.
         type Telemetry (
@@ -136,7 +149,8 @@ public enum AgentInterface {
           applications: []ApplicationTelemetry,
           flows: int,
           events: [string]int,
-          backlog: Backlog
+          backlog: Backlog,
+          observed: []Observed
         )
 
         # Binds an identifier to interface `nic` of `vm` and makes its port. Calling it again with the same parameters

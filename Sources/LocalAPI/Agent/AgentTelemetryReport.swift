@@ -4,7 +4,7 @@ public import NetworkTypes
 public struct AgentTelemetryReport: Hashable, Sendable {
     /// One thing that is read.
     public struct Source: Hashable, Sendable {
-        /// `ports`, `tunnels`, `workloads`, `flows` or `disk`.
+        /// `ports`, `tunnels`, `workloads`, `flows`, `observed` or `disk`.
         public var name: String
         /// Rows of the latest reading; nil when it failed.
         public var rows: Int?
@@ -44,6 +44,29 @@ public struct AgentTelemetryReport: Hashable, Sendable {
         public var late = 0
         public init(application: ApplicationID) { self.application = application }
     }
+    /// One interface that another system manages.
+    public struct Observed: Hashable, Sendable {
+        public var interface: String
+        public var application: ApplicationID
+        /// UUID of the VM, else the interface's name.
+        public var vm: String
+        public var vmName: String?
+        /// Absolute counters, from the VM's side.
+        public var receivedBytes, sentBytes, receivedPackets, sentPackets: UInt64
+        public init(
+            interface: String, application: ApplicationID, vm: String, vmName: String?, receivedBytes: UInt64,
+            sentBytes: UInt64, receivedPackets: UInt64, sentPackets: UInt64
+        ) {
+            self.interface = interface
+            self.application = application
+            self.vm = vm
+            self.vmName = vmName
+            self.receivedBytes = receivedBytes
+            self.sentBytes = sentBytes
+            self.receivedPackets = receivedPackets
+            self.sentPackets = sentPackets
+        }
+    }
     public struct Backlog: Hashable, Sendable {
         public var batches = 0
         public var intervals = 0
@@ -65,6 +88,8 @@ public struct AgentTelemetryReport: Hashable, Sendable {
     /// `route`, `nexthop`, `overrun`.
     public var events: [String: UInt64] = [:]
     public var backlog = Backlog()
+    /// By name.
+    public var observed: [Observed] = []
     public init(interval: Duration) { self.interval = interval }
 }
 
@@ -84,7 +109,7 @@ extension AgentTelemetryReport {
             "backlog": [
                 "batches": .number(backlog.batches), "intervals": .number(backlog.intervals),
                 "folded": .number(backlog.folded), "lost": .number(backlog.lost),
-            ],
+            ], "observed": .array(observed.map(\.json)),
         ])
     }
 
@@ -110,6 +135,29 @@ extension AgentTelemetryReport {
         backlog.intervals = try kept.count("intervals")
         backlog.folded = try kept.number("folded")
         backlog.lost = try kept.number("lost")
+        // Agents of version 0.1 do not tell.
+        guard !fields.isAbsent("observed") else { return }
+        observed = try fields.list("observed") { (value) throws(VarlinkFailure) in try Observed(json: value) }
+    }
+}
+
+extension AgentTelemetryReport.Observed {
+    fileprivate var json: JSONValue {
+        .fields([
+            "interface": .string(interface), "application": .text(application), "vm": .string(vm),
+            "vm_name": vmName.map { .string($0) }, "rx_bytes": .number(receivedBytes),
+            "tx_bytes": .number(sentBytes), "rx_packets": .number(receivedPackets),
+            "tx_packets": .number(sentPackets),
+        ])
+    }
+
+    fileprivate init(json: JSONValue) throws(VarlinkFailure) {
+        let fields = try Fields(json, name: "telemetry.observed", known: nil)
+        self.init(
+            interface: try fields.text("interface"), application: try fields.value("application", "a UUID"),
+            vm: try fields.text("vm"), vmName: fields.isAbsent("vm_name") ? nil : try fields.text("vm_name"),
+            receivedBytes: try fields.number("rx_bytes"), sentBytes: try fields.number("tx_bytes"),
+            receivedPackets: try fields.number("rx_packets"), sentPackets: try fields.number("tx_packets"))
     }
 }
 

@@ -12,7 +12,7 @@ struct AgentShow: AsyncParsableCommand {
         let report = try withAgent(options) { (client) throws(AgentCallError) in try client.status(timeout: timeout) }
         Output(format: options.output).show(json: report.json.description) {
             report.facts + section(Self.leases(report)) + section(Self.bindings(report))
-                + section(Self.applications(report))
+                + section(Self.applications(report)) + section(Self.observed(report))
         }
     }
 
@@ -45,6 +45,19 @@ struct AgentShow: AsyncParsableCommand {
                 "\(row.application)", text(row.receivedBytes), text(row.sentBytes), text(row.droppedPackets),
                 row.cpu.map { "\(Int64($0 / .milliseconds(1)))" } ?? "", text(row.memoryBytes.map { $0 >> 20 }),
                 "\(row.unread + row.unbased + row.reset + row.late)",
+            ])
+        }
+        return table
+    }
+
+    /// Interfaces that another system manages.
+    private static func observed(_ report: AgentStatusReport) -> Table {
+        var table = Table([
+            .text("OBSERVED"), .text("VM"), .number("RX BYTES"), .number("TX BYTES"), .text("APPLICATION"),
+        ])
+        for row in report.telemetry?.observed ?? [] {
+            table.add([
+                row.interface, row.vmName ?? row.vm, "\(row.receivedBytes)", "\(row.sentBytes)", "\(row.application)",
             ])
         }
         return table
@@ -106,6 +119,9 @@ extension AgentTelemetryReport {
         facts.add("read", (read.isEmpty ? "nothing yet" : read.joined(separator: ", ")) + since)
         for source in sources {
             if let error = source.error { facts.add("not read", "\(source.name): \(error)") }
+        }
+        if !observed.isEmpty {
+            facts.add("observed", "\(Set(observed.map(\.vm)).count) VMs on \(observed.count) interfaces of others")
         }
         if backlog.batches > 0 || backlog.lost > 0 {
             facts.add(

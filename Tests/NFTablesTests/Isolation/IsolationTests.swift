@@ -113,9 +113,14 @@ import Testing
                 try bed.injectKnown(vni: IsolationBed.redBlocks[1], tagged, type: tag)
             }
         }
-        // 802.2 frames (spanning tree) go to the kernel's LLC module where it is loaded, which drops them uncounted.
-        bed.reds[0].send([0x42, 0x42, 3] + packet, type: 0x26)
-        #expect(!bed.reds[1].receives(packet: packet, within: 50))
+        // 802.2 frames: spanning tree, SNAP, NetBIOS. The kernel's LLC module takes them where it is loaded.
+        for head: [UInt8] in [[0x42, 0x42, 3], [0xAA, 0xAA, 3, 0, 0, 0, 8, 0], [0xF0, 0xF0, 3]] {
+            let frame = head + packet
+            try bed.hosts[0].expectDrop(.unknownProtocol, "\(head)") { bed.reds[0].send(frame, type: frame.count) }
+            try bed.hosts[1].expectDrop(.ingress, "\(head)") {
+                try bed.injectKnown(vni: IsolationBed.redBlocks[1], frame, type: frame.count)
+            }
+        }
     }
 
     @Test(arguments: underlays)

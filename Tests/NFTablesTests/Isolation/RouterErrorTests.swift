@@ -118,6 +118,30 @@ import Testing
             [UInt8](repeating: 3, count: 1400 - far.tunnelOverhead - 20))
         red.send(fitting)
         #expect(peer.receives(packet: fitting))
+        try expectTooBig6(bed, narrow: 1400 - far.tunnelOverhead)
+    }
+
+    /// The kernel forwards IPv6 by the size of the tunnel's device alone: the host sets it to what its paths carry.
+    private func expectTooBig6(_ bed: IsolationBed, narrow: Int) throws {
+        let (red, peer, kernel) = (bed.reds[0], bed.reds[1], bed.hosts[0].kernel)
+        func packet(_ size: Int) -> [UInt8] {
+            Frames.ip6(red.address6, peer.address6, next: 17, [UInt8](repeating: 3, count: size - 40))
+        }
+        let paths = try kernel.paths(to: [bed.hosts[1].endpoint])
+        #expect(paths.mtu == narrow && paths.problems.count == 1)
+        try kernel.limitIPv6(to: paths.mtu)
+        for size in [kernel.configuration.mtu, narrow + 1] {
+            red.send(packet(size))
+            let answer = try #require(error(at: red), "\(size) bytes")
+            #expect(answer.type == 2 && answer.mtu == narrow)
+            #expect(!peer.receives(packet: packet(size), within: 20))
+        }
+        red.send(packet(narrow))
+        #expect(peer.receives(packet: packet(narrow)))
+        // Packets of the other family are as they were: what fits the path passes, on the way back too.
+        let back = Frames.ip6(peer.address6, red.address6, next: 17, [UInt8](repeating: 4, count: narrow - 40))
+        peer.send(back)
+        #expect(red.receives(packet: back))
     }
 
     @Test func addressesOfHostsAreNobodyElses() {
