@@ -12,10 +12,11 @@ public final class PortSniffer: Sendable {
         public var sequence: Int
     }
 
-    /// Listens on a device of a namespace until ``stop()``.
+    /// Listens on a device of a namespace until ``stop()``. Of each packet the first bytes only: its buffer has as many slots
+    /// as packets of the longest length fit, 64 of the default.
     public init(_ device: String, in namespace: String) throws(KitError) {
         child = try ChildProcess(
-            ["tcpdump", "-n", "-l", "--immediate-mode", "-B", "16384", "-i", device, "icmp or icmp6"],
+            ["tcpdump", "-n", "-l", "--immediate-mode", "-s", "128", "-B", "16384", "-i", device, "icmp or icmp6"],
             namespace: namespace,
             output: Command.temporaryPath(".tcpdump"))
         let deadline = ContinuousClock.now + .seconds(10)
