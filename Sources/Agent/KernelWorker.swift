@@ -52,6 +52,8 @@ actor KernelWorker {
     private var resyncQueued = false
     /// Devices of ours that were seen up: going down takes routes and nexthops along without an event for them.
     var raised: Set<Int> = []
+    /// Ports on standby whose guest is listened for.
+    var arrivals: [SessionNetworkID: Arrival] = [:]
 
     init(
         vtep: IPAddress, observesOnly: Bool, addressing: GuestAddressing, namespace: OverlayNamespace,
@@ -168,6 +170,7 @@ actor KernelWorker {
         finishEndpoint()
         for entry in applied { outcomes.put(.dataplaneApplied(entry.token, result(for: entry.keys))) }
         applied = []
+        followArrivals()
     }
 
     private func result(for keys: Set<KernelKey>?) -> Result<Void, DataplaneFailure> {
@@ -271,6 +274,7 @@ actor KernelWorker {
             }
         }
         if !early.isEmpty { converge() }
+        followArrivals()
     }
 
     private func prepare(
@@ -309,6 +313,7 @@ actor KernelWorker {
                 "repaired the kernel's state", metadata: ["reason": "\(reason)", "writes": "\(kernel.writes - before)"])
         }
         answerGuests(kernel.configuration)
+        followArrivals(recheck: true)
         checkPaths(kernel)
         outcomes.put(.hostReport(report()))
     }
