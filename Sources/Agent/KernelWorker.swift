@@ -39,6 +39,8 @@ actor KernelWorker {
     private var early: [DataplaneChange] = []
     private var monitorTask: Task<Void, Never>?
     private var resyncQueued = false
+    /// End of the last reconciliation that an event asked for.
+    private var lastResync: ContinuousClock.Instant?
     /// Devices of ours that were seen up: going down takes routes and nexthops along without an event for them.
     var raised: Set<Int> = []
 
@@ -79,12 +81,14 @@ actor KernelWorker {
     private func process(_ batch: [KernelWork]) {
         var applied: [Applied] = []
         for item in batch {
-            if case .apply(let changes, let token) = item {
-                merge(changes, token, into: &applied)
-                continue
+            switch item {
+            case .apply(let changes, let token): merge(changes, token, into: &applied)
+            // A port that is made touches nothing that waits here: launches that come together share their writes.
+            case .createPort: carryOut(item)
+            case .ensureOverlay, .movePort, .deletePort, .resync:
+                flush(&applied)
+                carryOut(item)
             }
-            flush(&applied)
-            carryOut(item)
         }
         flush(&applied)
     }
@@ -99,6 +103,7 @@ actor KernelWorker {
         case .resync(let reason):
             resyncQueued = false
             resync(reason: reason)
+            lastResync = .now
         }
     }
 
@@ -282,14 +287,17 @@ actor KernelWorker {
         }
     }
 
-    /// Asks for one reconciliation for all that happens within a pause.
+    /// Asks for a reconciliation: at once, since packets may be lost until then, but for all that happens within a pause
+    /// after the last one together.
     private func heard(_ event: KernelEvent) {
         ports.note(event)
         guard let reason = concern(of: event), !resyncQueued else { return }
         resyncQueued = true
+        let left = lastResync.map { Self.resyncPause - (ContinuousClock.now - $0) } ?? .zero
+        guard left > .zero else { return work.put(.resync(reason: reason)) }
         let work = work
         Task {
-            try? await Task.sleep(for: Self.resyncPause)
+            try? await Task.sleep(for: left)
             work.put(.resync(reason: reason))
         }
     }
