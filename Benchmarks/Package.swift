@@ -21,6 +21,7 @@ let package = Package(
         .target(name: "CBareLoop", dependencies: [.product(name: "Netlink", package: "outrider")]),
         // Finds libmnl through the product's own system library target.
         .target(name: "CRouteLoop", dependencies: [.product(name: "Netlink", package: "outrider")]),
+        .target(name: "CPortLoop", dependencies: [.product(name: "Netlink", package: "outrider")]),
         .executableTarget(
             name: "outrider-bench",
             dependencies: [
@@ -29,6 +30,6 @@ let package = Package(
                 "ForecastBacktest",
             ].map {
                 .product(name: $0, package: "outrider")
-            } + ["CBareLoop", "CRouteLoop"], swiftSettings: strict),
+            } + ["CBareLoop", "CRouteLoop", "CPortLoop"], swiftSettings: strict),
     ]
 )

@@ -160,28 +160,34 @@ int outrider_ns_read_file(int ns_fd, const char *path, char *data, size_t capaci
     return outrider_ns_run(ns_fd, read_file, &request);
 }
 
-struct tap_request { const char *name; int persistent; int64_t owner, group; };
+struct tun_request { int *descriptors, count; };
 
-static int open_tap(void *context) {
-    struct tap_request *request = context;
-    struct ifreq ifr;
-    memset(&ifr, 0, sizeof ifr);
-    if (strlen(request->name) >= sizeof ifr.ifr_name) return -EINVAL;
-    strcpy(ifr.ifr_name, request->name);
-    ifr.ifr_flags = IFF_TAP | IFF_NO_PI;
-    int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-    if (fd < 0) return -errno;
-    if (ioctl(fd, TUNSETIFF, &ifr) < 0 || (request->persistent && ioctl(fd, TUNSETPERSIST, 1) < 0) ||
-        (request->owner >= 0 && ioctl(fd, TUNSETOWNER, (unsigned long)request->owner) < 0) ||
-        (request->group >= 0 && ioctl(fd, TUNSETGROUP, (unsigned long)request->group) < 0)) {
-        int result = -errno;
-        close(fd);
-        return result;
+static int open_tuns(void *context) {
+    struct tun_request *request = context;
+    int opened = 0;
+    while (opened < request->count) {
+        int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+        if (fd < 0) return opened ? opened : -errno;
+        request->descriptors[opened++] = fd;
     }
-    return fd;
+    return opened;
 }
 
-int outrider_ns_open_tap(int ns_fd, const char *name, int persistent, int64_t owner, int64_t group) {
-    struct tap_request request = {name, persistent, owner, group};
-    return outrider_ns_run(ns_fd, open_tap, &request);
+int outrider_ns_open_tuns(int ns_fd, int *descriptors, int count) {
+    struct tun_request request = {descriptors, count};
+    return outrider_ns_run(ns_fd, open_tuns, &request);
+}
+
+int outrider_tap_attach(int fd, const char *name, int exclusive, int persistent, int64_t owner, int64_t group) {
+    struct ifreq ifr;
+    memset(&ifr, 0, sizeof ifr);
+    if (strlen(name) >= sizeof ifr.ifr_name) return -EINVAL;
+    strcpy(ifr.ifr_name, name);
+    ifr.ifr_flags = IFF_TAP | IFF_NO_PI | (exclusive ? IFF_TUN_EXCL : 0);
+    // Persistent last: a failure before takes the device away with the descriptor.
+    if (ioctl(fd, TUNSETIFF, &ifr) < 0 || (owner >= 0 && ioctl(fd, TUNSETOWNER, (unsigned long)owner) < 0) ||
+        (group >= 0 && ioctl(fd, TUNSETGROUP, (unsigned long)group) < 0) ||
+        (persistent && ioctl(fd, TUNSETPERSIST, 1) < 0))
+        return -errno;
+    return 0;
 }

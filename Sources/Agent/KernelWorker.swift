@@ -48,8 +48,10 @@ actor KernelWorker {
     private var wanted: (grant: BootGrant, deletes: DeletionScope)?
     /// What is desired while there is no overlay yet.
     private var early: [DataplaneChange] = []
-    private var monitorTasks: [Task<Void, Never>] = []
-    private var resyncQueued = false
+    var monitorTasks: [Task<Void, Never>] = []
+    var resyncQueued = false
+    /// End of the last reconciliation that an event asked for.
+    var lastResync: ContinuousClock.Instant?
     /// Devices of ours that were seen up: going down takes routes and nexthops along without an event for them.
     var raised: Set<Int> = []
     /// Ports on standby whose guest is listened for.
@@ -103,12 +105,14 @@ actor KernelWorker {
                 leaveOut(item)
                 continue
             }
-            if case .apply(let changes, let token) = item {
-                merge(changes, token, into: &applied)
-                continue
+            switch item {
+            case .apply(let changes, let token): merge(changes, token, into: &applied)
+            // A port that is made touches nothing that waits here: launches that come together share their writes.
+            case .createPort: carryOut(item)
+            case .ensureOverlay, .movePort, .deletePort, .echo, .resync:
+                flush(&applied)
+                carryOut(item)
             }
-            flush(&applied)
-            carryOut(item)
         }
         flush(&applied)
     }
@@ -120,7 +124,7 @@ actor KernelWorker {
         case .apply(_, let token): outcomes.put(.dataplaneApplied(token, .success(())))
         case .createPort(_, let token), .movePort(_, let token): outcomes.put(.portCreated(token, .failure(refusal)))
         case .deletePort(_, let token): outcomes.put(.portDeleted(token, .failure(refusal)))
-        case .ensureOverlay, .resync: break
+        case .ensureOverlay, .echo, .resync: break
         }
     }
 
@@ -135,6 +139,7 @@ actor KernelWorker {
         case .resync(let reason):
             resyncQueued = false
             resync(reason: reason)
+            lastResync = .now
         }
     }
 
@@ -332,64 +337,6 @@ actor KernelWorker {
             try kernel.limitIPv6(to: narrowest)
         } catch {
             logger.warning("paths of the underlay could not be read", metadata: ["reason": "\(error)"])
-        }
-    }
-
-    // MARK: Events
-
-    private func watch(_ kernel: KernelDataplane) throws(NetlinkError) {
-        for task in monitorTasks { task.cancel() }
-        let monitors = [
-            try LinkMonitor(in: namespace.overlay, ignoring: [kernel.route.port]),
-            try LinkMonitor(
-                tables: kernel.overlayTables.names, in: namespace.overlay, ignoring: [kernel.overlayTables.port]),
-            try LinkMonitor(
-                tables: kernel.underlayTables.names, in: namespace.host, ignoring: [kernel.underlayTables.port]),
-        ]
-        monitorTasks = monitors.map { monitor in
-            Task { [weak self] in
-                for await event in monitor.events { await self?.heard(event) }
-                monitor.stop()
-            }
-        }
-    }
-
-    /// Asks for one reconciliation for all that happens within a pause.
-    private func heard(_ event: KernelEvent) {
-        ports.note(event)
-        guard let reason = concern(of: event), !resyncQueued else { return }
-        resyncQueued = true
-        let work = work
-        Task {
-            try? await Task.sleep(for: Self.resyncPause)
-            work.put(.resync(reason: reason))
-        }
-    }
-
-    /// Why an event matters, nil for the kernel's own everyday changes (carrier of a VM, learned neighbors).
-    private func concern(of event: KernelEvent) -> String? {
-        switch event {
-        case .link(let link):
-            let isOurs = link.name == kernel?.configuration.device || RouteSocket.identifier(ofPort: link.name) != nil
-            guard isOurs else { return nil }
-            if link.isUp {
-                raised.insert(link.index)
-                return nil
-            }
-            // A device that was never up has lost nothing: it is being made.
-            return raised.remove(link.index) != nil ? "device \(link.name) went down" : nil
-        case .linkGone(let index, let name):
-            raised.remove(index)
-            if name == kernel?.configuration.device { return "device \(name) is gone" }
-            guard let sni = RouteSocket.identifier(ofPort: name), ports[sni] != nil else { return nil }
-            return "port \(name) is gone"
-        case .changed(let kind):
-            // Neighbor entries change all day; a permanent one of ours that vanishes is found by the periodic audit.
-            return kind == .neighbor ? nil : "\(kind) changed by somebody else"
-        case .vni(let vni, let isPresent):
-            return state?.wants(.vni(vni)) == isPresent ? nil : "VNI \(vni) changed by somebody else"
-        case .tableChanged(let name): return "filter table \(name) changed by somebody else"
-        case .resync(let reason): return reason
         }
     }
 }

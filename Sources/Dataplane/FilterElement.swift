@@ -78,28 +78,21 @@ extension FilterElement: CustomStringConvertible {
 extension FilterElement {
     /// Total order within a set; bytes that are not ours come last.
     var sortFields: SortFields {
-        func numbers(_ address: IPv6Address) -> [UInt64] { [address.high, address.low] }
-        return switch self {
+        switch self {
         case .pair4(let source, let destination):
-            SortFields(
-                [source.lowerBound, destination.lowerBound, source.upperBound, destination.upperBound].map {
-                    UInt64($0.rawValue)
-                })
+            SortFields(source.lowerBound, destination.lowerBound, source.upperBound, destination.upperBound)
         case .pair6(let source, let destination):
-            SortFields(
-                [source.lowerBound, destination.lowerBound, source.upperBound, destination.upperBound]
-                    .flatMap(numbers))
+            SortFields(source.lowerBound, destination.lowerBound, source.upperBound, destination.upperBound)
         case .source4(let device, let address), .arpSender(let device, let address):
-            SortFields(device, [UInt64(address.rawValue)])
+            SortFields(device, UInt64(address.rawValue))
         case .source6(let device, let address), .solicitor6(let device, let address):
-            SortFields(device, numbers(address))
-        case .ingress4(let vni, let address): SortFields([UInt64(vni.rawValue), UInt64(address.rawValue)])
-        case .ingress6(let vni, let address): SortFields([UInt64(vni.rawValue)] + numbers(address))
-        case .vtep(.v4(let address)): SortFields([UInt64(address.rawValue)])
-        case .vtep(.v6(let address)): SortFields(numbers(address))
-        case .tunnelID(let vni): SortFields([UInt64(vni.rawValue)])
-        case .unknown(_, let key, let end):
-            SortFields("\u{10FFFF}", key.map(UInt64.init) + [.max] + end.map(UInt64.init))
+            SortFields(device, address.high, address.low)
+        case .ingress4(let vni, let address): SortFields("", UInt64(vni.rawValue), UInt64(address.rawValue))
+        case .ingress6(let vni, let address): SortFields("", UInt64(vni.rawValue), address.high, address.low)
+        case .vtep(.v4(let address)): SortFields(address)
+        case .vtep(.v6(let address)): SortFields(address)
+        case .tunnelID(let vni): SortFields("", UInt64(vni.rawValue))
+        case .unknown(_, let key, let end): SortFields(unknown: key, end)
         }
     }
 }

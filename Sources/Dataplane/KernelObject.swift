@@ -44,39 +44,76 @@ extension KernelKey: Comparable {
     /// Total order within a kind.
     var sortFields: SortFields {
         switch self {
-        case .vni(let vni): SortFields([UInt64(vni.rawValue)])
-        case .neighbor(let device, let address): SortFields(device, address.hostPrefix.sortNumbers)
-        case .nexthop(let id): SortFields([UInt64(id)])
-        case .route(let prefix, let metric): SortFields(prefix.sortNumbers + [UInt64(metric)])
-        case .address(let device, let prefix): SortFields(device, prefix.sortNumbers)
+        case .vni(let vni): SortFields("", UInt64(vni.rawValue))
+        case .neighbor(let device, let address): SortFields(device, address.hostPrefix)
+        case .nexthop(let id): SortFields("", UInt64(id))
+        case .route(let prefix, let metric): SortFields("", prefix, metric: metric)
+        case .address(let device, let prefix): SortFields(device, prefix)
         case .element(let element): element.sortFields
         }
     }
 }
 
-/// A name and numbers, compared in that order.
+/// A name and numbers, compared in that order. Without memory of its own: a plan sorts a hundred thousand while packets
+/// wait for their routes.
 struct SortFields: Comparable {
-    let name: String
-    let numbers: [UInt64]
+    private let name: String
+    private var numbers: InlineArray<8, UInt64> = InlineArray(repeating: 0)
+    /// What no key of ours has.
+    private var rest: [UInt64] = []
 
-    init(_ name: String, _ numbers: [UInt64]) {
+    init(_ name: String, _ first: UInt64, _ second: UInt64 = 0, _ third: UInt64 = 0) {
         self.name = name
-        self.numbers = numbers
+        numbers[0] = first
+        numbers[1] = second
+        numbers[2] = third
     }
-    init(_ numbers: [UInt64]) { self.init("", numbers) }
-    static func < (lhs: Self, rhs: Self) -> Bool {
-        lhs.name == rhs.name ? lhs.numbers.lexicographicallyPrecedes(rhs.numbers) : lhs.name < rhs.name
-    }
-}
 
-extension IPPrefix {
     /// IPv4 before IPv6.
-    fileprivate var sortNumbers: [UInt64] {
-        switch self {
-        case .v4(let address, let length): [4, UInt64(address.rawValue), UInt64(length)]
-        case .v6(let address, let length): [6, address.high, address.low, UInt64(length)]
+    init(_ name: String, _ prefix: IPPrefix, metric: UInt32 = 0) {
+        self.name = name
+        switch prefix {
+        case .v4(let address, let length):
+            numbers[0] = 4
+            numbers[2] = UInt64(address.rawValue)
+            numbers[3] = UInt64(length)
+        case .v6(let address, let length):
+            numbers[0] = 6
+            numbers[1] = address.high
+            numbers[2] = address.low
+            numbers[3] = UInt64(length)
+        }
+        numbers[4] = UInt64(metric)
+    }
+
+    init(_ addresses: IPv6Address...) {
+        name = ""
+        for (index, address) in addresses.prefix(4).enumerated() {
+            numbers[2 * index] = address.high
+            numbers[2 * index + 1] = address.low
         }
     }
+
+    init(_ addresses: IPv4Address...) {
+        name = ""
+        for (index, address) in addresses.prefix(8).enumerated() { numbers[index] = UInt64(address.rawValue) }
+    }
+
+    /// Behind every other.
+    init(unknown bytes: [UInt8], _ more: [UInt8]) {
+        name = "\u{10FFFF}"
+        rest = bytes.map(UInt64.init) + [.max] + more.map(UInt64.init)
+    }
+
+    static func < (lhs: Self, rhs: Self) -> Bool {
+        guard lhs.name == rhs.name else { return lhs.name < rhs.name }
+        for index in lhs.numbers.indices where lhs.numbers[index] != rhs.numbers[index] {
+            return lhs.numbers[index] < rhs.numbers[index]
+        }
+        return lhs.rest.lexicographicallyPrecedes(rhs.rest)
+    }
+
+    static func == (lhs: Self, rhs: Self) -> Bool { !(lhs < rhs) && !(rhs < lhs) }
 }
 
 extension KernelKey: CustomStringConvertible {

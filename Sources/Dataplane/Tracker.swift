@@ -120,32 +120,46 @@ extension Tracker {
     public mutating func queueResync() { needsResync = true }
 
     /// Replaces the view of the dumped kinds by what the kernel returned.
+    ///
+    /// A view of a hundred thousand entries is much larger than the processor's caches, so that each look at it costs:
+    /// it is built anew, and everything about an entry is settled while it is at hand.
     public mutating func resync(_ dump: KernelDump) {
+        let isWhole = KernelKind.all.allSatisfy(dump.kinds.contains)
+        func covers(_ key: KernelKey) -> Bool { isWhole || dump.kinds.contains(key.kind) }
         let formerSuspects = suspects
-        var seen: Set<KernelKey> = []
-        seen.reserveCapacity(dump.objects.count)
-        suspects = suspects.filter { !dump.kinds.contains($0.kind) }
-        foreign = foreign.filter { !dump.kinds.contains($0.kind) }
-        for entry in dump.objects where dump.kinds.contains(entry.key.kind) {
+        suspects = suspects.filter { !covers($0) }
+        foreign = foreign.filter { !covers($0) }
+        actual = isWhole ? [:] : actual.filter { !covers($0.key) }
+        // Also for what is missing and will be written: a table that grows moves everything again and again.
+        actual.reserveCapacity(actual.count + max(dump.objects.count, desired.count))
+        var met = 0
+        for entry in dump.objects where covers(entry.key) {
+            let former = actual.updateValue(entry, forKey: entry.key)
             // Two entries may share a key (IPv6 routes of two protocols): ours says more than somebody else's.
-            if !seen.insert(entry.key).inserted, let known = actual[entry.key], policy.verdict(of: known) == .ours {
+            if let former, policy.verdict(of: former) == .ours {
+                actual[entry.key] = former
                 continue
             }
-            actual[entry.key] = entry
-            classify(entry, seenBefore: formerSuspects.contains(entry.key))
+            let wanted = desired[entry.key]
+            classify(entry, isWanted: wanted != nil, seenBefore: formerSuspects.contains(entry.key))
+            guard let wanted else { continue }
+            settle(entry.key, agrees: Self.agrees(entry, with: wanted))
+            if former == nil { met += 1 }
         }
-        for key in actual.keys where dump.kinds.contains(key.kind) && !seen.contains(key) { actual[key] = nil }
-        for key in desired.keys where dump.kinds.contains(key.kind) { settle(key) }
+        if !isWhole || met < desired.count {
+            if isWhole { pending.reserveCapacity(pending.count + desired.count - met) }
+            for key in desired.keys where covers(key) && actual[key] == nil { settle(key, agrees: false) }
+        }
         needsResync = false
     }
 
-    private mutating func classify(_ entry: ObservedObject, seenBefore: Bool) {
+    private mutating func classify(_ entry: ObservedObject, isWanted: Bool, seenBefore: Bool) {
         switch policy.verdict(of: entry) {
         case .ignored: break
         case .foreign: foreign.insert(entry.key)
         case .ours:
-            foreign.remove(entry.key)
-            guard desired[entry.key] == nil, !condemned.contains(entry.key) else { return }
+            if !foreign.isEmpty { foreign.remove(entry.key) }
+            guard !isWanted, !condemned.contains(entry.key) else { return }
             if seenBefore || strangers.contains(entry.key) {
                 strangers.insert(entry.key)
                 settle(entry.key)
@@ -162,19 +176,21 @@ extension Tracker {
     /// The kernel carries the operation now.
     public mutating func completed(_ operation: KernelOperation) {
         let key = operation.key
-        failures[key] = nil
+        clearFailure(of: key)
+        let wanted = desired[key]
         switch operation {
         case .create(let object), .replace(let object):
-            actual[key] = ObservedObject(object, origin: Self.origin(of: object))
+            actual[key] = ObservedObject(key: key, object: object, origin: Self.origin(of: object))
             dropOverlapped(by: object)
-            if desired[key] == nil { condemned.insert(key) }
+            if wanted == object { return settle(key, agrees: true) }
+            if wanted == nil { condemned.insert(key) }
         case .delete:
             actual[key] = nil
             condemned.remove(key)
             strangers.remove(key)
             suspects.remove(key)
         }
-        settle(key)
+        settle(key, wanted: wanted)
     }
 
     /// The operation did not happen; its key stays pending, and the view is to be read again.
@@ -206,23 +222,32 @@ extension Tracker {
         }
     }
 
-    private mutating func settle(_ key: KernelKey) {
-        if agrees(key) {
-            pending.remove(key)
-            failures[key] = nil
+    private mutating func settle(_ key: KernelKey) { settle(key, wanted: desired[key]) }
+
+    /// `wanted` is what is desired for the key.
+    private mutating func settle(_ key: KernelKey, wanted: KernelObject?) {
+        let agrees =
+            if let wanted { actual[key].map { Self.agrees($0, with: wanted) } ?? false } else { !isCondemned(key) }
+        settle(key, agrees: agrees)
+    }
+
+    private mutating func settle(_ key: KernelKey, agrees: Bool) {
+        if agrees {
+            if !pending.isEmpty { pending.remove(key) }
+            clearFailure(of: key)
         } else {
             pending.insert(key)
         }
     }
 
+    private mutating func clearFailure(of key: KernelKey) { if !failures.isEmpty { failures[key] = nil } }
+
     private func isCondemned(_ key: KernelKey) -> Bool {
         condemned.contains(key) || strangers.contains(key) && mayDelete(key)
     }
 
-    private func agrees(_ key: KernelKey) -> Bool {
-        guard let object = desired[key] else { return !isCondemned(key) }
-        guard let entry = actual[key] else { return false }
-        return entry.object == object && (entry.origin == Self.origin(of: object))
+    private static func agrees(_ entry: ObservedObject, with object: KernelObject) -> Bool {
+        entry.object == object && entry.origin == origin(of: object)
     }
 }
 
@@ -238,7 +263,9 @@ extension Tracker {
                     builder.add(.create(object))
                     continue
                 }
-                if !agrees(key), policy.verdict(of: entry) != .foreign { builder.add(.replace(object)) }
+                if !Self.agrees(entry, with: object), policy.verdict(of: entry) != .foreign {
+                    builder.add(.replace(object))
+                }
             } else if isCondemned(key) {
                 builder.add(.delete(key))
             }

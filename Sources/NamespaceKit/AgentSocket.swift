@@ -22,10 +22,24 @@ public struct AgentSocket: Sendable {
         application: ApplicationID, vm: String, namespacePath: String, timeout: Duration,
         workload: WorkloadWish? = nil
     ) throws(KitError) -> Attachment {
+        try attach(
+            application: application, vm: vm, port: .veth(namespace: namespacePath, name: "eth0"), timeout: timeout,
+            workload: workload)
+    }
+
+    /// A launch with a port of any kind.
+    public func attach(
+        application: ApplicationID, vm: String, port: PortWish, timeout: Duration, workload: WorkloadWish? = nil
+    ) throws(KitError) -> Attachment {
         let call = AttachCall(
-            application: application, interface: try interface(vm), port: .veth(namespace: namespacePath, name: "eth0"),
-            timeout: timeout, workload: workload)
+            application: application, interface: try interface(vm), port: port, timeout: timeout, workload: workload)
         let answer = try perform("Attach", call.json, patience: timeout + Self.patience)
+        return try understood { () throws(VarlinkFailure) in try Attachment(json: answer) }
+    }
+
+    /// Hands over a port of the host's namespace that was attached as one that comes later.
+    public func plug(vm: String, port: String) throws(KitError) -> Attachment {
+        let answer = try perform("Plug", PlugCall(interface: try interface(vm), port: port).json)
         return try understood { () throws(VarlinkFailure) in try Attachment(json: answer) }
     }
 

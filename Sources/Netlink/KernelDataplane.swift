@@ -114,8 +114,8 @@ public final class KernelDataplane {
         var devices = DeviceIndexes()
         for step in plan.steps {
             let elements = step.operations.filter(\.isElement)
-            let objects = step.operations.filter { !$0.isElement }
             if !elements.isEmpty { executeElements(elements, into: &outcome) }
+            let objects = elements.isEmpty ? step.operations : step.operations.filter { !$0.isElement }
             if !objects.isEmpty { executeObjects(objects, devices: &devices, into: &outcome) }
         }
         return outcome
@@ -139,8 +139,29 @@ public final class KernelDataplane {
     private func executeObjects(
         _ operations: [KernelOperation], devices: inout DeviceIndexes, into outcome: inout Outcome
     ) {
+        outcome.completed.reserveCapacity(outcome.completed.count + operations.count)
+        for start in stride(from: 0, to: operations.count, by: RouteSocket.messagesPerSend) {
+            let end = min(start + RouteSocket.messagesPerSend, operations.count)
+            do throws(NetlinkError) {
+                try executeObjects(operations[start..<end], devices: &devices, into: &outcome)
+            } catch {
+                // What became of these is unknown, and the socket's state with it: nothing more in this stage.
+                outcome.failed += operations[end...].map { ($0, error) }
+                return
+            }
+        }
+    }
+
+    /// At most as many operations as one system call carries.
+    ///
+    /// - Throws: when the outcome is unknown; these operations count as failed then.
+    private func executeObjects(
+        _ operations: ArraySlice<KernelOperation>, devices: inout DeviceIndexes, into outcome: inout Outcome
+    ) throws(NetlinkError) {
         var sent: [KernelOperation] = []
         var messages: [RouteMessage] = []
+        sent.reserveCapacity(operations.count)
+        messages.reserveCapacity(operations.count)
         for operation in operations {
             do throws(NetlinkError) {
                 guard let message = try message(for: operation, devices: &devices) else {
@@ -165,6 +186,7 @@ public final class KernelDataplane {
             }
         } catch {
             outcome.failed += sent.map { ($0, error) }
+            throw error
         }
     }
 
@@ -201,7 +223,7 @@ public final class KernelDataplane {
         case .route(let prefix, let metric, let target):
             var index: Int?
             if case .device(let name, _) = target { index = try devices.need(name, route, for: object.key) }
-            return try .route(prefix, metric: metric, target, index: index)
+            return .route(prefix, metric: metric, target, index: index)
         case .address(let name, let prefix):
             return try .address(prefix, index: devices.need(name, route, for: object.key), add: true)
         case .element: throw NetlinkError(operation: "write", object: "\(object.key)", code: EINVAL)
@@ -219,7 +241,7 @@ public final class KernelDataplane {
             guard let index = try devices.index(of: name, route) else { return nil }
             return try .neighbor(address, index: index, device: name, mac: nil)
         case .nexthop(let id): return try .deleteNexthop(id)
-        case .route(let prefix, let metric): return try .deleteRoute(prefix, metric: metric)
+        case .route(let prefix, let metric): return .deleteRoute(prefix, metric: metric)
         case .address(let name, let prefix):
             guard let index = try devices.index(of: name, route) else { return nil }
             return try .address(prefix, index: index, add: false)
@@ -230,7 +252,10 @@ public final class KernelDataplane {
 
 extension KernelOperation {
     fileprivate var isElement: Bool {
-        if case .element = key { true } else { false }
+        switch self {
+        case .create(.element), .replace(.element), .delete(.element): true
+        default: false
+        }
     }
     fileprivate var isUnderlay: Bool {
         if case .element(let element) = key { element.set.isUnderlay } else { false }

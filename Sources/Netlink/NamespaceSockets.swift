@@ -66,11 +66,35 @@ public struct NamespaceSockets: Sendable {
     public func openTap(
         name: String, persistent: Bool, owner: UInt32? = nil, group: UInt32? = nil
     ) throws(NetlinkError) -> Int32 {
+        let descriptor = try openTuns(1)[0]
+        do throws(NetlinkError) {
+            try Self.makeTap(
+                descriptor, name: name, exclusive: false, persistent: persistent, owner: owner, group: group)
+        } catch {
+            close(descriptor)
+            throw error
+        }
+        return descriptor
+    }
+
+    /// At least one open `/dev/net/tun` of the namespace, at most `count`; the caller closes them.
+    func openTuns(_ count: Int) throws(NetlinkError) -> [Int32] {
+        var descriptors = [Int32](repeating: -1, count: count)
+        let opened = unsafe outrider_ns_open_tuns(namespace.fd, &descriptors, Int32(count))
+        return Array(descriptors.prefix(Int(try checked(opened, "open", "/dev/net/tun"))))
+    }
+
+    /// Makes an open `/dev/net/tun` a tap in the namespace that it belongs to.
+    ///
+    /// - Parameter exclusive: a device of that name, whatever kind, is an error (``NetlinkError/isBusy``).
+    static func makeTap(
+        _ descriptor: Int32, name: String, exclusive: Bool, persistent: Bool, owner: UInt32?, group: UInt32?
+    ) throws(NetlinkError) {
         let (owner, group) = (owner.map(Int64.init) ?? -1, group.map(Int64.init) ?? -1)
         let result = unsafe name.withCString { text in
-            unsafe outrider_ns_open_tap(namespace.fd, text, persistent ? 1 : 0, owner, group)
+            unsafe outrider_tap_attach(descriptor, text, exclusive ? 1 : 0, persistent ? 1 : 0, owner, group)
         }
-        return try checked(result, "create tap", name)
+        _ = try checked(result, "create tap", name)
     }
 
     /// Sets a sysctl of the namespace; `key` is the path below `/proc/sys/`, such as `net/ipv4/ip_forward`.

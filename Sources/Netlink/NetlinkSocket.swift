@@ -82,8 +82,11 @@ public final class NetlinkSocket {
     }
 
     /// Sends whole messages in one system call.
-    public func send(_ bytes: [UInt8]) throws(NetlinkError) {
-        let result = unsafe bytes.withUnsafeBytes { unsafe outrider_nl_send(fd, $0.baseAddress, $0.count) }
+    public func send(_ bytes: [UInt8]) throws(NetlinkError) { try send(bytes, count: bytes.count) }
+
+    /// Sends the whole messages in the first `count` bytes.
+    func send(_ bytes: [UInt8], count: Int) throws(NetlinkError) {
+        let result = unsafe bytes.withUnsafeBytes { unsafe outrider_nl_send(fd, $0.baseAddress, min(count, $0.count)) }
         _ = try checked(result, "send netlink message")
     }
 

@@ -66,12 +66,17 @@ extension RouteSocket {
     public func createTapPort(
         name: String, gatewayMAC: MACAddress, mtu: Int, alias: String, owner: UInt32? = nil, group: UInt32? = nil
     ) throws(NetlinkError) -> Int {
-        if try link(named: name) != nil {
+        let descriptor = try takeTun()
+        do throws(NetlinkError) {
+            defer { close(descriptor) }
+            try NamespaceSockets.makeTap(
+                descriptor, name: name, exclusive: true, persistent: true, owner: owner, group: group)
+        } catch {
+            guard error.isBusy else { throw error }
             throw NetlinkError(
                 operation: "create tap", object: name, code: EEXIST,
                 advice: "device '\(name)' exists in \(sockets.namespace.path); detach its VM or delete it")
         }
-        close(try sockets.openTap(name: name, persistent: true, owner: owner, group: group))
         return try finish(name, LinkChange(alias: alias, mac: gatewayMAC, mtu: mtu, isUp: true))
     }
 

@@ -3,29 +3,76 @@ import Dataplane
 import Glibc
 import NetworkTypes
 
-/// One rtnetlink request, built and named for error messages.
+/// One rtnetlink request, named for error messages.
 struct RouteMessage {
-    var bytes: [UInt8]
+    private enum Content {
+        /// Built already; put into words only for an error, since that takes longer than the kernel's work.
+        case bytes([UInt8], object: () -> String)
+        /// The kind that a plan holds a hundred thousand of: built where it is sent, with no memory of its own.
+        case route(outrider_route, deletes: Bool)
+    }
+    private let content: Content
     /// What it does, as a verb.
-    var operation: String
-    /// What it does it to; put into words only for an error, since that takes longer than the kernel's work.
-    var object: String { describe() }
-    private let describe: () -> String
+    let operation: String
 
     /// Lets a shim builder fill the message; its negative errno becomes an error.
     init(
         _ operation: String, _ object: @autoclosure @escaping () -> String,
         build: (UnsafeMutableRawPointer?, Int) -> Int32
     ) throws(NetlinkError) {
-        var result: Int32 = 0
-        // A plan holds a hundred thousand of them: each keeps its own bytes and not the room for the largest.
-        bytes = unsafe withUnsafeTemporaryAllocation(byteCount: Int(OUTRIDER_NL_MESSAGE_MAX), alignment: 8) { buffer in
-            result = unsafe build(buffer.baseAddress, buffer.count)
-            return unsafe Array(buffer[..<Int(max(result, 0))])
-        }
-        self.operation = operation
-        describe = object
+        let (bytes, result) = unsafe Self.built(build)
         _ = try checked(result, operation, object())
+        content = .bytes(bytes, object: object)
+        self.operation = operation
+    }
+
+    fileprivate init(_ operation: String, _ route: outrider_route, deletes: Bool) {
+        content = .route(route, deletes: deletes)
+        self.operation = operation
+    }
+
+    /// What it does it to.
+    var object: String {
+        switch content {
+        case .bytes(_, let object): object()
+        case .route(let route, _): route.words
+        }
+    }
+
+    /// The whole message, header included, native byte order.
+    var bytes: [UInt8] {
+        switch content {
+        case .bytes(let bytes, _): bytes
+        case .route: unsafe Self.built { unsafe write(to: $0, capacity: $1) }.bytes
+        }
+    }
+
+    /// Puts the message at `target`, which has room for the largest of ours and keeps zeros behind the message up to
+    /// the next header.
+    ///
+    /// - Returns: its length, or a negative errno.
+    func write(to target: UnsafeMutableRawPointer?, capacity: Int) -> Int32 {
+        switch content {
+        case .route(var route, let deletes):
+            return unsafe deletes
+                ? outrider_nl_route_delete(target, capacity, &route) : outrider_nl_route_put(target, capacity, &route)
+        case .bytes(let bytes, _):
+            guard let target = unsafe target, bytes.count + 3 <= capacity else { return -ENOBUFS }
+            let room = unsafe UnsafeMutableRawBufferPointer(start: target, count: bytes.count + 3)
+            unsafe room.copyBytes(from: bytes)
+            for index in bytes.count..<room.count { unsafe room[index] = 0 }
+            return Int32(bytes.count)
+        }
+    }
+
+    private static func built(
+        _ build: (UnsafeMutableRawPointer?, Int) -> Int32
+    ) -> (bytes: [UInt8], result: Int32) {
+        // Each keeps its own bytes and not the room for the largest.
+        unsafe withUnsafeTemporaryAllocation(byteCount: Int(OUTRIDER_NL_MESSAGE_MAX), alignment: 8) { buffer in
+            let result = unsafe build(buffer.baseAddress, buffer.count)
+            return unsafe (Array(buffer[..<Int(max(result, 0))]), result)
+        }
     }
 
     func error(code: Int32, detail: String) -> NetlinkError {
@@ -88,9 +135,7 @@ extension RouteMessage {
     }
 
     /// - Parameter index: of the device, for ``RouteTarget/device(_:source:)``.
-    static func route(
-        _ prefix: IPPrefix, metric: UInt32, _ target: RouteTarget, index: Int?
-    ) throws(NetlinkError) -> RouteMessage {
+    static func route(_ prefix: IPPrefix, metric: UInt32, _ target: RouteTarget, index: Int?) -> RouteMessage {
         var raw = outrider_route(prefix, metric: metric)
         switch target {
         case .nexthop(let id):
@@ -106,17 +151,12 @@ extension RouteMessage {
         case .unreachable:
             raw.target = Int32(OUTRIDER_ROUTE_UNREACHABLE.rawValue)
         }
-        return try unsafe RouteMessage("set route", "\(prefix) metric \(metric)") {
-            unsafe outrider_nl_route_put($0, $1, &raw)
-        }
+        return RouteMessage("set route", raw, deletes: false)
     }
 
     /// Deletes our route only: the kernel compares the protocol number.
-    static func deleteRoute(_ prefix: IPPrefix, metric: UInt32) throws(NetlinkError) -> RouteMessage {
-        var raw = outrider_route(prefix, metric: metric)
-        return try unsafe RouteMessage("delete route", "\(prefix) metric \(metric)") {
-            unsafe outrider_nl_route_delete($0, $1, &raw)
-        }
+    static func deleteRoute(_ prefix: IPPrefix, metric: UInt32) -> RouteMessage {
+        RouteMessage("delete route", outrider_route(prefix, metric: metric), deletes: true)
     }
 
     static func vni(_ vni: SessionNetworkID, index: Int, add: Bool) throws(NetlinkError) -> RouteMessage {
@@ -133,7 +173,12 @@ extension outrider_route {
         prefix_length = UInt8(prefix.length)
         self.protocol = DataplaneConfiguration.routeProtocol
         self.metric = metric
-        fill(&destination, with: prefix.bytes)
+        fill(&destination, with: prefix)
+    }
+
+    fileprivate var words: String {
+        let prefix = IPPrefix(family: family, bytes: content(destination), length: prefix_length)
+        return "\(prefix.map(\.description) ?? "of family \(family)") metric \(metric)"
     }
 }
 
@@ -178,6 +223,18 @@ extension IPAddress {
 /// Copies bytes to the start of a C array member.
 func fill<Field>(_ field: inout Field, with bytes: [UInt8]) {
     unsafe withUnsafeMutableBytes(of: &field) { unsafe $0.copyBytes(from: bytes.prefix($0.count)) }
+}
+
+/// Stores an address at the start of a C array member, in network order.
+func fill<Field>(_ field: inout Field, with prefix: IPPrefix) {
+    unsafe withUnsafeMutableBytes(of: &field) { bytes in
+        switch prefix {
+        case .v4(let address, _): unsafe bytes.storeBytes(of: address.rawValue.bigEndian, as: UInt32.self)
+        case .v6(let address, _):
+            unsafe bytes.storeBytes(of: address.high.bigEndian, as: UInt64.self)
+            unsafe bytes.storeBytes(of: address.low.bigEndian, toByteOffset: 8, as: UInt64.self)
+        }
+    }
 }
 
 /// The bytes of a C array member.

@@ -8,10 +8,18 @@ public final class RouteSocket {
     let socket: NetlinkSocket
     /// Change messages (RTM_NEW*, RTM_DEL*) sent so far.
     public internal(set) var writes = 0
+    /// Messages on their way out, kept so that a hundred thousand of them need no memory of their own.
+    private var outgoing: [UInt8] = []
+    /// Open descriptors of the namespace's `/dev/net/tun` for the next taps: entering a namespace takes a thread, which
+    /// costs a quarter of what a tap does.
+    private var tuns: [Int32] = []
 
     /// Messages per sendto(2): measured best with an acknowledgement on the last only.
     static let messagesPerSend = 256
+    /// Room that every message fits, with what aligns the next.
+    private static let messageRoom = Int(OUTRIDER_NL_MESSAGE_MAX) + 4
     private static let answerWaitMilliseconds: Int32 = 30_000
+    private static let tunsKept = 16
 
     public init(in sockets: NamespaceSockets) throws(NetlinkError) {
         self.sockets = sockets
@@ -23,6 +31,14 @@ public final class RouteSocket {
     init(adopting socket: NetlinkSocket, in sockets: NamespaceSockets) {
         self.sockets = sockets
         self.socket = socket
+    }
+
+    deinit { for descriptor in tuns { close(descriptor) } }
+
+    /// An open `/dev/net/tun` of the namespace; the caller closes it.
+    func takeTun() throws(NetlinkError) -> Int32 {
+        if tuns.isEmpty { tuns = try sockets.openTuns(Self.tunsKept) }
+        return tuns.removeLast()
     }
 
     /// Netlink port of this socket: the sender that notifications of its changes name.
@@ -55,22 +71,7 @@ public final class RouteSocket {
     private func sendAndWait(
         _ messages: ArraySlice<RouteMessage>
     ) throws(NetlinkError) -> [Int: NetlinkAnswer.Outcome] {
-        var bytes: [UInt8] = []
-        var sequences: [UInt32: Int] = [:]
-        var last: UInt32 = 0
-        for (offset, message) in messages.enumerated() {
-            last = socket.nextSequence()
-            sequences[last] = offset
-            let position = bytes.count
-            bytes += message.bytes
-            bytes += Array(repeating: 0, count: -message.bytes.count & 3)
-            let flags = offset == messages.count - 1 ? NetlinkFlag.acknowledge : 0
-            unsafe bytes.withUnsafeMutableBytes {
-                unsafe outrider_nl_stamp($0.baseAddress?.advanced(by: position), last, flags)
-            }
-        }
-        writes += messages.count
-        try socket.send(bytes)
+        let sequences = try transmit(messages)
         var errors: [Int: NetlinkAnswer.Outcome] = [:]
         while true {
             guard let part = try socket.receive(waitMilliseconds: socket.answerWaitMilliseconds) else {
@@ -78,12 +79,42 @@ public final class RouteSocket {
             }
             var finished = false
             for answer in part {
-                guard let offset = sequences[answer.sequence], let outcome = answer.outcome else { continue }
+                guard let offset = sequences.offset(of: answer.sequence), offset < messages.count,
+                    let outcome = answer.outcome
+                else { continue }
                 if outcome.code != 0 { errors[offset] = outcome }
-                if answer.sequence == last { finished = true }
+                if offset == messages.count - 1 { finished = true }
             }
             if finished { return errors }
         }
+    }
+
+    /// One system call for all messages; the last asks for an acknowledgement.
+    private func transmit(_ messages: ArraySlice<RouteMessage>) throws(NetlinkError) -> SequenceRun {
+        // Taken out for the time being: an array that two own is copied by its first write.
+        var room = outgoing
+        outgoing = []
+        defer { outgoing = room }
+        var used = 0
+        var sequences = SequenceRun()
+        for (offset, message) in messages.enumerated() {
+            if room.count - used < Self.messageRoom {
+                room += [UInt8](repeating: 0, count: max(room.count, 4 * Self.messageRoom))
+            }
+            let flags = offset == messages.count - 1 ? NetlinkFlag.acknowledge : 0
+            let sequence = socket.nextSequence()
+            if offset == 0 { sequences = SequenceRun(first: sequence) }
+            let length = unsafe room.withUnsafeMutableBytes { bytes in
+                let target = unsafe bytes.baseAddress?.advanced(by: used)
+                let length = unsafe message.write(to: target, capacity: bytes.count - used)
+                if length > 0 { unsafe outrider_nl_stamp(target, sequence, flags) }
+                return length
+            }
+            used += Int(try checked(length, message.operation, message.object) + 3) & ~3
+        }
+        writes += messages.count
+        try socket.send(room, count: used)
+        return sequences
     }
 
     /// Sends a dump request and turns each row of type `type` into a value; rows that are nil are left out.
@@ -95,5 +126,16 @@ public final class RouteSocket {
             if let row = try parse(answer) { rows.append(row) }
         }
         return rows
+    }
+}
+
+/// Sequence numbers of messages sent together, in their order: consecutive, but never 0.
+struct SequenceRun {
+    var first: UInt32 = 1
+
+    /// Place of a sequence number in the run; nil for 0, which marks events.
+    func offset(of sequence: UInt32) -> Int? {
+        guard sequence != 0 else { return nil }
+        return sequence >= first ? Int(sequence - first) : Int(UInt32.max - first) + Int(sequence)
     }
 }

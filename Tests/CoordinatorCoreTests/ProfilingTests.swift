@@ -151,7 +151,7 @@ import Testing
         let observed = ObservedAggregate(vms: 7, peakVMs: 9, launches: 2, stops: 1)
         fleet.aggregate(a, [(app, vms: 1, launches: 1)])
         fleet.aggregate(b, [(app, vms: 0, launches: 0)], observed: observed)
-        let sample = try #require(fleet.machine.state.series[app]?.samples.last?.demand)
+        let sample = try #require(sampled(fleet, app).last?.demand)
         #expect(sample == .init(vms: 8, peak: 10, launches: 3, stops: 1))
         #expect(fleet.machine.live.presence[app] == nil && fleet.machine.state.bindings.boundByHost[b] ?? 0 == 0)
         if restarts {

@@ -160,6 +160,32 @@ struct EchoAgent: AgentService {
         }
     }
 
+    @Test func whoComesInACrowdWaitsForAPlace() async throws {
+        try await withServer(limits: VarlinkLimits(connectionsMax: 1, placeWaitSeconds: 60)) { path in
+            let method = "org.varlink.service.GetInfo"
+            var second: VarlinkClient
+            do {
+                var first = try VarlinkClient(path: path)
+                _ = try first.call(method)
+                second = try VarlinkClient(path: path)
+                try second.send(VarlinkCall(method: method))
+                // Long enough to be turned away.
+                #expect(throws: VarlinkClientError.self) { try second.receive(method, timeout: .milliseconds(200)) }
+            }
+            #expect(try second.receive(method)["product"] != nil)
+        }
+    }
+
+    @Test func whoFindsNoPlaceIsTurnedAway() async throws {
+        try await withServer(limits: VarlinkLimits(connectionsMax: 1, placeWaitSeconds: 0)) { path in
+            var first = try VarlinkClient(path: path)
+            _ = try first.call("org.varlink.service.GetInfo")
+            var second = try VarlinkClient(path: path)
+            #expect(throws: VarlinkClientError.self) { try second.call("org.varlink.service.GetInfo") }
+            _ = try first.call("org.varlink.service.GetInfo")
+        }
+    }
+
     @Test func othersAreKeptOut() async throws {
         try await withServer(group: 65534) { path in
             let attributes = try FileManager.default.attributesOfItem(atPath: path)

@@ -41,7 +41,7 @@ struct MigrationTests {
     func aVMIsReachedAtOneHostAtATime(_ endpoints: Underlay.Endpoints, pauses: Bool) async throws {
         try await TestBed.run(
             "move\(endpoints.rawValue.suffix(1))\(pauses ? "p" : "r")", hosts: 3, endpoints: endpoints,
-            reconcile: Self.never
+            agent: ["reconcile-interval": Self.never]
         ) { bed in
             let journey = try Journey(bed)
             #expect(try journey.traces(at: journey.source) == ["port", "route to port", "ingress"])
@@ -86,7 +86,7 @@ struct MigrationTests {
     }
 
     @Test func anAbortedMigrationLeavesTheVMWhereItIs() async throws {
-        try await TestBed.run("abort", hosts: 3, reconcile: Self.never) { bed in
+        try await TestBed.run("abort", hosts: 3, agent: ["reconcile-interval": Self.never]) { bed in
             let journey = try Journey(bed)
             expectNothingLost(
                 try await journey.underPings {
@@ -105,7 +105,7 @@ struct MigrationTests {
 
     /// The source's hypervisor has cleared up, the destination's agent is dead, and only then the guest speaks, once.
     @Test func aFirstFrameBeforeAnybodyListensCounts() async throws {
-        try await TestBed.run("early", hosts: 3, reconcile: Self.never) { bed in
+        try await TestBed.run("early", hosts: 3, agent: ["reconcile-interval": Self.never]) { bed in
             let journey = try Journey(bed)
             try journey.prepare()
             bed.cluster.agent(journey.destination)?.kill()

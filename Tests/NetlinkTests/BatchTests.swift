@@ -21,7 +21,7 @@ import Testing
         try bed.route.change(.nexthop(nexthop, index: index))
         for number in 0..<600 {
             let prefix = IPPrefix.v4(IPv4Address(10 << 24 | UInt32(number) << 8), length: 24)
-            messages.append(try .route(prefix, metric: 0, .nexthop(bad.contains(number) ? 999 : 77), index: nil))
+            messages.append(.route(prefix, metric: 0, .nexthop(bad.contains(number) ? 999 : 77), index: nil))
         }
         let before = bed.route.writes
         let errors = try bed.route.batch(messages)
@@ -34,9 +34,16 @@ import Testing
         #expect(try bed.route.routes().filter { $0.target == .nexthop(77) }.count == 596)
     }
 
+    @Test func sequenceNumbersGoAroundWithoutZero() {
+        let run = SequenceRun(first: .max - 1)
+        #expect(([.max - 1, .max, 1, 2] as [UInt32]).map { run.offset(of: $0) } == [0, 1, 2, 3])
+        #expect(run.offset(of: 0) == nil)
+        #expect(SequenceRun(first: 1).offset(of: 256) == 255)
+    }
+
     @Test func eachMessageAloneSaysTheSame() throws {
         let bed = try Bed()
-        let message = try RouteMessage.route(.v4(IPv4Address(10 << 24), length: 24), metric: 0, .nexthop(5), index: nil)
+        let message = RouteMessage.route(.v4(IPv4Address(10 << 24), length: 24), metric: 0, .nexthop(5), index: nil)
         let error = #expect(throws: NetlinkError.self) { try bed.route.change(message) }
         #expect(error?.detail == "Nexthop id does not exist")
         #expect(error?.description.contains("set route 10.0.0.0/24") == true)

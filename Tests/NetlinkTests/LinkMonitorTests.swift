@@ -42,9 +42,8 @@ import Testing
     @Test func aSlowConsumerIsToldToResync() async throws {
         let bed = try Bed()
         let monitor = try LinkMonitor(in: bed.namespace.overlay, bufferedEventsMax: 8)
-        let messages = try (0..<200).map {
-            try RouteMessage.route(
-                .v4(IPv4Address(10 << 24 | $0 << 8), length: 24), metric: 0, .unreachable, index: nil)
+        let messages = (0..<200).map {
+            RouteMessage.route(.v4(IPv4Address(10 << 24 | $0 << 8), length: 24), metric: 0, .unreachable, index: nil)
         }
         #expect(try bed.route.batch(messages).isEmpty)
         // The last change is seen by everybody: when it is here, all the others have been, or were dropped.
@@ -74,9 +73,8 @@ import Testing
         try socket.join(group: 7)
         var small: Int32 = 2304
         #expect(unsafe setsockopt(socket.fd, SOL_SOCKET, SO_RCVBUF, &small, socklen_t(4)) == 0)
-        let messages = try (0..<2000).map {
-            try RouteMessage.route(
-                .v4(IPv4Address(10 << 24 | $0 << 8), length: 24), metric: 0, .unreachable, index: nil)
+        let messages = (0..<2000).map {
+            RouteMessage.route(.v4(IPv4Address(10 << 24 | $0 << 8), length: 24), metric: 0, .unreachable, index: nil)
         }
         #expect(try bed.route.batch(messages).isEmpty)
         let error = #expect(throws: NetlinkError.self) { while try !socket.receiveAll().isEmpty {} }

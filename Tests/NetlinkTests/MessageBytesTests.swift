@@ -58,16 +58,16 @@ import Testing
             ])
     }
 
-    @Test func routes() throws {
+    @Test func routes() {
         let prefix = IPPrefix.v4(IPv4Address(0x0A00_1010), length: 28)
         #expect(
-            try hex(.route(prefix, metric: 0, .nexthop(0x4400_1010), index: nil)) == [
+            hex(.route(prefix, metric: 0, .nexthop(0x4400_1010), index: nil)) == [
                 "2c000000", "18000105", "00000000", "00000000",  // RTM_NEWROUTE, REQUEST|CREATE|REPLACE
                 "021c0000", "fe530001", "00000000",  // AF_INET /28, main, 83, universe, unicast
                 "08000100", "0a001010", "08001e00", "10100044",  // RTA_DST, RTA_NH_ID
             ])
         #expect(
-            try hex(.deleteRoute(prefix, metric: 4000)) == [
+            hex(.deleteRoute(prefix, metric: 4000)) == [
                 "2c000000", "19000100", "00000000", "00000000",
                 "021c0000", "fe53ff00", "00000000",  // protocol compared, scope nowhere, any type
                 "08000100", "0a001010", "08000600", "a00f0000",

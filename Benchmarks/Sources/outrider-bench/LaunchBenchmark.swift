@@ -45,7 +45,7 @@ struct LaunchHost {
             host: name, incarnation: Incarnation(UUID128(high: 2, low: 1)), boot: BootID(UUID128(high: 3, low: 1)))
         machine = AgentMachine(
             configuration: AgentCoreConfiguration(
-                fingerprint: "", vtep: IPv4Address(0x0A00_0001), underlayMTU: 1500, version: "bench"),
+                fingerprint: "", vtep: .v4(IPv4Address(0x0A00_0001)), underlayMTU: 1500, version: "bench"),
             identity: identity, randomSeed: 1)
         queue = machine.recover([], kernelPorts: [], journalLost: false, at: now)
         settle()
@@ -119,7 +119,7 @@ struct LaunchHost {
                 queue += machine.handle(
                     .message(Position(generation: 1, term: 1, revision: 1), heard), at: now)
             case .reply(let request, .failure(let error)): preconditionFailure("\(request): \(error)")
-            case .checkpoint, .ensureOverlay, .send, .reconnect, .reply, .notice: break
+            case .checkpoint, .ensureOverlay, .send, .reconnect, .reply, .notice, .keep: break
             }
             next += 1
         }

@@ -8,7 +8,7 @@ struct OutriderBench {
         ("addresses", { AddressBenchmark.run() }), ("forecast", { try await ForecastBenchmark.run() }),
         ("varlink", { try await VarlinkBenchmark.run() }), ("netlink", { try await NetlinkBenchmark.run() }),
         ("space", { try SpaceBenchmark.run() }), ("decision", { try LaunchBenchmark.run() }),
-        ("agent", { try AgentBenchmark.run() }), ("dataplane", { try DataplaneBenchmark.run() }),
+        ("agent", { try AgentBenchmark.run() }),
         ("churn", { try ChurnBenchmark.run() }),
     ]
 

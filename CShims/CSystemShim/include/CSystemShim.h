@@ -44,11 +44,17 @@ int outrider_ns_write_file(int ns_fd, const char *path, const char *data, size_t
 /// Reads a file, seen from inside the namespace; returns the number of bytes. In C for the thread of outrider_ns_run.
 int outrider_ns_read_file(int ns_fd, const char *path, char *data, size_t capacity);
 
-/// Makes or attaches a tap (IFF_TAP | IFF_NO_PI) on a /dev/net/tun descriptor opened inside the namespace, where the
-/// device is then born. With `persistent` the device outlives the descriptor. `owner` and `group` may then open it
-/// without CAP_NET_ADMIN; -1 sets none. Returns the descriptor.
+/// Opens `/dev/net/tun` up to `count` times; returns how many. A descriptor belongs to the namespace that it was opened
+/// in, so one thread serves many taps.
+int outrider_ns_open_tuns(int ns_fd, int *descriptors, int count);
+
+/// Makes an open descriptor a tap (IFF_TAP | IFF_NO_PI) in the namespace that the descriptor belongs to, or attaches it to
+/// the tap of that name; `exclusive`: -EBUSY when there is any device of that name. Owner and group: negative
+/// sets none.
+/// On failure the caller closes the descriptor, and with it what was made. `persistent`: the device outlives the
+/// descriptor. Owner and group may open it without CAP_NET_ADMIN.
 /// In C because TUNSETIFF is a variadic ioctl on a struct with a union.
-int outrider_ns_open_tap(int ns_fd, const char *name, int persistent, int64_t owner, int64_t group);
+int outrider_tap_attach(int fd, const char *name, int exclusive, int persistent, int64_t owner, int64_t group);
 
 // MARK: Local sockets, locks, service manager (process.c)
 

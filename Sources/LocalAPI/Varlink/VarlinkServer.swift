@@ -29,13 +29,17 @@ public struct VarlinkServiceInfo: Hashable, Sendable {
 public struct VarlinkLimits: Hashable, Sendable {
     /// One message, bytes.
     public var messageBytesMax: Int
-    /// Further callers are turned away: each connection has a thread.
+    /// Further callers wait for a place, and are turned away when none gets free in time: each connection has a thread.
     public var connectionsMax: Int
+    /// A caller waits this long for a place. Hooks of many VMs that start together take no longer than that.
+    public var placeWaitSeconds: Int
     /// A caller that doesn't read its reply for this long is cut off.
     public var sendTimeoutSeconds: Int
     public init(
-        messageBytesMax: Int = 1 << 20, connectionsMax: Int = 64, sendTimeoutSeconds: Int = 5
+        messageBytesMax: Int = 1 << 20, connectionsMax: Int = 64, placeWaitSeconds: Int = 2,
+        sendTimeoutSeconds: Int = 5
     ) {
+        self.placeWaitSeconds = placeWaitSeconds
         self.messageBytesMax = messageBytesMax
         self.connectionsMax = connectionsMax
         self.sendTimeoutSeconds = sendTimeoutSeconds
@@ -54,7 +58,7 @@ public final class VarlinkServer: Sendable {
     private let interfaces: [String: String]
     private let limits: VarlinkLimits
     private let handler: Handler
-    private let open = Mutex(0)
+    private let places: DispatchSemaphore
     private let queue = DispatchQueue(label: "outrider.varlink")
 
     /// Listens on `path` with mode 0660 and the given group. `interfaces`: description text by interface name.
@@ -81,6 +85,7 @@ public final class VarlinkServer: Sendable {
         self.interfaces = interfaces
         self.limits = limits
         self.handler = handler
+        places = DispatchSemaphore(value: limits.connectionsMax)
     }
 
     /// Serves until the task is cancelled; then the socket's file is gone and every connection closed.
@@ -88,18 +93,9 @@ public final class VarlinkServer: Sendable {
         await withTaskCancellationHandler {
             await withDiscardingTaskGroup { group in
                 while let accepted = await accept() {
-                    let admitted = self.open.withLock { count in
-                        guard count < self.limits.connectionsMax else { return false }
-                        count += 1
-                        return true
-                    }
-                    guard admitted else {
-                        LocalSocket.close(accepted)
-                        continue
-                    }
                     group.addTask {
                         await self.serve(accepted)
-                        self.open.withLock { $0 -= 1 }
+                        self.places.signal()
                     }
                 }
                 group.cancelAll()
@@ -111,7 +107,7 @@ public final class VarlinkServer: Sendable {
         LocalSocket.unlink(path)
     }
 
-    /// Nil after the listener was shut down.
+    /// A connection that has a place; nil after the listener was shut down.
     private func accept() async -> Int32? {
         await withCheckedContinuation { done in
             queue.async { done.resume(returning: self.acceptOne()) }
@@ -123,7 +119,9 @@ public final class VarlinkServer: Sendable {
             guard LocalSocket.waitReadable(descriptor, milliseconds: -1) else { continue }
             let accepted = outrider_unix_accept(descriptor)
             switch -accepted {
-            case ..<1: return accepted
+            case ..<1:
+                if places.wait(timeout: .now() + .seconds(limits.placeWaitSeconds)) == .success { return accepted }
+                LocalSocket.close(accepted)
             // The caller is gone again, or there is no room for a descriptor now: neither ends the service.
             case ECONNABORTED, EAGAIN: continue
             case EMFILE, ENFILE, ENOMEM, ENOBUFS: LocalSocket.pause(milliseconds: 50)

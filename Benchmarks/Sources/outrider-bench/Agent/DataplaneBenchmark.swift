@@ -12,12 +12,13 @@ enum DataplaneBenchmark {
     private static let routes = 100_000
     private static let nexthops = 1_000
     private static let elements = 10_000
-    private static let rounds = 3
+    private static let rounds = 5
+    /// What pyroute2 writes: all of it would take minutes.
+    private static let pythonRoutes = 5_000
 
-    @Sendable static func run() throws {
+    static func run() throws {
         try programming()
         try reconciling()
-        try ForwardingBenchmark.run()
     }
 
     // MARK: Objects
@@ -90,10 +91,14 @@ enum DataplaneBenchmark {
                     }
                 })
         }
+        let python = try withBed {
+            try PythonPeer.addRoutes(pythonRoutes, base: base, nexthops: nexthops, in: $0.overlay)
+        }
         let (own, least, tool) = (best(ours), best(bare), best(batch))
         Results.note("dataplane: 100,000 routes, this code", Double(routes) / own, "routes/s")
         Results.note("dataplane: the same, bare C loop", Double(routes) / least, "routes/s")
         Results.note("dataplane: the same, ip -batch", Double(routes) / tool, "routes/s")
+        PythonPeer.note("dataplane: the same, pyroute2", python.map { Double(pythonRoutes) / $0 }, "routes/s")
         Results.note("dataplane: routes, times ip -batch", tool / own, "x", floor: 5)
         Results.note("dataplane: routes, share of the bare loop", least / own, "x", floor: 0.9)
     }
@@ -122,19 +127,32 @@ enum DataplaneBenchmark {
             Results.note("dataplane: reconcile, nothing to do", best(passes), "s", bar: 1)
             Results.note("dataplane: writes of those passes", Double(bed.kernel.writes - before), "", bar: 0)
 
-            // The device goes down and up by another's hand, and with it all routes and nexthops.
-            for state in ["down", "up"] {
-                try Command.run(["ip", "-n", bed.overlay, "link", "set", configuration.device, state])
-            }
-            let repair = try seconds {
-                try bed.kernel.prepare(mayReplace: true) { [] }
-                tracker.resync(try bed.kernel.dump())
-                let outcome = bed.kernel.execute(tracker.plan())
-                precondition(outcome.failed.isEmpty, "a repair was refused")
-                outcome.completed.forEach { tracker.completed($0) }
-            }
-            Results.note("dataplane: all routes back after down/up", repair, "s", bar: 1)
+            try restoring(bed, &tracker)
         }
+    }
+
+    /// The device goes down and up by another's hand, and with it all routes and nexthops.
+    private static func restoring(_ bed: Bed, _ tracker: inout Tracker) throws {
+        for state in ["down", "up"] {
+            try Command.run(["ip", "-n", bed.overlay, "link", "set", configuration.device, state])
+        }
+        let start = ContinuousClock.now
+        try bed.kernel.prepare(mayReplace: true) { [] }
+        tracker.resync(try bed.kernel.dump())
+        let seen = ContinuousClock.now
+        let plan = tracker.plan()
+        let planned = ContinuousClock.now
+        let outcome = bed.kernel.execute(plan)
+        let written = ContinuousClock.now
+        precondition(outcome.failed.isEmpty, "a repair was refused")
+        outcome.completed.forEach { tracker.completed($0) }
+        let noted = ContinuousClock.now
+        precondition(tracker.plan().isEmpty, "something is still missing")
+        Results.note("dataplane: after down/up, to look", (seen - start).inSeconds, "s")
+        Results.note("dataplane: to plan", (planned - seen).inSeconds, "s")
+        Results.note("dataplane: to write", (written - planned).inSeconds, "s")
+        Results.note("dataplane: all routes back after down/up", (written - start).inSeconds, "s", bar: 1)
+        Results.note("dataplane: and noted", (noted - start).inSeconds, "s")
     }
 
     /// Identifiers of VMs.

@@ -16,7 +16,7 @@ enum TelemetryBenchmark {
     private static let rounds = 15
     private static let intervals = 20
 
-    @Sendable static func run() throws {
+    static func run() throws {
         let base = "otr-bench-\(ProcessInfo.processInfo.processIdentifier)"
         let names = [base + "h", base + "o"]
         try NetworkNamespace.create(names)
@@ -131,6 +131,7 @@ enum TelemetryBenchmark {
         Results.note("telemetry: ip -s -j link / bare C loop", ip / c, "")
         Results.note("telemetry: ip -s -j link / ours", ip / us, "")
         Results.note("telemetry: with its parsing / ours", (ip + json) / us, "", floor: 100)
+        PythonPeer.note("telemetry: pyroute2", try PythonPeer.readLinks(in: name).map { $0 * 1e6 }, "us")
         let before = counting_allocations()
         for _ in 0..<20 { _ = try read() }
         Results.note(
