@@ -32,10 +32,18 @@ extension RouteSocket {
 
 extension KernelDataplane {
     /// What is wrong with the underlay's paths to tunnel endpoints, one line per endpoint that cannot be reached or whose
-    /// path is narrower than what the overlay's MTU needs.
+    /// path is narrower than what the overlay's MTU needs, as far as this host knows; echoes find the rest. One line for
+    /// all when this host has lost its own endpoint.
     public func pathProblems(to endpoints: [IPAddress]) throws(NetlinkError) -> [String] {
         guard !endpoints.isEmpty else { return [] }
         let host = try RouteSocket(in: namespace.host)
+        let own = configuration.vtep
+        guard try host.addresses().contains(where: { $0.prefix.address == own }) else {
+            return [
+                "no interface of this host has its tunnel endpoint \(own): nothing can be sent; add the address, or "
+                    + "change 'vtep' and restart the agent"
+            ]
+        }
         let widths = Dictionary(try host.links().map { ($0.index, $0.mtu) }, uniquingKeysWith: { first, _ in first })
         var problems: [String] = []
         for endpoint in endpoints.sorted() {
