@@ -185,10 +185,10 @@ actor KernelWorker {
         }
         guard let key = keys?.filter(tracker.isPending).min() ?? (keys == nil ? tracker.failures.keys.min() : nil)
         else {
-            guard kernel?.configuration.vtep == state?.model.configuration.vtep else {
-                return .failure(DataplaneFailure(reason: "the device does not have the new endpoint yet"))
-            }
-            return .success(())
+            // Only what concerns peers waits for that: a launch does not.
+            let isMoving = kernel?.configuration.vtep != state?.model.configuration.vtep
+            guard isMoving, keys?.contains(where: { $0.kind == .nexthop }) ?? true else { return .success(()) }
+            return .failure(DataplaneFailure(reason: "the device does not have the new endpoint yet"))
         }
         let reason = tracker.failures[key]?.reason ?? "held by an entry of somebody else, or not yet written"
         return .failure(DataplaneFailure(reason: "\(key): \(reason)"))

@@ -39,11 +39,20 @@ extension KernelDataplane {
         public var mtu: Int
     }
 
-    /// Looks at the paths to tunnel endpoints: what routes and devices say, and what the underlay has taught this host.
+    /// Looks at the paths to tunnel endpoints: what routes and devices say, and what the underlay has taught this host; echoes
+    /// find the rest. One line for all when this host has lost its own endpoint.
     public func paths(to endpoints: [IPAddress]) throws(NetlinkError) -> Paths {
         var paths = Paths(mtu: configuration.mtu)
         guard !endpoints.isEmpty else { return paths }
         let host = try RouteSocket(in: namespace.host)
+        let own = configuration.vtep
+        guard try host.addresses().contains(where: { $0.prefix.address == own }) else {
+            paths.problems = [
+                "no interface of this host has its tunnel endpoint \(own): nothing can be sent; add the address, or "
+                    + "change 'vtep' and restart the agent"
+            ]
+            return paths
+        }
         let widths = Dictionary(try host.links().map { ($0.index, $0.mtu) }, uniquingKeysWith: { first, _ in first })
         for endpoint in endpoints.sorted() {
             let needed = configuration.mtu + endpoint.tunnelOverhead

@@ -43,6 +43,9 @@ import Testing
         let kernel = try KernelDataplane(configuration: Self.configuration, namespace: bed.namespace)
         let far = IPAddress.v4(IPv4Address(0xC000_0202))
         let farther = IPAddress.v4(IPv4Address(0xC000_0203))
+        let lost = try kernel.paths(to: [far, farther]).problems
+        #expect(lost.count == 1 && lost.first?.contains("has its tunnel endpoint 192.0.2.1") == true, "\(lost)")
+        try Command.ipBatch(["link set lo up", "addr add 192.0.2.1/32 dev lo"], namespace: bed.hostName)
         #expect(try kernel.paths(to: [far]).problems.first?.hasPrefix("no route") == true)
         try Command.ipBatch(
             [
