@@ -163,7 +163,10 @@ let package = Package(
         tests("DaemonSupportTests", ["DaemonSupport", "NetworkTypes", logging, lifecycle]),
         tests(
             "AgentTests",
-            ["Agent", "AgentCore", "FleetProtocol", "Journal", "LocalAPI", "NetworkTypes", "Telemetry", logging]),
+            [
+                "Agent", "AgentCore", "Addressing", "Dataplane", "FleetProtocol", "Journal", "LocalAPI", "Netlink",
+                "NetworkTypes", "Telemetry", logging,
+            ]),
         tests("AddressingTests", ["Addressing", "NetworkTypes", "SimulationKit"]),
         tests("TelemetryTests", ["Telemetry", "FleetProtocol", "NetworkTypes", "SimulationKit"]),
         tests(
