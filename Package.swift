@@ -165,9 +165,8 @@ let package = Package(
         tests(
             "AgentTests",
             [
-                "Agent", "AgentCore", "FleetMapping", "FleetProtocol", "Journal", "LocalAPI", "NetworkTypes",
-                "Telemetry",
-                logging,
+                "Agent", "AgentCore", "Addressing", "Dataplane", "FleetMapping", "FleetProtocol", "Journal", "LocalAPI",
+                "Netlink", "NetworkTypes", "Telemetry", logging,
             ]),
         tests("AddressingTests", ["Addressing", "NetworkTypes", "SimulationKit"]),
         tests("TelemetryTests", ["Telemetry", "FleetProtocol", "NetworkTypes", "SimulationKit"]),

@@ -10,8 +10,9 @@ import NetworkTypes
 public enum AgentVerbs {
     /// Makes the overlay's namespace.
     ///
-    /// - Returns: false when it was there already; its sysctls are then set again.
-    public static func createNamespace(_ settings: AgentSettings) throws -> Bool {
+    /// - Returns: false when it was there already, and its sysctls are then set again; nil on a host that only observes.
+    public static func createNamespace(_ settings: AgentSettings) throws -> Bool? {
+        guard settings.mode == .serve else { return nil }
         do throws(NetlinkError) {
             try OverlayNamespace.create(path: settings.overlayNamespace)
             return true

@@ -152,9 +152,10 @@ extension AgentMachine {
             return
         }
         var launch = launch
-        launch.missed = true
+        // One that waits for its own identifier lacks no block.
+        launch.missed = !isHeldUp(launch.request)
         let application = launch.request.application
-        windows[application, default: Window()].misses += 1
+        if launch.missed { windows[application, default: Window()].misses += 1 }
         launches[launch.request.interface] = launch
         waitingUntil[launch.request.interface] = launch.deadline
         waiting[application, default: []].append(launch.request.interface)

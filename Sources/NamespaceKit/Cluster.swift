@@ -42,7 +42,7 @@ public final class Cluster: Sendable {
         for host in hosts {
             try host.writeIdentity(using: &generator)
             try writeFile(host.configuration, settings.agentFile(for: host, coordinator: coordinatorAddress))
-            if settings.agentExtra["mode"] != "observe" { try createOverlayNamespace(host) }
+            try createOverlayNamespace(host)
         }
     }
 

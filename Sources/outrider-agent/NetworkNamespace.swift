@@ -19,7 +19,8 @@ struct NetworkNamespace: ParsableCommand {
             let settings = try configuration.load()
             do {
                 let made = try AgentVerbs.createNamespace(settings)
-                print("\(settings.overlayNamespace): \(made ? "made" : "exists, settings applied")")
+                let outcome = made.map { $0 ? "made" : "exists, settings applied" } ?? "not needed, mode is 'observe'"
+                print("\(settings.overlayNamespace): \(outcome)")
             } catch {
                 throw Failure.exit(error)
             }
