@@ -23,7 +23,9 @@ extension KernelWorker {
                 }
                 index = try kernel.route.createVethPort(
                     name: order.port.name, gatewayMAC: DataplaneConfiguration.portMAC, peerName: name,
-                    peerNamespaceFD: peer.fd, peerMAC: order.port.mac, mtu: order.mtu, alias: mark.text)
+                    peerNamespaceFD: peer.fd, peerMAC: order.port.mac, mtu: order.mtu, alias: mark.text,
+                    // A namespace speaks as soon as it has a device that is up: whoever moves it here raises it then.
+                    raisesPeer: !order.port.standby)
             case .tap(let owner, let group):
                 index = try kernel.route.createTapPort(
                     name: order.port.name, gatewayMAC: DataplaneConfiguration.portMAC, mtu: order.mtu, alias: mark.text,

@@ -41,6 +41,8 @@ actor KernelWorker {
     private var resyncQueued = false
     /// Devices of ours that were seen up: going down takes routes and nexthops along without an event for them.
     var raised: Set<Int> = []
+    /// Ports on standby whose guest is listened for.
+    var arrivals: [SessionNetworkID: Arrival] = [:]
 
     init(
         vtep: IPAddress, namespace: OverlayNamespace, work: WorkQueue<KernelWork>,
@@ -133,6 +135,7 @@ actor KernelWorker {
         converge()
         for entry in applied { outcomes.put(.dataplaneApplied(entry.token, result(for: entry.keys))) }
         applied = []
+        followArrivals()
     }
 
     private func result(for keys: Set<KernelKey>?) -> Result<Void, DataplaneFailure> {
@@ -217,6 +220,7 @@ actor KernelWorker {
             }
         }
         if !early.isEmpty { converge() }
+        followArrivals()
     }
 
     private func prepare(
@@ -253,6 +257,7 @@ actor KernelWorker {
             logger.notice(
                 "repaired the kernel's state", metadata: ["reason": "\(reason)", "writes": "\(kernel.writes - before)"])
         }
+        followArrivals(recheck: true)
         checkPaths(kernel)
         outcomes.put(.hostReport(report()))
     }

@@ -43,6 +43,8 @@ public struct DataplaneModel: Sendable {
 
     private var wanted: [KernelKey: [(contributor: Contributor, object: KernelObject)]] = [:]
     private var ports: [SessionNetworkID: Port] = [:]
+    /// Identifiers of the ports on standby, whose guests have not been heard.
+    public private(set) var standbyPorts: Set<SessionNetworkID> = []
     private var forwardings: [SessionNetworkID: Forwarding] = [:]
     private var localBlocks: [SNIBlock: LocalBlock] = [:]
     private var remoteBlocks: [SNIBlock: RemoteRoute] = [:]
@@ -97,6 +99,7 @@ public struct DataplaneModel: Sendable {
             setPort(port, touched: &touched)
         case .removePort(let sni):
             guard let port = ports.removeValue(forKey: sni) else { return [] }
+            standbyPorts.remove(sni)
             unwant(builder.port(port).map(\.key), for: .port(sni), touched: &touched)
         case .setForwarding(let forwarding):
             try check(forwarding.block)
@@ -166,6 +169,7 @@ extension DataplaneModel {
 
     private mutating func setPort(_ port: Port, touched: inout Set<KernelKey>) {
         let objects = builder.port(port)
+        if port.standby { standbyPorts.insert(port.sni) } else { standbyPorts.remove(port.sni) }
         if let former = ports.updateValue(port, forKey: port.sni) {
             let kept = Set(objects.map(\.key))
             unwant(

@@ -10,6 +10,8 @@ public struct PingStatistics: Sendable, Equatable {
     public var refused = 0
     /// Longest run of consecutive probes without a reply.
     public var longestGap = 0
+    /// Replies beyond the first of a probe: somebody else answered, too.
+    public var repeated = 0
     public var lost: Int { sent - received }
     public init() {}
 }
@@ -77,10 +79,9 @@ public final class EchoSocket: Sendable {
                     continue
                 }
                 let index = Int(reply.sequence)
-                if answered.indices.contains(index), !answered[index] {
-                    answered[index] = true
-                    statistics.received += 1
-                }
+                guard answered.indices.contains(index) else { continue }
+                if answered[index] { statistics.repeated += 1 } else { statistics.received += 1 }
+                answered[index] = true
             } while ContinuousClock.now < moment
         }
         // The sequence number has 16 bits: a stream ends there at the latest.

@@ -67,4 +67,13 @@ public enum Packets {
         let type: [UInt8] = packet.first.map { $0 >> 4 } == 6 ? [0x86, 0xDD] : [8, 0]
         return header + destination.bytes + [2, 0xAA, 0xBB, 0xCC, 0xDD, 0xEE] + type + packet
     }
+
+    /// Request reverse of RFC 903, for itself, broadcast and padded to Ethernet's minimum: how QEMU announces a VM after its
+    /// migration (net/announce.c).
+    public static func reverseARP(of mac: MACAddress) -> [UInt8] {
+        let broadcast = [UInt8](repeating: 0xFF, count: 6)
+        let request: [UInt8] = [0, 1, 8, 0, 6, 4, 0, 3] + mac.bytes + [0, 0, 0, 0] + mac.bytes + [0, 0, 0, 0]
+        let frame: [UInt8] = broadcast + mac.bytes + [0x80, 0x35] + request
+        return frame + [UInt8](repeating: 0, count: 60 - frame.count)
+    }
 }

@@ -39,6 +39,8 @@ public final class NamespaceSocket: Sendable {
         case header
         /// rtnetlink.
         case route
+        /// Whole Ethernet frames, sent and never received.
+        case frame
 
         /// Socket family, type (SOCK_STREAM 1, SOCK_DGRAM 2, SOCK_RAW 3) and protocol.
         func numbers(_ family: SocketFamily) -> (family: Int32, type: Int32, transport: Int32) {
@@ -48,6 +50,7 @@ public final class NamespaceSocket: Sendable {
             case .echo: (family.number, 3, family == .ipv4 ? 1 : 58)
             case .header: (family.number, 3, 255)
             case .route: (AF_NETLINK, 3, 0)
+            case .frame: (AF_PACKET, 3, 0)
             }
         }
     }
@@ -75,6 +78,12 @@ public final class NamespaceSocket: Sendable {
     public func send(_ data: [UInt8], to address: PeerAddress, port: UInt16 = 0) -> Int32 {
         let bytes = address.bytes
         return unsafe 0 - nskit_send(descriptor, bytes, bytes.count, port, 0, data, data.count)
+    }
+
+    /// Sends one Ethernet frame through a device of the namespace, from a socket of kind ``Kind/frame``.
+    public func send(frame: [UInt8], through device: String) throws(KitError) {
+        let result = unsafe nskit_send_frame(descriptor, device, frame, frame.count)
+        guard result == 0 else { throw .system(operation: "send a frame through \(device)", errno: -result) }
     }
 
     /// One datagram within the time, or nil.

@@ -25,6 +25,9 @@ public enum KernelFeatures {
         try attempt("counters of devices by RTM_GETSTATS (Linux 4.7)", &missing) { () throws(NetlinkError) in
             _ = try route.counters()
         }
+        try attempt("packet sockets (CONFIG_PACKET)", &missing) { () throws(NetlinkError) in
+            _ = try FrameBell(index: 1, in: namespace.overlay) {}
+        }
         let plan = configuration.plan
         for table in NFTStructure.overlay(device: "lo", plan: plan) {
             try attempt("nf_tables \(table.family) with its expressions (\(table.options))", &missing) {

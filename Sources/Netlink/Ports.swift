@@ -11,12 +11,13 @@ extension RouteSocket {
     ///   - peerNamespaceFD: open descriptor of the VM's namespace.
     ///   - mtu: bytes, for both ends.
     ///   - alias: mark by which the port is found again.
-    /// - Returns: index of our end; both ends are up.
+    ///   - raisesPeer: false leaves the VM's end down, so that its namespace says nothing yet.
+    /// - Returns: index of our end, which is up.
     /// - Throws: ``NetlinkError/isExists`` naming the end that exists.
     @discardableResult
     public func createVethPort(
         name: String, gatewayMAC: MACAddress, peerName: String, peerNamespaceFD: Int32, peerMAC: MACAddress, mtu: Int,
-        alias: String
+        alias: String, raisesPeer: Bool = true
     ) throws(NetlinkError) -> Int {
         let message = try RouteMessage.veth(
             name: name, mac: gatewayMAC, peerName: peerName, peerNamespaceFD: peerNamespaceFD, peerMAC: peerMAC,
@@ -28,7 +29,7 @@ extension RouteSocket {
             throw try existing(name: name, peerName: peerName, in: error)
         }
         do throws(NetlinkError) {
-            try raise(peerName, inNamespace: peerNamespaceFD)
+            if raisesPeer { try raise(peerName, inNamespace: peerNamespaceFD) }
         } catch {
             _ = try? deleteLink(named: name)
             throw error

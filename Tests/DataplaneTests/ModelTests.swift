@@ -84,16 +84,19 @@ import Testing
         port.standby = true
         var (model, _) = try touched(.setPort(port))
         let closed = Set(model.keys)
+        #expect(model.standbyPorts == [sni])
         let ingress = KernelKey.element(.ingress4(vni: block.vni, plan.ipv4(of: sni)))
         let route = KernelKey.route(.v4(plan.ipv4(of: sni), length: 32), metric: 0)
         #expect(!closed.contains(ingress) && !closed.contains(route))
         #expect(closed.contains(.neighbor(device: port.name, address: .v4(plan.ipv4(of: sni)))))
         port.standby = false
         _ = try model.apply(.setPort(port))
-        #expect(model.object(for: ingress) != nil && model.object(for: route) != nil)
+        #expect(model.object(for: ingress) != nil && model.object(for: route) != nil && model.standbyPorts.isEmpty)
         port.standby = true
         _ = try model.apply(.setPort(port))
         #expect(Set(model.keys) == closed)
+        _ = try model.apply(.removePort(sni))
+        #expect(model.standbyPorts.isEmpty)
     }
 
     /// A VM that left: its port goes, and what stale senders send still comes in, for the route to its new host.

@@ -35,14 +35,14 @@ final class TestBed {
     /// Starts coordinator and agents, hands the bed to `body`, and removes everything.
     static func run(
         _ name: String, hosts: Int = 2, slots: Int = 6, endpoints: Underlay.Endpoints = .ipv4,
-        _ body: (TestBed) async throws -> Void
+        reconcile: String = "500ms", _ body: (TestBed) async throws -> Void
     ) async throws {
         let prefix = "otr-\(getpid())-\(name)"
         var settings = ClusterSettings(
             prefix: prefix, binaries: binaries, directory: NSTemporaryDirectory() + prefix, hosts: hosts,
             timeFactor: timeFactor)
         settings.endpoints = endpoints
-        settings.agentExtra["reconcile-interval"] = "500ms"
+        settings.agentExtra["reconcile-interval"] = reconcile
         // Tests keep a coordinator dead for longer than a compressed day.
         settings.coordinatorExtra["bind-until"] = "10m"
         let all = settings

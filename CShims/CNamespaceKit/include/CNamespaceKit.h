@@ -28,6 +28,9 @@ int nskit_accept(int fd, int64_t timeout_us);
 /* Connects within `timeout_us`: 0, -ETIMEDOUT, -ECONNREFUSED, ... */
 int nskit_connect(int fd, const uint8_t *address, size_t address_length, uint16_t port, int64_t timeout_us);
 
+/* Sends one Ethernet frame as it is through interface `name`; `fd` is a packet socket of the interface's namespace. */
+int nskit_send_frame(int fd, const char *name, const uint8_t *data, size_t length);
+
 /* IP_HDRINCL / IPV6_HDRINCL: the caller writes the whole IP header, its source address included. */
 int nskit_include_header(int fd, int family);
 /* Joins one netlink multicast group and makes the receive buffer large. */

@@ -48,3 +48,12 @@ int outrider_nl_parse_error(const void *message, size_t length, struct outrider_
 
 /// Number of a generic netlink family, resolved by name over `fd` (libnl-genl-3); -ENOENT when the kernel lacks it.
 int outrider_genl_resolve(int fd, const char *name);
+
+/// Binds a packet socket (packet(7); AF_PACKET, SOCK_RAW, protocol 0) to what one device takes in from now on, of any
+/// protocol and before any filter. What the device sends is left out (PACKET_IGNORE_OUTGOING, Linux 4.20), and the
+/// receive buffer is the smallest there is: it still holds one frame. In C for struct sockaddr_ll and sock_fprog.
+int outrider_frames_bind(int fd, int index);
+
+/// Takes one frame off a socket of outrider_frames_bind: 1, or -EAGAIN when there is none, or -ENETDOWN once after the
+/// device went down.
+int outrider_frames_heard(int fd);
