@@ -81,12 +81,18 @@ static void read_hook(const attribute_t *nest, struct outrider_nft_row *row) {
     }
 }
 
+/// Whether an attribute is this text with its zero byte.
+static int is_text(const attribute_t *attribute, const char *text) {
+    size_t length = strlen(text) + 1;
+    return mnl_attr_get_payload_len(attribute) >= length && !memcmp(mnl_attr_get_payload(attribute), text, length);
+}
+
 static void read_counter(const attribute_t *expressions, struct outrider_nft_row *row) {
     const attribute_t *expression, *part, *value;
     mnl_attr_for_each_nested(expression, expressions) {
         int counter = 0;
         mnl_attr_for_each_nested(part, expression) {
-            if (mnl_attr_get_type(part) == NFTA_EXPR_NAME) counter = !strcmp(mnl_attr_get_str(part), "counter");
+            if (mnl_attr_get_type(part) == NFTA_EXPR_NAME) counter = is_text(part, "counter");
             if (mnl_attr_get_type(part) != NFTA_EXPR_DATA || !counter) continue;
             row->has_counter = 1;
             mnl_attr_for_each_nested(value, part) {
@@ -97,10 +103,11 @@ static void read_counter(const attribute_t *expressions, struct outrider_nft_row
     }
 }
 
+/// libmnl rounds a message's length up and reads to there; the kernel fills every message up itself.
 static int is_nft(const void *message, size_t length) {
     const struct nlmsghdr *header = message;
     return length >= sizeof *header && header->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nfgenmsg)) &&
-           header->nlmsg_len <= length;
+           header->nlmsg_len <= length && header->nlmsg_len % NLMSG_ALIGNTO == 0;
 }
 
 static void read_table(uint16_t type, const attribute_t *attribute, struct outrider_nft_row *row) {

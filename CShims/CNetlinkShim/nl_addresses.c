@@ -83,7 +83,7 @@ int outrider_nl_address_parse(const void *message, size_t length, struct outride
         address->prefix_length = rtnl_addr_get_prefixlen(source);
         address->scope = rtnl_addr_get_scope(source);
         memcpy(address->address, nl_addr_get_binary_addr(local), nl_addr_get_len(local));
-        if (table[IFA_PROTO]) address->protocol = mnl_attr_get_u8(table[IFA_PROTO]);
+        if (table[IFA_PROTO]) address->protocol = get_u8(table[IFA_PROTO]);
         result = 0;
     }
     rtnl_addr_put(source);

@@ -164,7 +164,7 @@ static void parse_vxlan(const struct nlmsghdr *header, struct rtnl_link *source,
     sort_nested(outer[IFLA_LINKINFO], info, IFLA_INFO_DATA + 1);
     if (!info[IFLA_INFO_DATA]) return;
     sort_nested(info[IFLA_INFO_DATA], data, IFLA_VXLAN_VNIFILTER + 1);
-    link->vxlan_vnifilter = data[IFLA_VXLAN_VNIFILTER] && mnl_attr_get_u8(data[IFLA_VXLAN_VNIFILTER]);
+    link->vxlan_vnifilter = data[IFLA_VXLAN_VNIFILTER] && get_u8(data[IFLA_VXLAN_VNIFILTER]);
 }
 
 int outrider_nl_link_parse(const void *message, size_t length, struct outrider_link *link) {

@@ -24,10 +24,10 @@ int outrider_nl_path_parse(const void *message, size_t length, int32_t *index, u
     if (!header || header->nlmsg_type != RTM_NEWROUTE ||
         sort_attributes(header, sizeof(struct rtmsg), table, RTA_NH_ID + 1) < 0)
         return -EBADMSG;
-    if (table[RTA_OIF]) *index = (int32_t)mnl_attr_get_u32(table[RTA_OIF]);
+    if (table[RTA_OIF]) *index = (int32_t)get_u32(table[RTA_OIF]);
     if (!table[RTA_METRICS]) return 0;
     sort_nested(table[RTA_METRICS], metrics, RTAX_MTU + 1);
     if (metrics[RTAX_MTU] && mnl_attr_get_payload_len(metrics[RTAX_MTU]) == sizeof *mtu)
-        *mtu = mnl_attr_get_u32(metrics[RTAX_MTU]);
+        *mtu = get_u32(metrics[RTAX_MTU]);
     return 0;
 }

@@ -59,8 +59,8 @@ static int parse_encap(uint16_t type, const struct nlattr *nest, struct outrider
     if (copy_exactly(nexthop->vtep, table[LWTUNNEL_IP_DST], size) < 0) return -1;
     if (copy_exactly(nexthop->source, table[LWTUNNEL_IP_SRC], size) < 0) return -1;
     if (be64toh(id) > UINT32_MAX || table[LWTUNNEL_IP_OPTS]) return -1;
-    if (table[LWTUNNEL_IP_TTL] && mnl_attr_get_u8(table[LWTUNNEL_IP_TTL])) return -1;
-    if (table[LWTUNNEL_IP_TOS] && mnl_attr_get_u8(table[LWTUNNEL_IP_TOS])) return -1;
+    if (table[LWTUNNEL_IP_TTL] && get_u8(table[LWTUNNEL_IP_TTL])) return -1;
+    if (table[LWTUNNEL_IP_TOS] && get_u8(table[LWTUNNEL_IP_TOS])) return -1;
     // The kernel adds TUNNEL_KEY by itself.
     uint16_t flags = 0, wanted = type == LWTUNNEL_ENCAP_IP6 ? TUNNEL_CSUM : 0;
     if (table[LWTUNNEL_IP_FLAGS]) copy_exactly(&flags, table[LWTUNNEL_IP_FLAGS], sizeof flags);
@@ -83,7 +83,7 @@ int outrider_nl_nexthop_parse(const void *message, size_t length, struct outride
         head->nh_family != AF_INET6 || table[NHA_GROUP] || table[NHA_BLACKHOLE] || table[NHA_FDB] ||
         copy_exactly(&nexthop->index, table[NHA_OIF], sizeof nexthop->index) < 0 ||
         copy_exactly(nexthop->gateway, table[NHA_GATEWAY], sizeof nexthop->gateway) < 0 || !table[NHA_ENCAP_TYPE] ||
-        !table[NHA_ENCAP] || parse_encap(mnl_attr_get_u16(table[NHA_ENCAP_TYPE]), table[NHA_ENCAP], nexthop) < 0;
+        !table[NHA_ENCAP] || parse_encap(get_u16(table[NHA_ENCAP_TYPE]), table[NHA_ENCAP], nexthop) < 0;
     return 0;
 }
 
@@ -155,16 +155,16 @@ int outrider_nl_route_parse(const void *message, size_t length, struct outrider_
     route->family = head->rtm_family;
     route->prefix_length = head->rtm_dst_len;
     route->protocol = head->rtm_protocol;
-    route->table = table[RTA_TABLE] ? mnl_attr_get_u32(table[RTA_TABLE]) : head->rtm_table;
+    route->table = table[RTA_TABLE] ? get_u32(table[RTA_TABLE]) : head->rtm_table;
     if (table[RTA_DST] && copy_exactly(route->destination, table[RTA_DST], size) < 0) return -EBADMSG;
-    if (table[RTA_PRIORITY]) route->metric = mnl_attr_get_u32(table[RTA_PRIORITY]);
+    if (table[RTA_PRIORITY]) route->metric = get_u32(table[RTA_PRIORITY]);
     if (table[RTA_PREFSRC] && copy_exactly(route->source, table[RTA_PREFSRC], size) == 0) route->has_source = 1;
-    if (table[RTA_OIF]) route->index = mnl_attr_get_u32(table[RTA_OIF]);
+    if (table[RTA_OIF]) route->index = get_u32(table[RTA_OIF]);
     int stray = table[RTA_GATEWAY] || table[RTA_VIA] || table[RTA_MULTIPATH] || table[RTA_ENCAP];
     if (table[RTA_NH_ID]) {
         // The kernel also spells out the nexthop's gateway and encapsulation.
         route->target = OUTRIDER_ROUTE_NEXTHOP;
-        route->nexthop = mnl_attr_get_u32(table[RTA_NH_ID]);
+        route->nexthop = get_u32(table[RTA_NH_ID]);
         route->foreign = head->rtm_type != RTN_UNICAST || route->has_source;
     } else if (head->rtm_type == RTN_UNREACHABLE) {
         // IPv6 names the loopback device here.
@@ -212,7 +212,7 @@ static void parse_vni_counters(const struct nlattr *nest, struct outrider_vni *e
         [VNIFILTER_ENTRY_STATS_TX_DROPS] = &entry->tx_drops,   [VNIFILTER_ENTRY_STATS_TX_ERRORS] = &entry->tx_errors,
     };
     for (size_t type = 0; type <= VNIFILTER_ENTRY_STATS_MAX; type++)
-        if (targets[type] && table[type]) *targets[type] = mnl_attr_get_u64(table[type]);
+        if (targets[type] && table[type]) *targets[type] = get_u64(table[type]);
     entry->has_counters = 1;
 }
 
@@ -220,7 +220,7 @@ int outrider_nl_vni_parse(
     const void *message, size_t length, struct outrider_vni *entries, size_t capacity, int32_t *index) {
     const struct nlmsghdr *header = message_header(message, length);
     if (!header || (header->nlmsg_type != RTM_NEWTUNNEL && header->nlmsg_type != RTM_DELTUNNEL) ||
-        header->nlmsg_len < NLMSG_HDRLEN + sizeof(struct tunnel_msg))
+        header->nlmsg_len < NLMSG_HDRLEN + sizeof(struct tunnel_msg) || !is_padded(header))
         return -EBADMSG;
     *index = ((const struct tunnel_msg *)mnl_nlmsg_get_payload(header))->ifindex;
     size_t count = 0;
@@ -233,8 +233,8 @@ int outrider_nl_vni_parse(
         if (count == capacity) return -ENOSPC;
         struct outrider_vni *entry = &entries[count++];
         memset(entry, 0, sizeof *entry);
-        entry->first = entry->last = mnl_attr_get_u32(table[VXLAN_VNIFILTER_ENTRY_START]);
-        if (table[VXLAN_VNIFILTER_ENTRY_END]) entry->last = mnl_attr_get_u32(table[VXLAN_VNIFILTER_ENTRY_END]);
+        entry->first = entry->last = get_u32(table[VXLAN_VNIFILTER_ENTRY_START]);
+        if (table[VXLAN_VNIFILTER_ENTRY_END]) entry->last = get_u32(table[VXLAN_VNIFILTER_ENTRY_END]);
         if (table[VXLAN_VNIFILTER_ENTRY_STATS]) parse_vni_counters(table[VXLAN_VNIFILTER_ENTRY_STATS], entry);
     }
     return (int)count;

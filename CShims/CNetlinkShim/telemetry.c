@@ -70,9 +70,8 @@ int outrider_dump_vnis(
     return read_datagram(datagram, length, rows, capacity, dump, read_vnis);
 }
 
-static uint64_t get_u64(const struct nlattr *attribute) {
-    return mnl_attr_get_payload_len(attribute) < 8 ? 0 : be64toh(mnl_attr_get_u64(attribute));
-}
+/// nf_tables speaks network order.
+static uint64_t get_be64(const struct nlattr *attribute) { return be64toh(get_u64(attribute)); }
 
 static void read_counter(const struct nlattr *expression, struct outrider_flow *flow) {
     const struct nlattr *table[NFTA_EXPR_MAX + 1], *values[NFTA_COUNTER_MAX + 1];
@@ -81,8 +80,8 @@ static void read_counter(const struct nlattr *expression, struct outrider_flow *
     if (!name || !table[NFTA_EXPR_DATA]) return;
     if (mnl_attr_get_payload_len(name) < 8 || memcmp(mnl_attr_get_payload(name), "counter", 8)) return;
     sort_nested(table[NFTA_EXPR_DATA], values, NFTA_COUNTER_MAX + 1);
-    if (values[NFTA_COUNTER_PACKETS]) flow->packets = get_u64(values[NFTA_COUNTER_PACKETS]);
-    if (values[NFTA_COUNTER_BYTES]) flow->bytes = get_u64(values[NFTA_COUNTER_BYTES]);
+    if (values[NFTA_COUNTER_PACKETS]) flow->packets = get_be64(values[NFTA_COUNTER_PACKETS]);
+    if (values[NFTA_COUNTER_BYTES]) flow->bytes = get_be64(values[NFTA_COUNTER_BYTES]);
 }
 
 static int read_flow(const struct nlattr *entry, struct outrider_flow *flow) {
@@ -100,7 +99,7 @@ static int read_flow(const struct nlattr *entry, struct outrider_flow *flow) {
 
 static int read_flows(const struct nlmsghdr *message, void *rows, size_t capacity, size_t count) {
     if (message->nlmsg_type != ((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_NEWSETELEM)) return 0;
-    if (message->nlmsg_len < NLMSG_LENGTH(sizeof(struct nfgenmsg))) return -EBADMSG;
+    if (message->nlmsg_len < NLMSG_LENGTH(sizeof(struct nfgenmsg)) || !is_padded(message)) return -EBADMSG;
     const struct nlattr *attribute, *entry;
     int added = 0;
     mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) {
