@@ -35,11 +35,11 @@ struct UpgradeTests {
             let upgraded = try await Self.run(bed, near, far) {
                 try await Task.sleep(for: .milliseconds(500))
                 // The new file takes the old one's name while the old one runs.
-                var bytes = try Data(contentsOf: URL(filePath: program))
-                bytes.append(Data("upgraded".utf8))
-                try bytes.write(to: URL(filePath: program + ".new"))
-                try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program + ".new")
-                #expect(rename(program + ".new", program) == 0)
+                // Written by another process: what this one writes to may be open in a fork of another test's, and what is
+                // open for writing can't be started.
+                try Command.run([
+                    "sh", "-c", "cp \"$0\" \"$0.new\" && printf upgraded >>\"$0.new\" && mv \"$0.new\" \"$0\"", program,
+                ])
                 let old = try #require(bed.cluster.agent(host))
                 #expect(try Self.executable(of: old).hasSuffix("(deleted)"))
                 #expect(old.stop() == 0)
@@ -65,8 +65,7 @@ struct UpgradeTests {
             try FileManager.default.createSymbolicLink(
                 atPath: "\(folder)/\(name)", withDestinationPath: "\(TestBed.binaries)/\(name)")
         }
-        try FileManager.default.copyItem(
-            atPath: "\(TestBed.binaries)/outrider-agent", toPath: "\(folder)/outrider-agent")
+        try Command.run(["cp", "\(TestBed.binaries)/outrider-agent", "\(folder)/outrider-agent"])
     }
 
     private static func executable(of process: ChildProcess) throws -> String {

@@ -62,7 +62,7 @@ struct VerbTests {
             let victim = try bed.launch("blue-1", of: blue, on: 0)
             let host = bed.cluster.hosts[0]
             let before = try drops(bed, host)
-            #expect(before.drops.count == 12)
+            #expect(before.drops.count == 13)
             #expect(before.counts(of: ["pair", "source", "underlay"]) == [0, 0, 0])
             let socket = try NamespaceSocket(.header, .ipv4, in: attacker.slot.name)
             func send(from source: PeerAddress, count: Int) {
