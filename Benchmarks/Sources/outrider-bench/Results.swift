@@ -39,7 +39,7 @@ enum Results {
     /// A figure that cannot be measured here: it says why on the table, and it is not ok.
     static func absent(_ metric: String, _ unit: String, bar: Double? = nil, why: String) {
         collected.withLock { $0.append(Metric(metric: metric, value: nil, unit: unit, bar: bar, ok: false)) }
-        print(metric.padding(toLength: 41, withPad: " ", startingAt: 0) + " not measured: \(why)")
+        print(padded(metric) + " not measured: \(why)")
     }
 
     /// A figure that must lie between two bars; the nearer one is reported as the bar.
@@ -53,7 +53,11 @@ enum Results {
     }
 
     private static func line(_ metric: String, _ value: Double, _ unit: String, _ bar: String) {
-        print(metric.padding(toLength: 41, withPad: " ", startingAt: 0) + " \(short(value)) \(unit)\(bar)")
+        print(padded(metric) + " \(short(value)) \(unit)\(bar)")
+    }
+
+    private static func padded(_ metric: String) -> String {
+        metric.padding(toLength: max(metric.count, 41), withPad: " ", startingAt: 0)
     }
 
     /// Four digits: some figures are hundreds of thousands, some thousandths.

@@ -5,11 +5,10 @@ import Glibc
 /// itself, on the same objects.
 enum AgentBenchmark {
     @Sendable static func run() throws {
-        let part = ProcessInfo.processInfo.environment["DEV_PART"] ?? "rfti"
-        if part.contains("r") { try DataplaneBenchmark.run() }
-        if part.contains("f") { try ForwardingBenchmark.run() }
-        if part.contains("t") { try TelemetryBenchmark.run() }
-        if part.contains("i") { try InstallationBenchmark.run() }
+        try DataplaneBenchmark.run()
+        try ForwardingBenchmark.run()
+        try TelemetryBenchmark.run()
+        try InstallationBenchmark.run()
     }
 }
 
