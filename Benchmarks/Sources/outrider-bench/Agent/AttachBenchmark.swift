@@ -45,7 +45,8 @@ struct AttachBenchmark {
             return unsafe portloop_taps(namespace.fd, first, count, times)
         }
         let path = NetworkNamespace.path(machines.ours)
-        try unsafe made("veth", beyond: bound, port: { .veth(namespace: path, name: "v\($0)") }) { first, count, times in
+        try unsafe made("veth", beyond: bound, port: { .veth(namespace: path, name: "v\($0)") }) {
+            first, count, times in
             let namespace = try NamespaceDescriptor(path: NetworkNamespace.path(bare))
             let peer = try NamespaceDescriptor(path: NetworkNamespace.path(machines.bare))
             defer { withExtendedLifetime((namespace, peer)) {} }
