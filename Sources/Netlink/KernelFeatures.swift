@@ -130,7 +130,9 @@ extension NFTTable {
     /// Kernel options behind the table.
     fileprivate var options: String {
         switch family {
-        case .inet: "CONFIG_NF_TABLES_INET"
+        case .inet:
+            sets.contains { ($0.dynamic?.rateMax ?? 0) > 0 }
+                ? "CONFIG_NF_TABLES_INET, CONFIG_NFT_LIMIT" : "CONFIG_NF_TABLES_INET"
         case .arp: "CONFIG_NF_TABLES_ARP"
         case .netdev: "CONFIG_NF_TABLES_NETDEV, CONFIG_NFT_TUNNEL"
         }
