@@ -115,8 +115,10 @@ struct DurableState: Sendable {
     }
 
     /// The lease that an identifier belongs to: the smallest block that contains it.
-    func lease(of sni: SessionNetworkID) -> Lease? {
-        var size = 1
+    func lease(of sni: SessionNetworkID) -> Lease? { lease(of: sni, ofAtLeast: 1) }
+
+    private func lease(of sni: SessionNetworkID, ofAtLeast least: Int) -> Lease? {
+        var size = least
         while size <= SNIBlock.leasableSizes.upperBound {
             let first = SessionNetworkID(unchecked: sni.rawValue & ~UInt32(size - 1))
             if let block = SNIBlock(first: first, size: size), let lease = leases[block] { return lease }
@@ -170,8 +172,13 @@ extension DurableState {
         used[sni] = sequence
         touched.identifiers.append(sni)
         note(bound.binding)
-        guard let lease = lease(of: sni), lease.orphaned, occupants(of: lease.order.block).isEmpty else { return }
-        drop(lease.order.block, into: &result)
+        // The block around it, too, where the identifier was left alone.
+        for lease in [lease(of: sni), lease(of: sni, ofAtLeast: SNIBlock.leasableSizes.lowerBound)] {
+            guard let block = lease?.order.block, leases[block]?.orphaned == true, occupants(of: block).isEmpty else {
+                continue
+            }
+            drop(block, into: &result)
+        }
     }
 
     private mutating func note(_ binding: BindingRecord) {

@@ -205,9 +205,13 @@ extension World {
         queue.put(.hostBoot, host, at: now + Time.second + length())
     }
 
+    /// What a spike has delayed outlasts it, and hides a host as well as a partition does.
+    private func isHeldUp(_ stream: Int) -> Bool { streams[stream].up.contains { $0.at > now + Time.second } }
+
     /// A copy of the disk starts on other hardware while the original reports.
     private mutating func clone(_ host: Int) {
-        guard hosts[host].agent?.stream ?? -1 >= 0, weather.cutUntil[host] <= now, !isDoubled(host),
+        guard let stream = hosts[host].agent?.stream, stream >= 0, !isHeldUp(stream),
+            weather.cutUntil[host] <= now, !isDoubled(host),
             hosts.count < World.hostsMax(plan), hosts[host].aside == nil,
             hosts[host].agent?.pausedUntil ?? 0 <= now, checks.contacts[host].isOpen, !isExcused(host),
             checks.contacts[host].identity == hosts[host].agent?.identity, processes[leader].isAlive,

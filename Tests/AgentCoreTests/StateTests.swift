@@ -102,6 +102,22 @@ import Testing
         #expect(rig.localBlocks.isEmpty && rig.problems.isEmpty)
     }
 
+    /// The VM keeps its identifier alone; the block around it, which is somebody else's now, goes with the VM as well.
+    @Test func aBlockTakenFromAroundItsLastUserGoesWithIt() {
+        var rig = Rig.ready()
+        #expect(rig.attach(Rig.vm(1))?.attachment?.sni.rawValue == 0x1000)
+        rig.snapshot(2, [Rig.lease(0x1000, size: 1, epoch: 2)])
+        #expect(rig.notices.contains(.leaseRemovedInUse(Rig.block(0x1000), users: [Rig.vm(1)])))
+        _ = rig.detach(Rig.vm(1))
+        rig.advance(.seconds(61))
+        rig.settle()
+        #expect(rig.acknowledgements.last == Rig.position(2))
+        #expect(rig.localBlocks == [Rig.block(0x1000, 1)])
+        rig.snapshot(3, [])
+        #expect(rig.acknowledgements.last == Rig.position(3))
+        #expect(rig.localBlocks.isEmpty && rig.problems.isEmpty)
+    }
+
     /// The coordinator says once where a block is; it must not be forgotten while an own lease of it is still in use.
     @Test(arguments: [false, true]) func aRemoteBehindAnOrphanIsRoutedOnceThatIsGone(throughCheckpoint: Bool) {
         var rig = Rig(recordsPerCheckpoint: throughCheckpoint ? 1 : 8192)
