@@ -61,9 +61,11 @@ public final class EchoSocket: Sendable {
         return nil
     }
 
-    /// Pings at a steady pace until the flag is raised, then waits `grace` for replies still under way.
+    /// Pings at a steady pace until the flag is raised and so many probes were sent, then waits `grace` for replies still
+    /// under way.
     public func stream(
-        to peer: PeerAddress, every interval: Duration, until stop: StopFlag, grace: Duration = .seconds(1)
+        to peer: PeerAddress, every interval: Duration, until stop: StopFlag, atLeast least: Int = 0,
+        grace: Duration = .seconds(1)
     ) -> PingStatistics {
         drain()
         let identifier = freshIdentifier()
@@ -85,7 +87,7 @@ public final class EchoSocket: Sendable {
             } while ContinuousClock.now < moment
         }
         // The sequence number has 16 bits: a stream ends there at the latest.
-        while !stop.isRaised, statistics.sent < 0x1_0000 {
+        while !stop.isRaised || statistics.sent < least, statistics.sent < 0x1_0000 {
             let sequence = UInt16(truncatingIfNeeded: statistics.sent)
             let packet = Packets.echoRequest(socket.family, identifier: identifier, sequence: sequence)
             if socket.send(packet, to: peer) != 0 { statistics.refused += 1 }

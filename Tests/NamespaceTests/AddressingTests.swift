@@ -23,8 +23,8 @@ struct AddressingTests {
         """
     private static let script6 = """
         #!/bin/sh
-        [ "$reason" = BOUND6 ] && ip -6 addr replace "$new_ip6_address/128" dev "$interface"
         echo "$new_dhcp6_name_servers" >"$0.answer"
+        if [ "$reason" = BOUND6 ]; then ip -6 addr replace "$new_ip6_address/128" dev "$interface"; fi
         """
 
     private static func executable(_ text: String, at path: String) throws {

@@ -112,7 +112,8 @@ struct Journey {
             for (socket, address) in streams {
                 group.addTask {
                     try await offload { () throws(KitError) in
-                        socket.stream(to: address, every: interval, until: stop, grace: .milliseconds(300))
+                        // Its thread may begin late where many tests run.
+                        socket.stream(to: address, every: interval, until: stop, atLeast: 60)
                     }
                 }
             }

@@ -119,7 +119,7 @@ struct LaunchHost {
                 queue += machine.handle(
                     .message(Position(generation: 1, term: 1, revision: 1), heard), at: now)
             case .reply(let request, .failure(let error)): preconditionFailure("\(request): \(error)")
-            case .checkpoint, .ensureOverlay, .send, .reconnect, .reply, .notice, .keep: break
+            case .checkpoint, .ensureOverlay, .send, .echo, .reconnect, .reply, .notice, .keep: break
             }
             next += 1
         }
