@@ -34,8 +34,8 @@ extension KernelWorker {
         let left = lastResync.map { Self.resyncPause - (ContinuousClock.now - $0) } ?? .zero
         guard left > .zero else { return work.put(.resync(reason: reason)) }
         let work = work
-        Task {
-            try? await Task.sleep(for: left)
+        pause = Task {
+            do { try await Task.sleep(for: left) } catch { return }
             work.put(.resync(reason: reason))
         }
     }

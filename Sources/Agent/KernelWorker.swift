@@ -52,6 +52,8 @@ actor KernelWorker {
     var resyncQueued = false
     /// End of the last reconciliation that an event asked for.
     var lastResync: ContinuousClock.Instant?
+    /// Runs until the next reconciliation that an event asked for may begin.
+    var pause: Task<Void, Never>?
     /// Devices of ours that were seen up: going down takes routes and nexthops along without an event for them.
     var raised: Set<Int> = []
     /// Ports on standby whose guest is listened for.
@@ -80,6 +82,7 @@ actor KernelWorker {
     func run() async throws(NetlinkError) {
         await work.consume { batch in process(batch) }
         for task in monitorTasks { task.cancel() }
+        pause?.cancel()
         responder?.stop()
         if let taken { throw taken }
     }

@@ -95,6 +95,21 @@ struct SeriesPartsTests {
 
 @Suite("Fine samples")
 struct FineSeriesTests {
+    /// What comes half an hour after one indicator, and never after the other; some samples have none.
+    @Test func indicatorsReachTheCoarseSeries() throws {
+        var fine = FineSeries(plan: Quarter.plan, prior: Quarter.prior, ratio: 10)
+        var randomness = SeededGenerator(seed: 8)
+        var past = [50.0, 50, 50]
+        for tick in 0..<10 * Quarter.day * 4 {
+            if tick % 10 == 0 { past = [Double.random(in: 20...80, using: &randomness)] + past.dropLast() }
+            let useless = Double(tick / 10 * 7919 % 61)
+            try fine.observe(past[2], at: tick, indicators: tick % 3 == 0 ? [] : [past[0], useless])
+        }
+        let lead = try #require(fine.coarse.explanation.leads.first { $0.ticks == 2 })
+        #expect(lead.indicators.count == 2)
+        #expect(abs(lead.indicators[0]) > 5 * abs(lead.indicators[1]), "\(lead.indicators)")
+    }
+
     @Test func foldsIntoCoarseOnes() throws {
         var last = FineSeries(plan: Quarter.plan, prior: Quarter.prior, ratio: 10, folding: .last)
         var sum = FineSeries(plan: Quarter.plan, prior: Quarter.prior, ratio: 10, folding: .sum)

@@ -23,6 +23,8 @@ final class ObservationReader {
         var stamp: Date
         var size: UInt64
         var domain: LibvirtDomain?
+        /// Why there is none.
+        var problem: String?
     }
 
     private let plan: ObservationPlan
@@ -34,6 +36,8 @@ final class ObservationReader {
     private var handles: [Int32: WorkloadReader.Handle] = [:]
     /// What the latest reading found, with absolute counters.
     private(set) var ports: [ObservedReading.Port] = []
+    /// What libvirt's folders kept from being read, first to last.
+    private var problems: [String] = []
     private(set) var source = AgentTelemetryReport.Source(name: "observed", rows: nil, error: nil)
 
     init(_ plan: ObservationPlan, host: NamespaceSockets) {
@@ -47,7 +51,7 @@ final class ObservationReader {
         do throws(NetlinkError) {
             ports = try readPorts()
             reading.ports = ports
-            source = .init(name: "observed", rows: ports.count, error: nil)
+            source = .init(name: "observed", rows: ports.count, error: problems.first)
         } catch {
             counters = nil
             route = nil
@@ -91,28 +95,42 @@ final class ObservationReader {
     /// The domains that run; a file is read again when it has changed.
     private func domains() -> [LibvirtDomain] {
         var present: [String: File] = [:]
-        for folder in plan.libvirtFolders {
-            // A folder that is not there has no domains: libvirt makes it when it starts.
-            let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-            for name in names where name.hasSuffix(".xml") {
-                let path = "\(folder)/\(name)"
-                guard let facts = try? FileManager.default.attributesOfItem(atPath: path),
-                    let stamp = facts[.modificationDate] as? Date, let size = facts[.size] as? UInt64
-                else { continue }
-                if let known = files[path], known.stamp == stamp, known.size == size {
-                    present[path] = known
-                } else {
-                    present[path] = File(stamp: stamp, size: size, domain: Self.domain(at: path, size: size))
+        problems = []
+        // A folder that is not there has no domains: libvirt makes it when it starts.
+        for folder in plan.libvirtFolders where FileManager.default.fileExists(atPath: folder) {
+            do {
+                for name in try FileManager.default.contentsOfDirectory(atPath: folder) where name.hasSuffix(".xml") {
+                    let path = "\(folder)/\(name)"
+                    present[path] = file(at: path)
                 }
+            } catch {
+                problems.append("\(folder): \(error)")
             }
         }
         files = present
-        return present.sorted { $0.key < $1.key }.compactMap(\.value.domain)
+        let read = present.sorted { $0.key < $1.key }
+        problems += read.compactMap(\.value.problem)
+        return read.compactMap(\.value.domain)
     }
 
-    private static func domain(at path: String, size: UInt64) -> LibvirtDomain? {
-        guard size <= fileMax, let data = try? Data(contentsOf: URL(filePath: path)) else { return nil }
-        return LibvirtDomain(runtimeFile: Array(data))
+    /// Nil when it is gone: domains come and go between the listing and this.
+    private func file(at path: String) -> File? {
+        guard let facts = try? FileManager.default.attributesOfItem(atPath: path),
+            let stamp = facts[.modificationDate] as? Date, let size = facts[.size] as? UInt64
+        else { return nil }
+        if let known = files[path], known.stamp == stamp, known.size == size { return known }
+        var file = File(stamp: stamp, size: size)
+        guard size <= Self.fileMax else {
+            file.problem = "\(path): \(size) bytes are no domain's file"
+            return file
+        }
+        do {
+            file.domain = LibvirtDomain(runtimeFile: Array(try Data(contentsOf: URL(filePath: path))))
+            if file.domain == nil { file.problem = "\(path): no runtime file of a domain" }
+        } catch {
+            file.problem = "\(path): \(error)"
+        }
+        return file
     }
 
     // MARK: CPU and memory
