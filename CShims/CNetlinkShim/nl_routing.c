@@ -115,6 +115,11 @@ int outrider_nl_route_put(void *buffer, size_t capacity, const struct outrider_r
         if (route->family == AF_INET) head->rtm_scope = RT_SCOPE_LINK;
         mnl_attr_put_u32(header, RTA_OIF, route->index);
         if (route->has_source) mnl_attr_put(header, RTA_PREFSRC, address_size(route->family), route->source);
+        if (route->mtu) {
+            struct nlattr *metrics = mnl_attr_nest_start(header, RTA_METRICS);
+            mnl_attr_put_u32(header, RTAX_MTU, route->mtu);
+            mnl_attr_nest_end(header, metrics);
+        }
         break;
     case OUTRIDER_ROUTE_UNREACHABLE:
         head->rtm_type = RTN_UNREACHABLE;
@@ -140,6 +145,16 @@ int outrider_nl_route_dump(void *buffer, size_t capacity, uint8_t family, uint8_
     head->rtm_protocol = protocol;
     mnl_attr_put_u32(header, RTA_TABLE, RT_TABLE_MAIN);
     return header->nlmsg_len;
+}
+
+/// The one metric that we set; fails on any other.
+static int parse_mtu(const struct nlattr *metrics, struct outrider_route *route) {
+    const struct nlattr *metric;
+    mnl_attr_for_each_nested(metric, metrics) {
+        if (mnl_attr_get_type(metric) != RTAX_MTU || mnl_attr_get_payload_len(metric) != sizeof route->mtu) return -EBADMSG;
+        route->mtu = get_u32(metric);
+    }
+    return 0;
 }
 
 int outrider_nl_route_parse(const void *message, size_t length, struct outrider_route *route) {
@@ -174,7 +189,9 @@ int outrider_nl_route_parse(const void *message, size_t length, struct outrider_
         route->target = OUTRIDER_ROUTE_DEVICE;
         route->foreign = head->rtm_type != RTN_UNICAST || stray || !table[RTA_OIF];
     }
-    if (head->rtm_tos || head->rtm_src_len || table[RTA_METRICS]) route->foreign = 1;
+    if (head->rtm_tos || head->rtm_src_len) route->foreign = 1;
+    if (table[RTA_METRICS] && (parse_mtu(table[RTA_METRICS], route) < 0 || route->target != OUTRIDER_ROUTE_DEVICE))
+        route->foreign = 1;
     return 0;
 }
 

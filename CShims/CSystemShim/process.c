@@ -2,6 +2,7 @@
 #include "CSystemShim.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/file.h>
@@ -104,3 +105,15 @@ int outrider_unix_accept(int fd) {
     while (result < 0 && errno == EINTR);
     return result < 0 ? -errno : result;
 }
+
+// MARK: Memory
+
+void outrider_memory_prepare(void) {
+    // Eight arenas per core by default: on a large machine each of a hundred threads keeps what it once used.
+    mallopt(M_ARENA_MAX, 2);
+    // Fixed: by itself it grows to what was freed last, and a dump that is thrown away stays with the process.
+    mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
+void outrider_memory_return(void) { malloc_trim(0); }

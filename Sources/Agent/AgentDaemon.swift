@@ -1,4 +1,5 @@
 import AgentCore
+import CSystemShim
 public import DaemonSupport
 import FleetProtocol
 import Journal
@@ -28,6 +29,7 @@ public struct AgentDaemon: Sendable {
     public static func run(
         settings: AgentSettings, configurationFile: String, environment: DaemonEnvironment
     ) async throws {
+        outrider_memory_prepare()
         let control = LogControl(level: settings.logLevel)
         let logger = Logger.daemon(label: "outrider-agent", control: control, journalStream: environment.journalStream)
         logger.info("starting", metadata: ["version": "\(Version.current)", "configuration": "\(configurationFile)"])

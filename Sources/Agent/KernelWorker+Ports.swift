@@ -28,7 +28,7 @@ extension KernelWorker {
                     raisesPeer: !order.port.standby)
             case .tap(let owner, let group):
                 index = try kernel.route.createTapPort(
-                    name: order.port.name, gatewayMAC: DataplaneConfiguration.portMAC, mtu: order.mtu, alias: mark.text,
+                    name: order.port.name, gatewayMAC: DataplaneConfiguration.portMAC, alias: mark.text,
                     owner: owner, group: group)
             case .later: return .failure(.unsupported(port: order.port.name, kind: "a port that comes later"))
             }

@@ -1,4 +1,5 @@
 import AgentCore
+import CSystemShim
 import Dataplane
 import FleetProtocol
 import Glibc
@@ -55,7 +56,7 @@ actor KernelWorker {
     /// Runs until the next reconciliation that an event asked for may begin.
     var pause: Task<Void, Never>?
     /// Devices of ours that were seen up: going down takes routes and nexthops along without an event for them.
-    var raised: Set<Int> = []
+    let raised = RaisedDevices()
     /// Ports on standby whose guest is listened for.
     var arrivals: [SessionNetworkID: Arrival] = [:]
 
@@ -324,6 +325,8 @@ actor KernelWorker {
         followArrivals(recheck: true)
         checkPaths(kernel)
         outcomes.put(.hostReport(report()))
+        // The kernel's whole state was in memory twice.
+        outrider_memory_return()
     }
 
     /// Narrow paths of the underlay: an operator must hear of them, and VMs learn what gets through.

@@ -43,8 +43,9 @@ extension KernelView {
         case .route(_, _, let target):
             switch target {
             case .nexthop(let id): fields["nexthop"] = .integer(Int64(id))
-            case .device(let name, let source):
+            case .device(let name, let source, let mtu):
                 fields["device"] = .string(name)
+                if let mtu { fields["mtu"] = .integer(Int64(mtu)) }
                 if let source { fields["source"] = .string("\(source)") }
             case .unreachable: fields["unreachable"] = true
             }

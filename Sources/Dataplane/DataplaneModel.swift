@@ -21,7 +21,9 @@ public struct DataplaneModel: Sendable {
     public private(set) var configuration: DataplaneConfiguration
 
     /// Who wants a key. Earlier cases win: what is bound here beats what is routed elsewhere.
-    private enum Contributor: Hashable, Sendable {
+    ///
+    /// Apart in memory: all wishes of one contributor refer to the same one.
+    private indirect enum Contributor: Hashable, Sendable {
         case always
         case port(SessionNetworkID)
         case forwarding(SessionNetworkID)
@@ -44,7 +46,34 @@ public struct DataplaneModel: Sendable {
         }
     }
 
-    private var wanted: [KernelKey: [(contributor: Contributor, object: KernelObject)]] = [:]
+    /// Who wants what for one key. Nearly always it is one contributor, and there are very many keys.
+    private enum Wishes: Sendable {
+        case one(Contributor, KernelObject)
+        case several([(contributor: Contributor, object: KernelObject)])
+
+        var all: [(contributor: Contributor, object: KernelObject)] {
+            switch self {
+            case .one(let contributor, let object): [(contributor, object)]
+            case .several(let wishes): wishes
+            }
+        }
+
+        /// Nil for none.
+        init?(_ wishes: [(contributor: Contributor, object: KernelObject)]) {
+            guard let first = wishes.first else { return nil }
+            self = wishes.count == 1 ? .one(first.contributor, first.object) : .several(wishes)
+        }
+
+        var strongest: KernelObject? {
+            switch self {
+            case .one(_, let object): object
+            case .several(let wishes):
+                wishes.min { $0.contributor.precedence < $1.contributor.precedence }?.object
+            }
+        }
+    }
+
+    private var wanted: [KernelKey: Wishes] = [:]
     private var ports: [SessionNetworkID: Port] = [:]
     /// Identifiers of the ports on standby, whose guests have not been heard.
     public private(set) var standbyPorts: Set<SessionNetworkID> = []
@@ -66,7 +95,7 @@ public struct DataplaneModel: Sendable {
 
     /// The object wanted for a key, or nil when the key should not exist.
     public func object(for key: KernelKey) -> KernelObject? {
-        wanted[key]?.min { $0.contributor.precedence < $1.contributor.precedence }?.object
+        wanted[key]?.strongest
     }
 
     /// Every key that should exist.
@@ -262,9 +291,10 @@ extension DataplaneModel {
         _ objects: [KernelObject], for contributor: Contributor, touched: inout Set<KernelKey>
     ) {
         for object in objects {
-            wanted[object.key, default: []].removeAll { $0.contributor == contributor }
-            wanted[object.key, default: []].append((contributor, object))
-            touched.insert(object.key)
+            let key = object.key
+            let others = wanted[key]?.all.filter { $0.contributor != contributor } ?? []
+            wanted[key] = Wishes(others + [(contributor, object)])
+            touched.insert(key)
         }
     }
 
@@ -272,8 +302,7 @@ extension DataplaneModel {
         _ keys: [KernelKey], for contributor: Contributor, touched: inout Set<KernelKey>
     ) {
         for key in keys {
-            wanted[key]?.removeAll { $0.contributor == contributor }
-            if wanted[key]?.isEmpty == true { wanted[key] = nil }
+            wanted[key] = Wishes(wanted[key]?.all.filter { $0.contributor != contributor } ?? [])
             touched.insert(key)
         }
     }

@@ -24,7 +24,8 @@ public enum FilterSet: String, Hashable, Comparable, Sendable, CaseIterable {
 /// One element of one of our sets, by meaning; `Netlink` knows its bytes.
 public enum FilterElement: Hashable, Sendable {
     case pair4(ClosedRange<IPv4Address>, ClosedRange<IPv4Address>)
-    case pair6(ClosedRange<IPv6Address>, ClosedRange<IPv6Address>)
+    /// Apart in memory: few pairs among many elements would make each of those twice as large.
+    indirect case pair6(ClosedRange<IPv6Address>, ClosedRange<IPv6Address>)
     case source4(device: String, IPv4Address)
     /// The /72 network of one identifier.
     case source6(device: String, IPv6Address)

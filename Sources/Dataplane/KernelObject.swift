@@ -9,7 +9,8 @@ public enum KernelKey: Hashable, Sendable {
     case nexthop(UInt32)
     /// Route of the main table. The kernel's default metric is 0 for IPv4 and 1024 for IPv6.
     case route(IPPrefix, metric: UInt32)
-    case address(device: String, prefix: IPPrefix)
+    /// Apart in memory: the largest, and one among the many keys of a port.
+    indirect case address(device: String, prefix: IPPrefix)
     case element(FilterElement)
 
     public var kind: KernelKind {
@@ -156,13 +157,16 @@ public struct Nexthop: Hashable, Sendable {
 /// What a route does with its packets.
 public enum RouteTarget: Hashable, Sendable {
     case nexthop(UInt32)
-    /// On-link; `source` is the preferred source address (`RTA_PREFSRC`).
-    case device(String, source: IPv4Address?)
+    /// On-link; `source` is the preferred source address (`RTA_PREFSRC`), `mtu` the longest packet, bytes (`RTAX_MTU`;
+    /// nil: the device's).
+    case device(String, source: IPv4Address?, mtu: UInt16? = nil)
     case unreachable
 }
 
 /// One object of the overlay's namespace, with everything that we set on it.
-public enum KernelObject: Hashable, Sendable {
+///
+/// Apart in memory: who wants it, what is wanted and what the kernel has refer to the same one.
+public indirect enum KernelObject: Hashable, Sendable {
     case vni(SessionNetworkID)
     /// Permanent (`NUD_PERMANENT`).
     case neighbor(device: String, address: IPAddress, mac: MACAddress)

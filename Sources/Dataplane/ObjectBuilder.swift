@@ -78,20 +78,26 @@ struct ObjectBuilder {
         let linkLocal = Self.linkLocal(of: port.mac)
         let vni = port.block.vni
         let neighbors: [KernelObject] = [
-            .address(device: device, prefix: .v6(DataplaneConfiguration.gateway6, length: 64)),
+            // Alone in its network: with /64 the kernel would add two routes more for each port, and it compares each with
+            // those of all other ports.
+            .address(device: device, prefix: .v6(DataplaneConfiguration.gateway6, length: 128)),
             // All three that a guest may speak from are permanent, so no guest ever creates a neighbor entry.
             .neighbor(device: device, address: .v4(address4), mac: port.mac),
             .neighbor(device: device, address: .v6(address6), mac: port.mac),
             .neighbor(device: device, address: .v6(linkLocal), mac: port.mac),
         ]
         guard !port.standby else { return neighbors }
+        let mtu = UInt16(clamping: configuration.mtu)
         return neighbors + [
             .route(
                 .v4(address4, length: 32), metric: DataplaneConfiguration.defaultMetric4,
-                .device(device, source: DataplaneConfiguration.gateway4)),
+                .device(device, source: DataplaneConfiguration.gateway4, mtu: mtu)),
             .route(
                 .v6(address6, length: 128), metric: DataplaneConfiguration.defaultMetric6,
-                .device(device, source: nil)),
+                .device(device, source: nil, mtu: mtu)),
+            .route(
+                .v6(linkLocal, length: 128), metric: DataplaneConfiguration.defaultMetric6,
+                .device(device, source: nil, mtu: mtu)),
             .element(.source4(device: device, address4)),
             .element(.source6(device: device, plan.ipv6Interval(of: port.sni).lowerBound)),
             .element(.arpSender(device: device, address4)),

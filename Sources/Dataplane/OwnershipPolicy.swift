@@ -35,13 +35,13 @@ public struct OwnershipPolicy: Hashable, Sendable {
     }
 
     /// Whether an entry of ours that nobody here ever wanted may go.
-    func mayDelete(_ entry: ObservedObject?) -> Bool {
+    func mayDelete(_ key: KernelKey, _ object: KernelObject?) -> Bool {
         switch deletes {
         case .nothing: false
         case .everything: true
         case .remoteBlocks:
-            switch (entry?.key, entry?.object) {
-            case (.nexthop(let id)?, _), (_, .route(_, _, .nexthop(let id))?):
+            switch (key, object) {
+            case (.nexthop(let id), _), (_, .route(_, _, .nexthop(let id))?):
                 DataplaneConfiguration.block(ofNexthop: id) != nil || DataplaneConfiguration.isEcho(nexthop: id)
             default: false
             }
@@ -50,12 +50,14 @@ public struct OwnershipPolicy: Hashable, Sendable {
 
     public enum Verdict: Hashable, Sendable { case ours, foreign, ignored }
 
-    public func verdict(of entry: ObservedObject) -> Verdict {
-        switch entry.origin {
+    public func verdict(of entry: ObservedObject) -> Verdict { verdict(of: entry.key, from: entry.origin) }
+
+    func verdict(of key: KernelKey, from origin: Origin) -> Verdict {
+        switch origin {
         case .routing(let number):
             number == DataplaneConfiguration.routeProtocol ? .ours : number == Self.kernelProtocol ? .ignored : .foreign
-        case .neighbor(let permanent): neighborVerdict(entry.key, permanent: permanent)
-        case .plain: if case .address = entry.key { .ignored } else { .ours }
+        case .neighbor(let permanent): neighborVerdict(key, permanent: permanent)
+        case .plain: if case .address = key { .ignored } else { .ours }
         }
     }
 

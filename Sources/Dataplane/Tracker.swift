@@ -22,7 +22,9 @@ public struct Tracker: Sendable {
     public private(set) var policy: OwnershipPolicy
 
     private var desired: [KernelKey: KernelObject] = [:]
-    private var actual: [KernelKey: ObservedObject] = [:]
+    /// What the kernel has and nobody wants, or has for a pending key. What agrees is not written down twice: a host of
+    /// thousands of ports has little else.
+    private var others: [KernelKey: Seen] = [:]
     /// Keys that may differ; everything else is known to agree.
     private var pending: Set<KernelKey> = []
     /// Undesired keys that we wrote or wanted.
@@ -38,6 +40,12 @@ public struct Tracker: Sendable {
     public private(set) var failures: [KernelKey: Failure] = [:]
     /// An error, or an overrun of notifications: the view may be wrong until the next ``resync(_:)``.
     public private(set) var needsResync = true
+
+    /// What the kernel has for a key; nil for what we never write.
+    private struct Seen {
+        var object: KernelObject?
+        var origin: Origin
+    }
 
     /// Why a key is still pending.
     public struct Failure: Hashable, Sendable {
@@ -59,11 +67,11 @@ public struct Tracker: Sendable {
     /// Keys that the next plan may write.
     public var pendingCount: Int { pending.count }
     public var desiredCount: Int { desired.count }
-    public var actualCount: Int { actual.count }
+    public var actualCount: Int { others.count + desired.keys.count { !pending.contains($0) } }
     /// Entries of ours in the kernel, by kind, as far as the view goes.
     public var ownCounts: [KernelKind: Int] {
         var counts: [KernelKind: Int] = [:]
-        for entry in actual.values where policy.verdict(of: entry) == .ours { counts[entry.key.kind, default: 0] += 1 }
+        for key in own { counts[key.kind, default: 0] += 1 }
         return counts
     }
 
@@ -71,8 +79,8 @@ public struct Tracker: Sendable {
     public var ownBlocks: (local: [SessionNetworkID], remote: [SNIBlock]) {
         var local: [SessionNetworkID] = []
         var remote: [SNIBlock] = []
-        for entry in actual.values where policy.verdict(of: entry) == .ours {
-            switch entry.key {
+        for key in own {
+            switch key {
             case .vni(let vni) where vni != DataplaneConfiguration.echoVNI: local.append(vni)
             case .nexthop(let id): if let block = DataplaneConfiguration.block(ofNexthop: id) { remote.append(block) }
             default: break
@@ -84,7 +92,30 @@ public struct Tracker: Sendable {
     /// Entries that would be deleted if the policy allowed it.
     public var withheld: Set<KernelKey> { strangers.union(suspects).filter { !mayDelete($0) } }
 
-    private func mayDelete(_ key: KernelKey) -> Bool { policy.mayDelete(actual[key]) }
+    /// Keys of the entries that are ours, in no order.
+    private var own: [KernelKey] {
+        var keys = desired.compactMap { key, object in
+            pending.contains(key) || policy.verdict(of: key, from: Self.origin(of: object)) != .ours ? nil : key
+        }
+        for (key, seen) in others where policy.verdict(of: key, from: seen.origin) == .ours { keys.append(key) }
+        return keys
+    }
+
+    /// What the kernel has for a key, as far as the view goes.
+    private func seen(_ key: KernelKey) -> Seen? {
+        if let other = others[key] { return other }
+        guard let wanted = desired[key], !pending.contains(key) else { return nil }
+        return Seen(object: wanted, origin: Self.origin(of: wanted))
+    }
+
+    private func mayDelete(_ key: KernelKey) -> Bool {
+        guard let seen = seen(key) else { return policy.deletes == .everything }
+        return policy.mayDelete(key, seen.object)
+    }
+
+    private func isForeign(_ seen: Seen, _ key: KernelKey) -> Bool {
+        policy.verdict(of: key, from: seen.origin) == .foreign
+    }
 
     /// Every element that should be in a set: for a table that is made anew.
     public var desiredElements: [FilterElement] {
@@ -99,13 +130,16 @@ extension Tracker {
     public mutating func want(_ object: KernelObject?, for key: KernelKey) {
         let former = desired[key]
         guard former != object else { return }
+        let seen = seen(key)
+        others[key] = seen
         desired[key] = object
-        if object == nil, former != nil, actual[key].map({ policy.verdict(of: $0) != .foreign }) ?? false {
+        if object == nil, former != nil, let seen, !isForeign(seen, key) {
             condemned.insert(key)
         } else if object != nil {
             condemned.remove(key)
             strangers.remove(key)
             suspects.remove(key)
+            pending.insert(key)
         }
         settle(key)
     }
@@ -122,39 +156,41 @@ extension Tracker {
     /// Replaces the view of the dumped kinds by what the kernel returned.
     ///
     /// A view of a hundred thousand entries is much larger than the processor's caches, so that each look at it costs:
-    /// it is built anew, and everything about an entry is settled while it is at hand.
+    /// everything about an entry is settled while it is at hand.
     public mutating func resync(_ dump: KernelDump) {
         let isWhole = KernelKind.all.allSatisfy(dump.kinds.contains)
         func covers(_ key: KernelKey) -> Bool { isWhole || dump.kinds.contains(key.kind) }
         let formerSuspects = suspects
         suspects = suspects.filter { !covers($0) }
         foreign = foreign.filter { !covers($0) }
-        actual = isWhole ? [:] : actual.filter { !covers($0.key) }
-        // Also for what is missing and will be written: a table that grows moves everything again and again.
-        actual.reserveCapacity(actual.count + max(dump.objects.count, desired.count))
-        var met = 0
+        others = isWhole ? [:] : others.filter { !covers($0.key) }
+        var met: Set<KernelKey> = []
+        met.reserveCapacity(desired.count)
         for entry in dump.objects where covers(entry.key) {
-            let former = actual.updateValue(entry, forKey: entry.key)
+            let wanted = desired[entry.key]
+            let seen = Seen(object: entry.object, origin: entry.origin)
             // Two entries may share a key (IPv6 routes of two protocols): ours says more than somebody else's.
-            if let former, policy.verdict(of: former) == .ours {
-                actual[entry.key] = former
+            if wanted == nil {
+                if let former = others[entry.key], isOurs(former, entry.key) { continue }
+            } else if !met.insert(entry.key).inserted, others[entry.key].map({ isOurs($0, entry.key) }) ?? true {
                 continue
             }
-            let wanted = desired[entry.key]
+            let agrees = wanted.map { Self.agrees(seen, with: $0) } ?? false
+            if !agrees { others[entry.key] = seen }
             classify(entry, isWanted: wanted != nil, seenBefore: formerSuspects.contains(entry.key))
-            guard let wanted else { continue }
-            settle(entry.key, agrees: Self.agrees(entry, with: wanted))
-            if former == nil { met += 1 }
+            if wanted != nil { settle(entry.key, agrees: agrees) }
         }
-        if !isWhole || met < desired.count {
-            if isWhole { pending.reserveCapacity(pending.count + desired.count - met) }
-            for key in desired.keys where covers(key) && actual[key] == nil { settle(key, agrees: false) }
+        if !isWhole || met.count < desired.count {
+            if isWhole { pending.reserveCapacity(pending.count + desired.count - met.count) }
+            for key in desired.keys where covers(key) && !met.contains(key) { settle(key, agrees: false) }
         }
         needsResync = false
     }
 
+    private func isOurs(_ seen: Seen, _ key: KernelKey) -> Bool { policy.verdict(of: key, from: seen.origin) == .ours }
+
     private mutating func classify(_ entry: ObservedObject, isWanted: Bool, seenBefore: Bool) {
-        switch policy.verdict(of: entry) {
+        switch policy.verdict(of: entry.key, from: entry.origin) {
         case .ignored: break
         case .foreign: foreign.insert(entry.key)
         case .ours:
@@ -180,12 +216,14 @@ extension Tracker {
         let wanted = desired[key]
         switch operation {
         case .create(let object), .replace(let object):
-            actual[key] = ObservedObject(key: key, object: object, origin: Self.origin(of: object))
             dropOverlapped(by: object)
             if wanted == object { return settle(key, agrees: true) }
+            others[key] = Seen(object: object, origin: Self.origin(of: object))
             if wanted == nil { condemned.insert(key) }
         case .delete:
-            actual[key] = nil
+            others[key] = nil
+            // What is gone is not there for whoever wants it meanwhile.
+            if wanted != nil { pending.insert(key) }
             condemned.remove(key)
             strangers.remove(key)
             suspects.remove(key)
@@ -197,6 +235,7 @@ extension Tracker {
     public mutating func failed(_ operation: KernelOperation, reason: String) {
         let attempts = (failures[operation.key]?.attempts ?? 0) + 1
         failures[operation.key] = Failure(reason: reason, attempts: attempts)
+        others[operation.key] = seen(operation.key)
         pending.insert(operation.key)
         needsResync = true
     }
@@ -215,7 +254,7 @@ extension Tracker {
         guard case .element(let element) = object, element.isPair else { return }
         for key in condemned.union(strangers) {
             guard case .element(let other) = key, other != element, other.overlaps(element) else { continue }
-            actual[key] = nil
+            others[key] = nil
             condemned.remove(key)
             strangers.remove(key)
             settle(key)
@@ -227,12 +266,13 @@ extension Tracker {
     /// `wanted` is what is desired for the key.
     private mutating func settle(_ key: KernelKey, wanted: KernelObject?) {
         let agrees =
-            if let wanted { actual[key].map { Self.agrees($0, with: wanted) } ?? false } else { !isCondemned(key) }
+            if let wanted { seen(key).map { Self.agrees($0, with: wanted) } ?? false } else { !isCondemned(key) }
         settle(key, agrees: agrees)
     }
 
     private mutating func settle(_ key: KernelKey, agrees: Bool) {
         if agrees {
+            if !others.isEmpty, desired[key] != nil { others[key] = nil }
             if !pending.isEmpty { pending.remove(key) }
             clearFailure(of: key)
         } else {
@@ -246,8 +286,8 @@ extension Tracker {
         condemned.contains(key) || strangers.contains(key) && mayDelete(key)
     }
 
-    private static func agrees(_ entry: ObservedObject, with object: KernelObject) -> Bool {
-        entry.object == object && entry.origin == origin(of: object)
+    private static func agrees(_ seen: Seen, with object: KernelObject) -> Bool {
+        seen.object == object && seen.origin == origin(of: object)
     }
 }
 
@@ -259,11 +299,11 @@ extension Tracker {
         var builder = PlanBuilder()
         for key in pending {
             if let object = desired[key] {
-                guard let entry = actual[key] else {
+                guard let entry = others[key] else {
                     builder.add(.create(object))
                     continue
                 }
-                if !Self.agrees(entry, with: object), policy.verdict(of: entry) != .foreign {
+                if !Self.agrees(entry, with: object), !isForeign(entry, key) {
                     builder.add(.replace(object))
                 }
             } else if isCondemned(key) {

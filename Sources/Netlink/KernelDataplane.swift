@@ -112,12 +112,18 @@ public final class KernelDataplane {
     public func execute(_ plan: ChangePlan) -> Outcome {
         var outcome = Outcome()
         var devices = DeviceIndexes()
+        // Of stages with nothing between them: each transaction costs more than the elements of a port.
+        var elements: [KernelOperation] = []
         for step in plan.steps {
-            let elements = step.operations.filter(\.isElement)
-            if !elements.isEmpty { executeElements(elements, into: &outcome) }
-            let objects = elements.isEmpty ? step.operations : step.operations.filter { !$0.isElement }
-            if !objects.isEmpty { executeObjects(objects, devices: &devices, into: &outcome) }
+            let found = step.operations.filter(\.isElement)
+            elements += found
+            let objects = found.isEmpty ? step.operations : step.operations.filter { !$0.isElement }
+            guard !objects.isEmpty else { continue }
+            executeElements(elements, into: &outcome)
+            elements = []
+            executeObjects(objects, devices: &devices, into: &outcome)
         }
+        executeElements(elements, into: &outcome)
         return outcome
     }
 
@@ -222,7 +228,7 @@ public final class KernelDataplane {
             return try .nexthop(nexthop, index: devices.need(nexthop.device, route, for: object.key))
         case .route(let prefix, let metric, let target):
             var index: Int?
-            if case .device(let name, _) = target { index = try devices.need(name, route, for: object.key) }
+            if case .device(let name, _, _) = target { index = try devices.need(name, route, for: object.key) }
             return .route(prefix, metric: metric, target, index: index)
         case .address(let name, let prefix):
             return try .address(prefix, index: devices.need(name, route, for: object.key), add: true)

@@ -63,7 +63,7 @@ extension KernelDataplane {
             switch row.target {
             case .nexthop(let id): .nexthop(id)
             case .unreachable: .unreachable
-            case .device(let index, let source): names[index].map { .device($0, source: source) }
+            case .device(let index, let source, let mtu): names[index].map { .device($0, source: source, mtu: mtu) }
             case nil: nil
             }
         return ObservedObject(

@@ -61,10 +61,13 @@ extension RouteSocket {
 
     /// A persistent tap, born in the namespace, for a hypervisor to open.
     ///
+    /// It keeps the kernel's MTU of 1500 and its routes say the overlay's: a tap cannot be born with another, and each
+    /// change makes the kernel walk all IPv6 routes of the namespace (`rt6_mtu_change` of net/ipv6/route.c).
+    ///
     /// - Returns: its index; the tap is up.
     @discardableResult
     public func createTapPort(
-        name: String, gatewayMAC: MACAddress, mtu: Int, alias: String, owner: UInt32? = nil, group: UInt32? = nil
+        name: String, gatewayMAC: MACAddress, alias: String, owner: UInt32? = nil, group: UInt32? = nil
     ) throws(NetlinkError) -> Int {
         let descriptor = try takeTun()
         do throws(NetlinkError) {
@@ -77,7 +80,7 @@ extension RouteSocket {
                 operation: "create tap", object: name, code: EEXIST,
                 advice: "device '\(name)' exists in \(sockets.namespace.path); detach its VM or delete it")
         }
-        return try finish(name, LinkChange(alias: alias, mac: gatewayMAC, mtu: mtu, isUp: true))
+        return try finish(name, LinkChange(alias: alias, mac: gatewayMAC, isUp: true))
     }
 
     /// Takes over a device that somebody else made: moved here and renamed in one message, so that a name which both
@@ -140,7 +143,14 @@ extension RouteSocket {
         guard let link = try link(named: name) else {
             throw NetlinkError(operation: "read port", object: name, code: ENODEV)
         }
-        try changeLink(index: link.index, named: name, last)
+        // Raised by a message of its own: each property of a device that is up and has no carrier makes the kernel walk
+        // all IPv6 routes of the namespace (rt6_sync_down_dev).
+        var properties = last
+        properties.isUp = nil
+        let messages = try [properties, LinkChange(isUp: last.isUp)].map { (change) throws(NetlinkError) in
+            try RouteMessage.link(index: link.index, current: name, change)
+        }
+        if let error = try batch(messages).min(by: { $0.key < $1.key })?.value { throw error }
         return link.index
     }
 }

@@ -103,7 +103,8 @@ extension RouteSocket {
             let source = raw.has_source == 1 ? IPv4Address(bytes: Array(content(raw.source).prefix(4))) : nil
             // An IPv6 preferred source is nothing that we write.
             if raw.has_source == 0 || Int32(raw.family) == AF_INET {
-                row.target = .device(index: Int(raw.index), source: source)
+                row.target = .device(
+                    index: Int(raw.index), source: source, mtu: raw.mtu == 0 ? nil : UInt16(clamping: raw.mtu))
             }
         }
         return row
@@ -199,7 +200,7 @@ public struct RouteRow: Hashable, Sendable {
 
     public enum Target: Hashable, Sendable {
         case nexthop(UInt32)
-        case device(index: Int, source: IPv4Address?)
+        case device(index: Int, source: IPv4Address?, mtu: UInt16?)
         case unreachable
     }
 }

@@ -134,20 +134,21 @@ extension RouteMessage {
         try unsafe RouteMessage("delete nexthop", "\(id)") { unsafe outrider_nl_nexthop_delete($0, $1, id) }
     }
 
-    /// - Parameter index: of the device, for ``RouteTarget/device(_:source:)``.
+    /// - Parameter index: of the device, for ``RouteTarget/device(_:source:mtu:)``.
     static func route(_ prefix: IPPrefix, metric: UInt32, _ target: RouteTarget, index: Int?) -> RouteMessage {
         var raw = outrider_route(prefix, metric: metric)
         switch target {
         case .nexthop(let id):
             raw.target = Int32(OUTRIDER_ROUTE_NEXTHOP.rawValue)
             raw.nexthop = id
-        case .device(_, let source):
+        case .device(_, let source, let mtu):
             raw.target = Int32(OUTRIDER_ROUTE_DEVICE.rawValue)
             raw.index = Int32(index ?? 0)
             if let source {
                 raw.has_source = 1
                 fill(&raw.source, with: source.bytes)
             }
+            raw.mtu = UInt32(mtu ?? 0)
         case .unreachable:
             raw.target = Int32(OUTRIDER_ROUTE_UNREACHABLE.rawValue)
         }

@@ -109,7 +109,7 @@ extension KernelKey {
 extension KernelObject {
     var device: String? {
         switch self {
-        case .neighbor(let device, _, _), .address(let device, _), .route(_, _, .device(let device, _)): device
+        case .neighbor(let device, _, _), .address(let device, _), .route(_, _, .device(let device, _, _)): device
         case .nexthop(let nexthop): nexthop.device
         case .vni, .route, .element: nil
         }
@@ -120,8 +120,8 @@ extension KernelObject {
         switch self {
         case .neighbor(_, let address, let mac): .neighbor(device: device, address: address, mac: mac)
         case .address(_, let prefix): .address(device: device, prefix: prefix)
-        case .route(let prefix, let metric, .device(_, let source)):
-            .route(prefix, metric: metric, .device(device, source: source))
+        case .route(let prefix, let metric, .device(_, let source, let mtu)):
+            .route(prefix, metric: metric, .device(device, source: source, mtu: mtu))
         case .nexthop, .vni, .route, .element: self
         }
     }

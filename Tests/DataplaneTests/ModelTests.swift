@@ -239,11 +239,12 @@ import Testing
         let linkLocal = try #require(IPv6Address("fe80::44f:52ff:fe00:1012"))
         #expect(
             Set(keys.compactMap { model.object(for: $0) }) == [
-                .address(device: "sni001012", prefix: .v6(.linkLocal(1), length: 64)),
+                .address(device: "sni001012", prefix: .v6(.linkLocal(1), length: 128)),
                 .route(
                     .v4(address4, length: 32), metric: 0,
-                    .device("sni001012", source: DataplaneConfiguration.gateway4)),
-                .route(.v6(address6, length: 128), metric: 1024, .device("sni001012", source: nil)),
+                    .device("sni001012", source: DataplaneConfiguration.gateway4, mtu: 1450)),
+                .route(.v6(address6, length: 128), metric: 1024, .device("sni001012", source: nil, mtu: 1450)),
+                .route(.v6(linkLocal, length: 128), metric: 1024, .device("sni001012", source: nil, mtu: 1450)),
                 .neighbor(device: "sni001012", address: .v4(address4), mac: port.mac),
                 .neighbor(device: "sni001012", address: .v6(address6), mac: port.mac),
                 .neighbor(device: "sni001012", address: .v6(linkLocal), mac: port.mac),
@@ -314,7 +315,7 @@ import Testing
         #expect(model.object(for: key) == .route(.v4(plan.ipv4(of: sni), length: 32), metric: 0, .nexthop(0x4000_1013)))
         let port = Facts.port(0, sni, in: block)
         _ = try model.apply(.setPort(port))
-        guard case .route(_, _, .device(port.name, _)) = try #require(model.object(for: key)) else {
+        guard case .route(_, _, .device(port.name, _, _)) = try #require(model.object(for: key)) else {
             Issue.record("the remote route won")
             return
         }

@@ -65,13 +65,13 @@ import Testing
         for operation in state.plan().operations { state.completed(operation) }
         #expect(state.plan().isEmpty && state.tracker.desiredCount > 2400)
         let keys = try state.apply(.setPort(Facts.port(0, home.first, in: home)))
-        #expect(state.tracker.pendingCount == 13 && state.isPending(keys))
+        #expect(state.tracker.pendingCount == 14 && state.isPending(keys))
         let plan = state.plan()
-        #expect(plan.operationCount == 13 && Set(plan.operations.map(\.key)) == keys)
+        #expect(plan.operationCount == 14 && Set(plan.operations.map(\.key)) == keys)
         plan.operations.forEach { state.completed($0) }
         #expect(!state.isPending(keys))
         try state.apply(.removePort(home.first))
-        #expect(state.plan().operationCount == 13)
+        #expect(state.plan().operationCount == 14)
     }
 
     @Test func growingAPairReplacesItInOneTransaction() throws {

@@ -145,9 +145,9 @@ final class OverlayHost {
                 return ip + ["route", "replace", "\(prefix)", "nhid", "\(id)"] + metric(number)
             case .route(let prefix, let number, .unreachable):
                 return ip + ["route", "replace", "unreachable", "\(prefix)"] + metric(number)
-            case .route(let prefix, let number, .device(let device, let source)):
+            case .route(let prefix, let number, .device(let device, let source, let mtu)):
                 return ip + ["route", "replace", "\(prefix)", "dev", device] + metric(number)
-                    + (source.map { ["src", "\($0)"] } ?? [])
+                    + (source.map { ["src", "\($0)"] } ?? []) + (mtu.map { ["mtu", "\($0)"] } ?? [])
             case .address(let device, let prefix):
                 return ip + ["addr", "replace", "\(prefix)", "dev", device, "nodad"]
             case .element: return nil

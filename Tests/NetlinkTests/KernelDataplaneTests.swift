@@ -16,6 +16,10 @@ import Testing
         var nhid: Int?
         var prefsrc: String?
         var type: String?
+        var metrics: [Metrics]?
+        struct Metrics: Decodable {
+            var mtu: Int?
+        }
     }
     struct IPNexthop: Decodable {
         struct Encap: Decodable {
@@ -83,7 +87,7 @@ import Testing
             let prepared = try kernel.prepare(mayReplace: false, elements: { [] })
             #expect(prepared.needsResync)
             try kernel.route.createTapPort(
-                name: "sni001005", gatewayMAC: DataplaneConfiguration.portMAC, mtu: 1450, alias: "vm=web-1/0")
+                name: "sni001005", gatewayMAC: DataplaneConfiguration.portMAC, alias: "vm=web-1/0")
             state.resync(try kernel.dump())
             for change in try changes() { try state.apply(change) }
         }
@@ -125,14 +129,16 @@ import Testing
             ])
         #expect(routes.first { $0.dst == "10.0.16.16/28" }?.nhid == 0x4400_1010)
         let host = try #require(routes.first { $0.dst == "10.0.16.5" })
-        #expect(host.dev == "sni001005" && host.prefsrc == "169.254.1.1")
+        #expect(host.dev == "sni001005" && host.prefsrc == "169.254.1.1" && host.metrics?.first?.mtu == 1450)
         #expect(routes.first { $0.dst == "10.0.0.0/8" }?.metric == 4000)
         let routes6 = try bed.ip(["-6", "route"], as: IPRoute.self).filter { $0.protocol == "83" }
         #expect(
             Set(routes6.map(\.dst)) == [
                 "fd53:4e49:5349::/48", "fd53:4e49:5349:10:1000::/68", "fd53:4e49:5349:10:2000::/68",
                 "fd53:4e49:5349:10:500::1", "fd53:4e49:5349::24f:c000:202", "fd53:4e49:5349::24f:c000:203",
+                "fe80::44f:52ff:fe00:1005",
             ])
+        #expect(routes6.filter { $0.dev == "sni001005" }.allSatisfy { $0.metrics?.first?.mtu == 1450 })
 
         let neighbors = try bed.ip(["neigh", "show", "nud", "permanent"], as: IPNeighbor.self)
         let tunnel = try #require(neighbors.first { $0.dst == "fe80::c000:203" })

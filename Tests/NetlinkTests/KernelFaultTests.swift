@@ -36,7 +36,7 @@ import Testing
 
     private static func makePort(_ plane: Plane) throws {
         try plane.kernel.route.createTapPort(
-            name: port, gatewayMAC: DataplaneConfiguration.portMAC, mtu: 1450, alias: "vm=web-1/0")
+            name: port, gatewayMAC: DataplaneConfiguration.portMAC, alias: "vm=web-1/0")
     }
 
     @Test func aDeviceThatVanishesBetweenPlanAndWriteIsNamedAndTheRestIsDone() throws {

@@ -53,7 +53,7 @@ import Testing
         #expect(try bed.route.link(named: "sni00101b") == nil)
         let tap = #expect(throws: NetlinkError.self) {
             try bed.route.createTapPort(
-                name: Self.name, gatewayMAC: DataplaneConfiguration.portMAC, mtu: 1450, alias: "x")
+                name: Self.name, gatewayMAC: DataplaneConfiguration.portMAC, alias: "x")
         }
         #expect(tap?.isExists == true)
     }
@@ -64,7 +64,7 @@ import Testing
         #expect(throws: NetlinkError.self) { try veth(bed, vm, peer: "a-name-that-is-too-long") }
         #expect(throws: NetlinkError.self) {
             try bed.route.createTapPort(
-                name: Self.name, gatewayMAC: MACAddress(0x0100_0000_0001), mtu: 1450, alias: "group address")
+                name: Self.name, gatewayMAC: MACAddress(0x0100_0000_0001), alias: "group address")
         }
         #expect(try bed.route.ports().isEmpty)
     }
@@ -72,10 +72,10 @@ import Testing
     @Test func tapPortOutlivesItsDescriptor() throws {
         let bed = try Bed()
         let index = try bed.route.createTapPort(
-            name: Self.name, gatewayMAC: DataplaneConfiguration.portMAC, mtu: 1400, alias: "vm=db-1/0")
+            name: Self.name, gatewayMAC: DataplaneConfiguration.portMAC, alias: "vm=db-1/0")
         let link = try #require(try bed.route.link(named: Self.name))
         #expect(link.index == index && link.kind == "tun" && link.isUp && !link.isLowerUp)
-        #expect(link.mtu == 1400 && link.alias == "vm=db-1/0" && link.mac == DataplaneConfiguration.portMAC)
+        #expect(link.alias == "vm=db-1/0" && link.mac == DataplaneConfiguration.portMAC)
         #expect(try RouteSocket(in: bed.host).link(named: Self.name) == nil)
         // A hypervisor can open it.
         let descriptor = try bed.namespace.overlay.openTap(name: Self.name, persistent: true)

@@ -11,10 +11,14 @@ struct OutriderBench {
         ("agent", { try AgentBenchmark.run() }),
         ("churn", { try ChurnBenchmark.run() }),
     ]
+    /// Parts of benchmarks above, for whoever works on one; run when named only.
+    static let parts: [(name: String, run: @Sendable () async throws -> Void)] = [
+        ("attach", { try InstallationBenchmark.run() })
+    ]
 
     static func main() async {
         let names = CommandLine.arguments.dropFirst()
-        let known = benchmarks.map(\.name)
+        let known = (benchmarks + parts).map(\.name)
         for name in names where !known.contains(name) {
             FileHandle.standardError.write(
                 Data("outrider-bench: no benchmark '\(name)'; there are \(known.joined(separator: ", "))\n".utf8))
@@ -22,7 +26,8 @@ struct OutriderBench {
         }
         Report.heading()
         var missed: [Metric] = []
-        for benchmark in benchmarks where names.isEmpty || names.contains(benchmark.name) {
+        let chosen = names.isEmpty ? benchmarks : (benchmarks + parts).filter { names.contains($0.name) }
+        for benchmark in chosen {
             do {
                 try await benchmark.run()
                 missed += try Results.write(benchmark.name)

@@ -40,6 +40,8 @@ struct outrider_route {
     int32_t index;
     uint8_t has_source;
     uint8_t source[16];
+    /// Longest packet, bytes (RTAX_MTU; 0: the device's); for OUTRIDER_ROUTE_DEVICE.
+    uint32_t mtu;
     /// Set by the parser when the route carries anything that the members above cannot say.
     uint8_t foreign;
 };

@@ -56,6 +56,15 @@ int outrider_ns_open_tuns(int ns_fd, int *descriptors, int count);
 /// In C because TUNSETIFF is a variadic ioctl on a struct with a union.
 int outrider_tap_attach(int fd, const char *name, int exclusive, int persistent, int64_t owner, int64_t group);
 
+// MARK: Memory (process.c)
+
+/// Tells the C library's allocator to keep little: few arenas, and large blocks back to the kernel when they are freed.
+/// Before threads are many. In C because mallopt(3)'s constants are macros.
+void outrider_memory_prepare(void);
+
+/// Gives free memory back to the kernel (malloc_trim(3)); milliseconds.
+void outrider_memory_return(void);
+
 // MARK: Local sockets, locks, service manager (process.c)
 
 /// Sends one state text ("READY=1") to the service manager's datagram socket (sd_notify(3)); a leading '@' names an

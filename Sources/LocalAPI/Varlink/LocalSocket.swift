@@ -51,19 +51,37 @@ enum LocalSocket {
         }
     }
 
+    /// What the kernel refused to send.
+    struct SendFailure: Error {
+        var code: Int32
+    }
+
     /// 0, or the errno. Blocks up to the socket's send time-out.
     static func send(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
+        switch send(bytes, to: descriptor, flags: 0) {
+        case .success: 0
+        case .failure(let failure): failure.code
+        }
+    }
+
+    /// How many bytes the socket's buffer took; never blocks.
+    static func sendNow(_ bytes: [UInt8], to descriptor: Int32) -> Result<Int, SendFailure> {
+        send(bytes, to: descriptor, flags: Int32(MSG_DONTWAIT))
+    }
+
+    private static func send(_ bytes: [UInt8], to descriptor: Int32, flags: Int32) -> Result<Int, SendFailure> {
         var done = 0
         while done < bytes.count {
             let count = unsafe bytes.withUnsafeBytes { all in
                 let rest = unsafe UnsafeRawBufferPointer(rebasing: all[done...])
-                return unsafe Glibc.send(descriptor, rest.baseAddress, rest.count, Int32(MSG_NOSIGNAL))
+                return unsafe Glibc.send(descriptor, rest.baseAddress, rest.count, Int32(MSG_NOSIGNAL) | flags)
             }
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { return errno }
+            if count < 0, errno == EAGAIN, flags != 0 { break }
+            guard count >= 0 else { return .failure(SendFailure(code: errno)) }
             done += count
         }
-        return 0
+        return .success(done)
     }
 
     static func setSendTimeout(_ descriptor: Int32, seconds: Int) {

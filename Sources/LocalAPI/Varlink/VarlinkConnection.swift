@@ -1,17 +1,28 @@
 import Dispatch
 import Synchronization
 
-/// One accepted connection. It blocks on a thread of its own queue, never on one of the concurrency pool, and reads on
-/// only when the call before was answered: a caller who sends ahead waits in the kernel's buffer.
+/// One accepted connection. It waits without a thread, and reads on only when the call before was answered: a caller who
+/// sends ahead waits in the kernel's buffer.
+///
+/// What can be done at once is done on the caller's own thread: the call of a hook has mostly arrived when its connection
+/// is accepted, and the answer fits the socket's buffer.
 final class VarlinkConnection: Sendable {
     private struct Input: Sendable {
         var framing: VarlinkFraming
-        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        var buffer = [UInt8](repeating: 0, count: 1 << 14)
         var ready: [[UInt8]] = []
     }
 
+    /// What one look at the socket found.
+    private enum Found {
+        case message([UInt8])
+        case nothingYet
+        case end
+    }
+
+    private static let waiting = DispatchQueue(label: "outrider.varlink.connections")
+
     private let descriptor: Int32
-    private let queue = DispatchQueue(label: "outrider.varlink.connection")
     private let input: Mutex<Input>
 
     init(descriptor: Int32, limits: VarlinkLimits) {
@@ -21,31 +32,53 @@ final class VarlinkConnection: Sendable {
 
     /// The next message; nil when the peer is gone, sent too much, or ``stop()`` was called.
     func next() async -> [UInt8]? {
-        await withCheckedContinuation { done in
-            queue.async { done.resume(returning: self.read()) }
+        while true {
+            switch look() {
+            case .message(let message): return message
+            case .end: return nil
+            case .nothingYet: await readable()
+            }
         }
     }
 
-    private func read() -> [UInt8]? {
+    private func look() -> Found {
         input.withLock { input in
             while input.ready.isEmpty {
-                guard LocalSocket.waitReadable(descriptor, milliseconds: -1) else { continue }
                 switch LocalSocket.receive(descriptor, into: &input.buffer) {
-                case .again: continue
-                case .end, .failed: return nil
+                case .again: return .nothingYet
+                case .end, .failed: return .end
                 case .bytes(let bytes):
-                    guard let found = input.framing.messages(from: bytes) else { return nil }
+                    guard let found = input.framing.messages(from: bytes) else { return .end }
                     input.ready += found
                 }
             }
-            return input.ready.removeFirst()
+            return .message(input.ready.removeFirst())
+        }
+    }
+
+    /// Returns when there is something to read, or the socket was shut down. Nothing watches the descriptor afterwards.
+    private func readable() async {
+        await withCheckedContinuation { done in
+            let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: Self.waiting)
+            source.setEventHandler { source.cancel() }
+            source.setCancelHandler { done.resume() }
+            source.activate()
         }
     }
 
     /// False when the peer is gone or does not read.
     func send(_ bytes: [UInt8]) async -> Bool {
-        await withCheckedContinuation { done in
-            queue.async { done.resume(returning: LocalSocket.send(bytes, to: self.descriptor) == 0) }
+        switch LocalSocket.sendNow(bytes, to: descriptor) {
+        case .failure: return false
+        case .success(bytes.count): return true
+        case .success(let sent):
+            let rest = Array(bytes[sent...])
+            return await withCheckedContinuation { done in
+                // A thread of its own: it blocks until the peer reads on.
+                DispatchQueue(label: "outrider.varlink.answer").async {
+                    done.resume(returning: LocalSocket.send(rest, to: self.descriptor) == 0)
+                }
+            }
         }
     }
 

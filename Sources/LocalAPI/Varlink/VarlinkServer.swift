@@ -29,7 +29,7 @@ public struct VarlinkServiceInfo: Hashable, Sendable {
 public struct VarlinkLimits: Hashable, Sendable {
     /// One message, bytes.
     public var messageBytesMax: Int
-    /// Further callers wait for a place, and are turned away when none gets free in time: each connection has a thread.
+    /// Further callers wait for a place, and are turned away when none gets free in time: each connection has a descriptor and a buffer.
     public var connectionsMax: Int
     /// A caller waits this long for a place. Hooks of many VMs that start together take no longer than that.
     public var placeWaitSeconds: Int

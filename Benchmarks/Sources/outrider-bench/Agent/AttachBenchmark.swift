@@ -12,7 +12,8 @@ struct AttachBenchmark {
         ("attach: no port to make, p50", "us", 1000), ("attach: no port to make, p99", "us", 5000),
         ("attach: 64 at once", "/s", 1500), ("attach: messages to the other host's kernel", "", 0),
         ("attach: tap made, 64 at once / kernel alone", "x", 1.3), ("attach: tap made / kernel alone", "x", 1.3),
-        ("attach: veth made / kernel alone", "x", 1.3), ("agent: resident memory, 4,000 ports", "MB", 80),
+        ("attach: veth made / kernel alone", "x", 1.3),
+        ("agent: resident memory, 4,000 ports", "MB", 80),
         ("agent: of one core at 10 s, 4,000 ports", "%", 2),
     ]
     private static let alone = 1000
@@ -24,34 +25,30 @@ struct AttachBenchmark {
     private static let watched = Duration.seconds(30)
 
     private let installation: Installation
-    /// The namespace where the kernel makes the same devices by itself, and what stands for VMs there and here.
+    /// The namespaces where the kernel makes the same devices by itself, and what stands for VMs there and here.
     private let bare: String
+    /// Where it also gives them what serves a VM: address, neighbors and routes, without the filters' elements.
+    private let served: String
     private let machines: (ours: String, bare: String)
 
     init(_ installation: Installation) {
         self.installation = installation
         let prefix = installation.cluster.settings.prefix
         bare = prefix + "-bare"
+        served = prefix + "-served"
         machines = (prefix + "-vm", prefix + "-barevm")
     }
 
     func run() throws {
         // The cluster sweeps everything with its prefix.
-        try NetworkNamespace.create([bare, machines.ours, machines.bare])
+        try NetworkNamespace.create([bare, served, machines.ours, machines.bare])
+        for setting in ["conf/all/forwarding", "conf/default/addr_gen_mode"] {
+            try Command.run(["sh", "-c", "echo 1 > /proc/sys/net/ipv6/\(setting)"], namespace: served)
+        }
         let bound = try journalled()
-        try unsafe made("tap", beyond: bound, port: { _ in .tap(uid: nil, gid: nil) }) { first, count, times in
-            let namespace = try NamespaceDescriptor(path: NetworkNamespace.path(bare))
-            defer { withExtendedLifetime(namespace) {} }
-            return unsafe portloop_taps(namespace.fd, first, count, times)
-        }
+        try made("tap", beyond: bound, port: { _ in .tap(uid: nil, gid: nil) }, floor: taps)
         let path = NetworkNamespace.path(machines.ours)
-        try unsafe made("veth", beyond: bound, port: { .veth(namespace: path, name: "v\($0)") }) {
-            first, count, times in
-            let namespace = try NamespaceDescriptor(path: NetworkNamespace.path(bare))
-            let peer = try NamespaceDescriptor(path: NetworkNamespace.path(machines.bare))
-            defer { withExtendedLifetime((namespace, peer)) {} }
-            return unsafe portloop_veths(namespace.fd, peer.fd, first, count, times)
-        }
+        try made("veth", beyond: bound, port: { .veth(namespace: path, name: "v\($0)") }, floor: veths)
         try movedPorts()
         try fullHost()
     }
@@ -86,31 +83,54 @@ struct AttachBenchmark {
 
     // MARK: Ports that are made
 
-    /// The agent and the kernel by themselves take turns, so that both find as many devices.
+    /// Microseconds that the kernel by itself takes for each of `count` taps.
+    private func taps(first: UInt32, count: Int, serves: Bool) throws -> [Double] {
+        let namespace = try NamespaceDescriptor(path: NetworkNamespace.path(serves ? served : bare))
+        var times = [Double](repeating: 0, count: count)
+        let result = unsafe portloop_taps(namespace.fd, first, UInt32(count), serves ? 1 : 0, &times)
+        withExtendedLifetime(namespace) {}
+        precondition(result == 0, "bare taps: \(result)")
+        return times
+    }
+
+    private func veths(first: UInt32, count: Int, serves: Bool) throws -> [Double] {
+        let namespace = try NamespaceDescriptor(path: NetworkNamespace.path(serves ? served : bare))
+        let peer = try NamespaceDescriptor(path: NetworkNamespace.path(machines.bare))
+        var times = [Double](repeating: 0, count: count)
+        // Their other ends are born in one namespace: names apart.
+        let first = serves ? first + 0x8_0000 : first
+        let result = unsafe portloop_veths(namespace.fd, peer.fd, first, UInt32(count), serves ? 1 : 0, &times)
+        withExtendedLifetime((namespace, peer)) {}
+        precondition(result == 0, "bare veths: \(result)")
+        return times
+    }
+
+    /// The agent and the kernel by themselves take turns, so that all find as many devices.
     private func made(
         _ kind: String, beyond bound: Double, port: (Int) -> PortWish,
-        floor: (UInt32, UInt32, UnsafeMutablePointer<Double>) throws -> Int32
+        floor: (_ first: UInt32, _ count: Int, _ serves: Bool) throws -> [Double]
     ) throws {
         var ours: [Double] = []
         var bareTimes: [Double] = []
+        var servedTimes: [Double] = []
         for round in 0..<Self.rounds {
             let numbers = round * Self.perRound..<(round + 1) * Self.perRound
             for number in numbers {
                 ours.append(try timed { try installation.attach(number, port: port(number)) })
             }
-            var times = [Double](repeating: 0, count: Self.perRound)
             let first = UInt32(numbers.lowerBound) + (kind == "tap" ? 0x10_0000 : 0)
-            let result = try unsafe floor(first, UInt32(Self.perRound), &times)
-            precondition(result == 0, "bare \(kind): \(result)")
-            bareTimes += times
+            bareTimes += try floor(first, Self.perRound, false)
+            servedTimes += try floor(first, Self.perRound, true)
         }
         try installation.release(0..<Self.rounds * Self.perRound)
-        let (own, least) = (quantile(ours, 0.5), quantile(bareTimes, 0.5))
+        let (own, least, most) = (quantile(ours, 0.5), quantile(bareTimes, 0.5), quantile(servedTimes, 0.5))
         Results.note("attach: \(kind) made, p50", own, "us")
         Results.note("attach: \(kind) made, p99", quantile(ours, 0.99), "us")
         Results.note("attach: \(kind), kernel alone, p50", least, "us")
         Results.note("attach: \(kind) made / kernel alone", own / least, "x", bar: 1.3)
+        Results.note("attach: \(kind) that serves, kernel alone, p50", most, "us")
         Results.note("attach: what the \(kind) adds / kernel alone", (own - bound) / least, "x")
+        Results.note("attach: what the \(kind) adds / kernel alone, that serves", (own - bound) / most, "x")
     }
 
     // MARK: Ports that are moved
@@ -121,12 +141,12 @@ struct AttachBenchmark {
         defer { withExtendedLifetime((host, target)) {} }
         var times = [Double](repeating: 0, count: Self.moved)
         let first: UInt32 = 0x20_0000
-        var result = unsafe portloop_taps(host.fd, first, UInt32(Self.moved), &times)
+        var result = unsafe portloop_taps(host.fd, first, UInt32(Self.moved), 0, &times)
         precondition(result == 0, "taps to move: \(result)")
         result = unsafe portloop_moves(host.fd, target.fd, first, UInt32(Self.moved), &times)
         precondition(result == 0, "moves: \(result)")
         var ours = times
-        result = unsafe portloop_taps(host.fd, first, UInt32(Self.moved), &ours)
+        result = unsafe portloop_taps(host.fd, first, UInt32(Self.moved), 0, &ours)
         precondition(result == 0, "taps to move: \(result)")
         for number in 0..<Self.moved { try installation.attach(number, port: .later) }
         ours = try (0..<Self.moved).map { number in
@@ -144,15 +164,16 @@ struct AttachBenchmark {
         let elapsed = try Parallel.run(Self.together, workers: 64) { number throws(KitError) in
             try installation.attach(number, port: .tap(uid: nil, gid: nil))
         }
-        var times = [Double](repeating: 0, count: Self.together)
-        let namespace = try NamespaceDescriptor(path: NetworkNamespace.path(bare))
-        let result = unsafe portloop_taps(namespace.fd, 0x30_0000, UInt32(Self.together), &times)
-        withExtendedLifetime(namespace) {}
-        precondition(result == 0, "bare taps: \(result)")
-        let (own, least) = (elapsed.inSeconds * 1e6 / Double(Self.together), times.reduce(0, +) / Double(times.count))
+        func mean(serves: Bool) throws -> Double {
+            try taps(first: 0x30_0000, count: Self.together, serves: serves).reduce(0, +) / Double(Self.together)
+        }
+        let own = elapsed.inSeconds * 1e6 / Double(Self.together)
+        let (least, most) = (try mean(serves: false), try mean(serves: true))
         Results.note("attach: tap made, 64 at once", 1e6 / own, "/s")
         Results.note("attach: tap, kernel alone", 1e6 / least, "/s")
+        Results.note("attach: tap that serves, kernel alone", 1e6 / most, "/s")
         Results.note("attach: tap made, 64 at once / kernel alone", own / least, "x", bar: 1.3)
+        Results.note("attach: tap made, 64 at once / kernel alone, that serves", own / most, "x")
         guard let agent = installation.cluster.agent(installation.host) else { preconditionFailure("no agent") }
         let before = ProcessFigures(of: agent.processID)
         Thread.sleep(forTimeInterval: Self.watched.inSeconds)
