@@ -52,6 +52,13 @@ int outrider_nl_address_change(void *buffer, size_t capacity, int add, const str
         result = -ENOMEM;
         goto out;
     }
+    // An address alone in its network: its route of the local table is all that it needs.
+    if (add && address->family == AF_INET6 && address->prefix_length == 128 &&
+        nla_put_u32(message, IFA_FLAGS, IFA_F_NODAD | IFA_F_NOPREFIXROUTE) < 0) {
+        nlmsg_free(message);
+        result = -ENOMEM;
+        goto out;
+    }
     result = take(message, buffer, capacity);
 out:
     nl_addr_put(local);

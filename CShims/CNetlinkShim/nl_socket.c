@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
+#include <linux/if.h>
 #include <linux/netlink.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #ifndef NETLINK_GET_STRICT_CHK
@@ -39,6 +41,15 @@ uint32_t outrider_nl_port(int fd) {
     socklen_t length = sizeof address;
     if (getsockname(fd, (struct sockaddr *)&address, &length) < 0 || address.nl_family != AF_NETLINK) return 0;
     return address.nl_pid;
+}
+
+int outrider_nl_device_index(int fd, const char *name) {
+    struct ifreq request;
+    memset(&request, 0, sizeof request);
+    // No device has a longer name.
+    if (strlen(name) >= sizeof request.ifr_name) return -ENODEV;
+    strcpy(request.ifr_name, name);
+    return ioctl(fd, SIOCGIFINDEX, &request) < 0 ? -errno : request.ifr_ifindex;
 }
 
 int outrider_nl_send(int fd, const void *data, size_t length) {

@@ -120,8 +120,11 @@ public final class KernelWatch: Sendable {
 
 extension KernelEvent {
     /// RTM_NEWROUTE/DELROUTE, NEWNEIGH/DELNEIGH, NEWNEXTHOP/DELNEXTHOP, NEWTUNNEL/DELTUNNEL and nf_tables changes.
+    ///
+    /// Not what the kernel itself says of a neighbor (writer 0): that an entry of the underlay is fresh or stale again.
     public var isTableChange: Bool {
         switch type {
+        case 28 where writer == 0: false
         case 24, 25, 28, 29, 104, 105, 120, 121: true
         default: isFilterChange
         }

@@ -107,23 +107,31 @@ public final class KernelDataplane {
         public var failed: [(operation: KernelOperation, error: NetlinkError)] = []
     }
 
-    /// Carries out a plan, stage by stage, each stage in as few system calls as possible. All errors are collected; a
-    /// stage with errors stops no later one, since each order of the plan is closed when its front is missing.
+    /// Carries out a plan in its order, in as few system calls as possible: a launch waits for each of them. All errors
+    /// are collected; a stage with errors stops no later one, since each order of the plan is closed when its front is
+    /// missing.
     public func execute(_ plan: ChangePlan) -> Outcome {
         var outcome = Outcome()
         var devices = DeviceIndexes()
-        // Of stages with nothing between them: each transaction costs more than the elements of a port.
+        // Of stages with nothing of the other kind between them; one of the two is always empty.
         var elements: [KernelOperation] = []
+        var objects: [KernelOperation] = []
         for step in plan.steps {
             let found = step.operations.filter(\.isElement)
-            elements += found
-            let objects = found.isEmpty ? step.operations : step.operations.filter { !$0.isElement }
-            guard !objects.isEmpty else { continue }
-            executeElements(elements, into: &outcome)
-            elements = []
-            executeObjects(objects, devices: &devices, into: &outcome)
+            let others = found.isEmpty ? step.operations : step.operations.filter { !$0.isElement }
+            if !found.isEmpty {
+                executeObjects(objects, devices: &devices, into: &outcome)
+                objects = []
+                elements += found
+            }
+            if !others.isEmpty {
+                executeElements(elements, into: &outcome)
+                elements = []
+                objects += others
+            }
         }
         executeElements(elements, into: &outcome)
+        executeObjects(objects, devices: &devices, into: &outcome)
         return outcome
     }
 
@@ -274,7 +282,7 @@ struct DeviceIndexes {
 
     mutating func index(of name: String, _ route: RouteSocket) throws(NetlinkError) -> Int? {
         if let index = known[name] { return index }
-        let index = try route.link(named: name)?.index
+        let index = try route.index(named: name)
         known[name] = index
         return index
     }

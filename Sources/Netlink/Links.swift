@@ -121,6 +121,13 @@ extension RouteSocket {
         }
     }
 
+    /// The index of a device, nil when there is none of that name: without the rest, which is a kilobyte and more.
+    public func index(named name: String) throws(NetlinkError) -> Int? {
+        let result = unsafe name.withCString { unsafe outrider_nl_device_index(socket.fd, $0) }
+        if result == -ENODEV { return nil }
+        return Int(try checked(result, "read device", name))
+    }
+
     /// Changes a device found by index; several properties travel in one message.
     /// An index of 0 finds the device by its name, which then stays.
     public func changeLink(index: Int, named current: String, _ change: LinkChange) throws(NetlinkError) {

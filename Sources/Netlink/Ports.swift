@@ -140,7 +140,7 @@ extension RouteSocket {
     }
 
     private func finishOrFail(_ name: String, _ last: LinkChange) throws(NetlinkError) -> Int {
-        guard let link = try link(named: name) else {
+        guard let index = try index(named: name) else {
             throw NetlinkError(operation: "read port", object: name, code: ENODEV)
         }
         // Raised by a message of its own: each property of a device that is up and has no carrier makes the kernel walk
@@ -148,10 +148,10 @@ extension RouteSocket {
         var properties = last
         properties.isUp = nil
         let messages = try [properties, LinkChange(isUp: last.isUp)].map { (change) throws(NetlinkError) in
-            try RouteMessage.link(index: link.index, current: name, change)
+            try RouteMessage.link(index: index, current: name, change)
         }
         if let error = try batch(messages).min(by: { $0.key < $1.key })?.value { throw error }
-        return link.index
+        return index
     }
 }
 

@@ -167,6 +167,7 @@ static int serve(int route, int lookup, const char *name, uint32_t number) {
     head->ifa_scope = RT_SCOPE_LINK;
     head->ifa_index = (uint32_t)index;
     mnl_attr_put(batch.last, IFA_LOCAL, sizeof gateway, &gateway);
+    mnl_attr_put_u32(batch.last, IFA_FLAGS, IFA_F_NODAD | IFA_F_NOPREFIXROUTE);
     end(&batch);
     add_neighbor(&batch, index, AF_INET, &address, number);
     add_neighbor(&batch, index, AF_INET6, &global, number);

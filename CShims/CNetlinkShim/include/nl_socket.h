@@ -14,6 +14,10 @@ int outrider_nl_join(int fd, uint32_t group);
 /// The socket's own port number, 0 when it is not a bound netlink socket. In C for sockaddr_nl.
 uint32_t outrider_nl_port(int fd);
 
+/// Index of a device in the socket's namespace, -ENODEV when there is none of that name (SIOCGIFINDEX of netdevice(7)).
+/// In C because it is a variadic ioctl on a struct with a union.
+int outrider_nl_device_index(int fd, const char *name);
+
 /// Sends whole messages; EINTR is retried. In C for sockaddr_nl.
 int outrider_nl_send(int fd, const void *data, size_t length);
 
