@@ -198,6 +198,6 @@ let package = Package(
         tests(
             "AllocationTests", ["Allocation", "FleetProtocol", "Forecasting", "NetworkTypes", "SimulationKit"]),
         tests("FuzzTests", ["AgentCore", "Dataplane", "Journal", "LocalAPI", "Netlink", "NetworkTypes"]),
-        tests("NamespaceTests", ["NamespaceKit", "LocalAPI", "NetworkTypes"]),
+        tests("NamespaceTests", ["Journal", "LocalAPI", "NamespaceKit", "NetworkTypes"]),
     ]
 )

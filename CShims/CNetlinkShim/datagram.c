@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -125,4 +127,11 @@ int outrider_datagram_send(
         memcpy(CMSG_DATA(entry), &info, sizeof info);
     }
     return sendmsg(fd, &message, MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+int outrider_packet_send(int fd, int32_t index, const uint8_t *link, const uint8_t *bytes, size_t count) {
+    struct sockaddr_ll to = {
+        .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IPV6), .sll_ifindex = index, .sll_halen = 6};
+    memcpy(to.sll_addr, link, 6);
+    return sendto(fd, bytes, count, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof to) < 0 ? -errno : 0;
 }

@@ -1,4 +1,4 @@
-public import NetworkTypes
+import NetworkTypes
 
 /// Router advertisements (RFC 4861) for the one VM of a port.
 ///
@@ -15,20 +15,18 @@ public enum RouterAdvertisement {
     /// Longest that there is (RFC 8319): a VM keeps its route while the agent is away.
     public static let routerLifetime = Duration.seconds(65_535)
 
-    /// Whether an ICMPv6 message asks for an advertisement (RFC 4861 section 6.1.1).
+    /// Whether an ICMPv6 message asks for an advertisement (RFC 4861 section 6.1.1), whoever says so: the port says who
+    /// asks. Its source may have been taken out on the way, so the option with the sender's link-layer address says nothing
+    /// against it, and is not read.
     ///
-    /// - Parameters:
-    ///   - source: of the packet.
-    ///   - hopLimit: as it arrived; a router lowers it.
-    public static func isSolicited(by bytes: [UInt8], from source: IPv6Address, hopLimit: Int) -> Bool {
+    /// - Parameter hopLimit: as it arrived; a router lowers it.
+    public static func isSolicited(by bytes: [UInt8], hopLimit: Int) -> Bool {
         guard hopLimit == 255, bytes.count >= 8, bytes[0] == solicitation, bytes[1] == 0 else { return false }
         var reader = ByteReader(bytes[8...])
-        let isUnspecified = source == IPv6Address(high: 0, low: 0)
         while reader.count > 0 {
-            guard let type = reader.number(UInt8.self), let length = reader.number(UInt8.self), length > 0,
+            guard reader.number(UInt8.self) != nil, let length = reader.number(UInt8.self), length > 0,
                 reader.take(Int(length) * 8 - 2) != nil
             else { return false }
-            if type == sourceOption, isUnspecified { return false }
         }
         return true
     }

@@ -81,6 +81,10 @@ public enum AgentChecks {
         guard let contents = try Journal.read(path: "\(settings.stateDirectory)/journal") else {
             return "none yet: this host joins as a new installation"
         }
+        if let damage = contents.damage {
+            let problem = "damaged \(damage); the next start keeps it aside and adopts what runs"
+            throw AgentStartError.file(path: AgentJournal.path(in: settings.stateDirectory), problem: problem)
+        }
         return "installation \(contents.identity.incarnation), \(contents.lines.count) records"
     }
 

@@ -85,9 +85,11 @@ public struct AgentDaemon: Sendable {
             logger: logger)
         local = try VarlinkServer.listen(
             path: settings.socket, group: group, version: Version.current,
-            agent: LocalService(shell: shell, worker: worker, telemetry: telemetry))
+            agent: LocalService(
+                shell: shell, worker: worker, telemetry: telemetry, stateDirectory: settings.stateDirectory))
         let adopted = try await worker.adoptPorts()
-        await shell.recover(opened.entries, ports: adopted, journalLost: opened.isNew && !adopted.isEmpty)
+        let sound = try await opened.replaced(runningPorts: adopted, logger: logger)
+        await shell.recover(sound.entries, ports: adopted, journalLost: sound.isNew && !adopted.isEmpty)
     }
 
     private static func openJournal(
@@ -95,10 +97,10 @@ public struct AgentDaemon: Sendable {
     ) throws -> AgentJournal {
         do {
             return try AgentJournal.open(
-                directory: settings.stateDirectory, fingerprint: facts.fingerprint, logger: logger)
+                directory: settings.stateDirectory, fingerprint: facts.fingerprint, boot: facts.boot, logger: logger)
         } catch is ForeignJournal {
             return try AgentJournal.open(
-                directory: settings.stateDirectory, fingerprint: facts.fingerprint, logger: logger)
+                directory: settings.stateDirectory, fingerprint: facts.fingerprint, boot: facts.boot, logger: logger)
         }
     }
 

@@ -65,10 +65,12 @@ struct GuestAnswers: Sendable {
             guard let bytes = DHCPv6.reply(to: question.bytes, for: guest, plan) else { return [] }
             answer.local = .v6(plan.gateway6)
             answer.peerPort = DHCPv6.clientPort
+            answer.link = guest.mac
             answer.bytes = bytes
-        case (.router, .v6(let source)):
-            guard RouterAdvertisement.isSolicited(by: question.bytes, from: source, hopLimit: question.hopLimit ?? 0)
-            else { return [] }
+        case (.router, .v6):
+            guard RouterAdvertisement.isSolicited(by: question.bytes, hopLimit: question.hopLimit ?? 0) else {
+                return []
+            }
             answer = advertisement(on: question.port, to: guest)
         case (.router, .v4): return []
         }

@@ -75,6 +75,12 @@ private struct Wish {
                 "there is no journal in \(settings.stateDirectory): nothing is wanted, nothing would be deleted"
             return wish
         }
+        if let damage = contents.damage {
+            wish.reason =
+                "the journal in \(settings.stateDirectory) is damaged \(damage): nothing would be deleted, "
+                + "and nothing is wanted before the coordinator says what"
+            return wish
+        }
         guard contents.identity.fingerprint == facts.fingerprint else {
             wish.reason = "the journal in \(settings.stateDirectory) was made on another machine and counts for nothing"
             return wish

@@ -9,6 +9,7 @@ struct LocalService: AgentService {
     let shell: AgentShell
     let worker: KernelWorker
     let telemetry: TelemetryWorker
+    let stateDirectory: String
 
     func attach(_ call: AttachCall) async throws(AgentFailure) -> Attachment {
         // Looked at first: a launch must not fail half way for a process that is not there.
@@ -46,6 +47,7 @@ struct LocalService: AgentService {
         case .success(.status(let status)):
             var report = AgentStatusReport(status)
             report.telemetry = await telemetry.report(status.backlog)
+            report.damagedJournals = AgentJournal.asides(in: stateDirectory)
             return report
         case .success: throw .dataplaneFailed(reason: "the machine answered another call")
         case .failure(let error): throw AgentFailure(error)

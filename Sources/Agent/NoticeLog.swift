@@ -23,7 +23,7 @@ extension AgentNotice {
         case .recovering(let ports):
             (
                 .error,
-                "no journal of this installation, but \(ports) ports run: they are kept, nothing new is bound; "
+                "no journal vouches for what runs here: \(ports) ports are kept, nothing new is bound; "
                     + "'outriderctl host replace' accepts them, then 'outriderctl agent resolve' here ends it"
             )
         case .recovered(let leases, let bindings, let ports):

@@ -5,7 +5,8 @@ import FleetProtocol
 /// Start of the process: the journal says what was promised, the kernel what runs.
 extension AgentMachine {
     /// Call once, before any other input. `entries` are the journal's, ascending; `journalLost`: the journal is missing
-    /// where ports run, or is of another incarnation or machine.
+    /// where ports run, or is of another incarnation or machine. Of a damaged one, the entry is what
+    /// ``Checkpoint/salvaged(from:kernelPorts:)`` left.
     ///
     /// With a journal, a grant of this boot counts without the coordinator. Without one, what runs is adopted, nothing is
     /// deleted and nothing new is bound until ``AgentInput/resolveRecovery(_:)``.
@@ -181,6 +182,13 @@ extension AgentMachine {
             let reason = "ports without a lease of their application: \(left); detach these VMs first"
             effects.append(.reply(request, .failure(.invalid(parameter: "ports", reason: reason))))
             return
+        }
+        // What was promised to VMs without a port where no lease is any more can't be kept.
+        for (sni, bound) in durable.bindings.sorted(by: { $0.key < $1.key })
+        where durable.lease(of: sni) == nil && ports[sni] == nil && releases[sni] == nil
+            && bound.binding.state != .cooling
+        {
+            release(sni, for: [], at: now, into: &effects)
         }
         // Everything rests once.
         holdUntil = now + grant.cooldown

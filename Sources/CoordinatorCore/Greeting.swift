@@ -211,7 +211,7 @@ extension CoordinatorMachine {
         if hello.recovering {
             return (
                 "journal-behind",
-                "the agent has no journal of its own for what runs here; running VMs stay; adopt them with "
+                "the agent has no journal that vouches for what runs here; running VMs stay; adopt them with "
                     + "'outriderctl host replace \(id)'"
             )
         }

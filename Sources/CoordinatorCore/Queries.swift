@@ -186,7 +186,7 @@ extension CoordinatorMachine {
         }
         if let stop = stop(of: id) { return (.frozen, stop.reason) }
         switch known?.reach {
-        case .connected where known?.isRecovering ?? false: return (.recovering, "its journal was lost")
+        case .connected where known?.isRecovering ?? false: return (.recovering, "its journal was lost or damaged")
         case .connected: return (.connected, "")
         case .repaying: return (.repaying, "has not acknowledged what it missed")
         case .impaired:

@@ -21,6 +21,10 @@ public final class Journal: Sendable {
         public var existed: Bool
         /// Bytes of a torn write that were cut from the end.
         public var truncatedBytes: Int
+        /// Records behind ``lines`` are lost. With a damaged header nothing is known: no lines, and the identity is the one
+        /// that was handed in. Nothing is appended before ``Journal/submitRotation(_:sequence:completion:)`` has replaced
+        /// the file.
+        public var damage: JournalDamage?
     }
 
     private enum Work: Sendable {
@@ -42,6 +46,8 @@ public final class Journal: Sendable {
         var file: JournalFile
         var end: Int
         var next: UInt64
+        /// The file is as it was found, and may not be written.
+        var damage: JournalDamage?
         var failure: JournalError?
         var closed = false
         var syncs: UInt64 = 0
@@ -54,25 +60,36 @@ public final class Journal: Sendable {
     private let writer: Mutex<Writer>
     private let lockFile: JournalFile
 
-    private init(path: String, identity: JournalIdentity, lock: JournalFile, file: JournalFile, end: Int, next: UInt64)
-    {
+    private init(
+        path: String, identity: JournalIdentity, lock: JournalFile, file: JournalFile, end: Int, next: UInt64,
+        damage: JournalDamage? = nil
+    ) {
         self.path = path
         self.identity = identity
         lockFile = lock
         waiting = Mutex(Waiting(next: next))
-        writer = Mutex(Writer(file: file, end: end, next: next))
+        writer = Mutex(Writer(file: file, end: end, next: next, damage: damage))
     }
 
     /// Opens or makes the journal at `path` (its folder must exist) and holds it exclusively until closed. `identity` is
     /// used only when it is made; compare ``Contents/identity`` with your own before trusting what it says.
+    ///
+    /// - Parameter keptPower: whether the machine has not lost its power since these records were written. Then a last
+    ///   write whose bytes are all there and do not fit was not torn.
     public static func open(
-        path: String, identity: JournalIdentity
+        path: String, identity: JournalIdentity, keptPower: ([JournalLine]) -> Bool = { _ in false }
     ) throws(JournalError) -> (journal: Journal, contents: Contents) {
         // The lock lives on a file of its own, since rotation replaces the journal's.
         let lock = try JournalFile.open(path + ".lock", flags: O_RDWR | O_CREAT)
-        do {
+        do throws(JournalError) {
             try lock.lock()
-            return try open(path: path, identity: identity, lock: lock)
+            let file = try JournalFile.open(path, flags: O_RDWR | O_CREAT)
+            do throws(JournalError) {
+                return try open(file, identity: identity, lock: lock, keptPower)
+            } catch {
+                file.close()
+                throw error
+            }
         } catch {
             lock.close()
             throw error
@@ -80,38 +97,50 @@ public final class Journal: Sendable {
     }
 
     private static func open(
-        path: String, identity: JournalIdentity, lock: JournalFile
+        _ file: JournalFile, identity: JournalIdentity, lock: JournalFile, _ keptPower: ([JournalLine]) -> Bool
     ) throws(JournalError) -> (journal: Journal, contents: Contents) {
-        let file = try JournalFile.open(path, flags: O_RDWR | O_CREAT)
-        do {
-            let bytes = try file.readAll()
-            let header = JournalFormat.header(identity)
-            // A first start that died before its header was whole leaves a beginning of it and nothing else.
-            if bytes.count < header.count, bytes.elementsEqual(header.prefix(bytes.count)) {
-                try file.write(header, at: 0)
-                try file.sync()
-                try JournalFile.syncDirectory(of: path)
-                let journal = Journal(
-                    path: path, identity: identity, lock: lock, file: file, end: header.count, next: 1)
-                return (
-                    journal, Contents(identity: identity, lines: [], existed: false, truncatedBytes: bytes.count)
-                )
-            }
-            let (found, start) = try JournalFormat.identity(in: bytes, path: path)
-            let (lines, end) = try JournalFormat.records(in: bytes, from: start, path: path)
-            if end < bytes.count {
-                try file.truncate(to: end)
-                try file.sync()
-            }
-            let next = (lines.last?.sequence ?? 0) + 1
-            let journal = Journal(path: path, identity: found, lock: lock, file: file, end: end, next: next)
-            let contents = Contents(
-                identity: found, lines: lines, existed: true, truncatedBytes: bytes.count - end)
+        let path = file.path
+        let bytes = try file.readAll()
+        let header = JournalFormat.header(identity)
+        // A first start that died before its header was whole leaves a beginning of it and nothing else.
+        if bytes.count < header.count, bytes.elementsEqual(header.prefix(bytes.count)) {
+            try file.write(header, at: 0)
+            try file.sync()
+            try JournalFile.syncDirectory(of: path)
+            let journal = Journal(path: path, identity: identity, lock: lock, file: file, end: header.count, next: 1)
+            let contents = Contents(identity: identity, lines: [], existed: false, truncatedBytes: bytes.count)
             return (journal, contents)
-        } catch {
-            file.close()
-            throw error
         }
+        var (contents, end) = try read(bytes, path: path, unknown: identity, keptPower)
+        let next = (contents.lines.last?.sequence ?? 0) + 1
+        if contents.damage != nil {
+            contents.damage?.setAside = try file.setAside()
+        } else if end < bytes.count {
+            try file.truncate(to: end)
+            try file.sync()
+        }
+        let journal = Journal(
+            path: path, identity: contents.identity, lock: lock, file: file, end: end, next: next,
+            damage: contents.damage)
+        return (journal, contents)
+    }
+
+    private static func read(
+        _ bytes: [UInt8], path: String, unknown: JournalIdentity, _ keptPower: ([JournalLine]) -> Bool
+    ) throws(JournalError) -> (Contents, end: Int) {
+        guard let (identity, start) = try JournalFormat.identity(in: bytes, path: path) else {
+            let damage = JournalDamage(offset: 0, reason: "its header is not whole", lostBytes: bytes.count)
+            let contents = Contents(identity: unknown, lines: [], existed: true, truncatedBytes: 0, damage: damage)
+            return (contents, 0)
+        }
+        let found = JournalFormat.records(in: bytes, from: start, ordered: keptPower)
+        let rest = bytes.count - found.end
+        var contents = Contents(identity: identity, lines: found.lines, existed: true, truncatedBytes: rest)
+        if case .damaged(let reason) = found.ending {
+            contents.truncatedBytes = 0
+            contents.damage = JournalDamage(offset: found.end, reason: reason, lostBytes: rest)
+        }
+        return (contents, found.end)
     }
 
     /// What the journal at `path` says now, without holding or changing it, also while an agent writes it; nil when there
@@ -127,9 +156,9 @@ public final class Journal: Sendable {
         defer { file.close() }
         let bytes = try file.readAll()
         guard !bytes.isEmpty else { return nil }
-        let (identity, start) = try JournalFormat.identity(in: bytes, path: path)
-        let (lines, end) = try JournalFormat.records(in: bytes, from: start, path: path)
-        return Contents(identity: identity, lines: lines, existed: true, truncatedBytes: bytes.count - end)
+        let unknown = JournalIdentity(incarnation: Incarnation(UUID128(high: 0, low: 0)), fingerprint: "")
+        // Whoever writes it beside us may be in the middle of a write.
+        return try read(bytes, path: path, unknown: unknown) { _ in false }.0
     }
 
     /// Sequence that the next submitted record gets.
@@ -242,7 +271,9 @@ public final class Journal: Sendable {
     private func appendGroup(
         _ group: [([[UInt8]], UInt64?)], with writer: inout Writer
     ) -> [Result<UInt64, JournalError>] {
-        if let refusal = refusal(writer) { return group.map { _ in .failure(refusal) } }
+        if let refusal = refusal(writer) ?? writer.damage.map({ .damaged($0) }) {
+            return group.map { _ in .failure(refusal) }
+        }
         var bytes: [UInt8] = []
         var results: [Result<UInt64, JournalError>] = []
         let writeFirst = writer.next
@@ -312,6 +343,7 @@ public final class Journal: Sendable {
             writer.file.close()
             writer.file = JournalFile(descriptor: file.descriptor, path: path)
             writer.end = bytes.count
+            writer.damage = nil
             writer.next = next + 1
             writer.syncs += 1
             return .success(next)

@@ -65,6 +65,24 @@ struct JournalFile: Sendable {
         _ = Glibc.close(descriptor)
     }
 
+    /// A second name for this very file, which stays when the first one gets another: `PATH.damaged-1`, or the next number
+    /// that is free. A start that died after it has done so finds its name again.
+    func setAside() throws(JournalError) -> String {
+        var own = stat()
+        guard unsafe fstat(descriptor, &own) == 0 else { throw Self.failure("stat", path) }
+        for number in 1... {
+            let name = "\(path).damaged-\(number)"
+            if unsafe link(path, name) == 0 {
+                try Self.syncDirectory(of: path)
+                return name
+            }
+            guard errno == EEXIST else { throw Self.failure("link", name) }
+            var other = stat()
+            if unsafe lstat(name, &other) == 0, other.st_ino == own.st_ino, other.st_dev == own.st_dev { return name }
+        }
+        throw .failed(reason: "no name left beside \(path)")
+    }
+
     /// A new name is durable only when its folder is.
     static func syncDirectory(of path: String) throws(JournalError) {
         let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."

@@ -27,7 +27,8 @@ public struct JournalLine: Hashable, Sendable {
 ///
 /// Record: payload length (4), CRC-32C of everything after it and of the length (4), sequence (8), sequence of the first
 /// record of the same write (8), payload. One write is synced before the next begins, so a bad record with a good one of
-/// a *later* write behind it is damage; otherwise it is the torn end.
+/// a *later* write behind it is damage; otherwise it is the torn end. While the machine keeps its power, what was written is
+/// in the file in its order: then a torn end is the beginning of a record and nothing else.
 enum JournalFormat {
     static let magic = Array("OTRJRNL1".utf8)
     static let headerFixed = 16
@@ -95,51 +96,117 @@ enum JournalFormat {
         return Record(line: JournalLine(sequence: sequence, payload: payload), writeFirst: writeFirst, end: end)
     }
 
-    static func identity(in bytes: [UInt8], path: String) throws(JournalError) -> (JournalIdentity, Int) {
-        guard bytes.count >= headerFixed, Array(bytes[0..<8]) == magic else {
+    /// Whose it is and where its records begin; nil when its header is damaged. A file that is none, or of a newer version,
+    /// is never taken for a damaged one: nobody but who wrote it may put it aside.
+    static func identity(in bytes: [UInt8], path: String) throws(JournalError) -> (JournalIdentity, Int)? {
+        guard bytes.count >= magic.count else {
             throw .unknownFormat(path: path, reason: "it does not start with OTRJRNL1")
+        }
+        let start = Array(bytes[..<magic.count])
+        guard start == magic else {
+            if start.dropLast() == magic.dropLast() {
+                let version = String(decoding: start.suffix(1), as: UTF8.self)
+                throw .unknownFormat(path: path, reason: "it says version '\(version)' of itself, known is 1")
+            }
+            guard firstRecord(in: bytes) else {
+                throw .unknownFormat(path: path, reason: "it does not start with OTRJRNL1")
+            }
+            return nil
         }
         guard let length = read(UInt32.self, bytes, at: 8), let crc = read(UInt32.self, bytes, at: 12),
             length >= 16, headerFixed + Int(length) <= bytes.count
-        else { throw .unknownFormat(path: path, reason: "its header is cut") }
+        else { return nil }
         let end = headerFixed + Int(length)
         guard CRC32C.of(bytes[headerFixed..<end]) == crc, let high = read(UInt64.self, bytes, at: headerFixed),
             let low = read(UInt64.self, bytes, at: headerFixed + 8),
             let fingerprint = String(validating: bytes[(headerFixed + 16)..<end], as: UTF8.self)
-        else { throw .damaged(path: path, offset: headerFixed, reason: "the header's checksum is wrong") }
+        else { return nil }
         let incarnation = Incarnation(UUID128(high: high, low: low))
         return (JournalIdentity(incarnation: incarnation, fingerprint: fingerprint), end)
     }
 
-    /// All records from `start`, and the offset where the good part ends.
-    static func records(
-        in bytes: [UInt8], from start: Int, path: String
-    ) throws(JournalError) -> (lines: [JournalLine], end: Int) {
-        var lines: [JournalLine] = []
-        var offset = start
-        while let record = record(in: bytes, at: offset) {
-            if let last = lines.last, record.line.sequence != last.sequence + 1 {
-                let reason = "record \(record.line.sequence) follows \(last.sequence)"
-                throw .damaged(path: path, offset: offset, reason: reason)
-            }
-            lines.append(record.line)
-            offset = record.end
-        }
-        let next = (lines.last?.sequence ?? 0) + 1
-        if let later = laterWrite(in: bytes, after: offset, next: next) {
-            let reason = "its checksum is wrong, but record \(later) behind it is intact"
-            throw .damaged(path: path, offset: offset, reason: reason)
-        }
-        return (lines, offset)
+    /// Whether a record of ours stands anywhere.
+    private static func firstRecord(in bytes: [UInt8]) -> Bool {
+        bytes.indices.contains { offset in record(in: bytes, at: offset) != nil }
     }
 
-    /// Sequence of an intact record behind a bad one that belongs to a later write than the bad one could.
-    private static func laterWrite(in bytes: [UInt8], after bad: Int, next: UInt64) -> UInt64? {
+    /// What stands behind the last good record.
+    enum Ending: Hashable {
+        case whole
+        /// Of the last write, which was never acknowledged.
+        case torn
+        case damaged(reason: String)
+    }
+
+    struct Records {
+        var lines: [JournalLine] = []
+        /// Where the good part ends.
+        var end: Int
+        var ending = Ending.whole
+    }
+
+    /// All records from `start` up to the first that is not as it was written.
+    ///
+    /// - Parameter ordered: whether what was written stands in the file in its order, because the machine has kept its
+    ///   power since: then a torn write is the beginning of one, and anything else is damage.
+    static func records(in bytes: [UInt8], from start: Int, ordered: ([JournalLine]) -> Bool) -> Records {
+        var found = Records(end: start)
+        var writeFirst: UInt64 = 0
+        while let record = record(in: bytes, at: found.end) {
+            if let last = found.lines.last, record.line.sequence != last.sequence + 1 {
+                found.ending = .damaged(reason: "record \(record.line.sequence) follows \(last.sequence)")
+                return found
+            }
+            found.lines.append(record.line)
+            writeFirst = record.writeFirst
+            found.end = record.end
+        }
+        guard found.end < bytes.count else { return found }
+        let next = (found.lines.last?.sequence ?? 0) + 1
+        let isOrdered = ordered(found.lines)
+        if let later = laterRecord(in: bytes, after: found.end, next: next, ofLaterWrite: !isOrdered) {
+            found.ending = .damaged(reason: "its checksum is wrong, but record \(later) behind it is intact")
+        } else if isOrdered, !isBeginning(bytes, at: found.end, first: found.lines.isEmpty, next, writeFirst) {
+            found.ending = .damaged(reason: "its checksum is wrong, and the machine has kept its power since")
+        } else {
+            found.ending = .torn
+        }
+        return found
+    }
+
+    /// Sequence of an intact record behind a bad one, of a later write than the bad one could belong to where so asked.
+    private static func laterRecord(
+        in bytes: [UInt8], after bad: Int, next: UInt64, ofLaterWrite: Bool
+    ) -> UInt64? {
+        // No more than fit: most of what looks like a record is told from one without its checksum.
+        let (most, overflows) = next.addingReportingOverflow(UInt64(bytes.count))
+        guard !overflows else { return nil }
         var offset = bad + 1
         while offset <= bytes.count - recordFixed {
-            if let record = record(in: bytes, at: offset), record.writeFirst > next { return record.line.sequence }
-            offset += 1
+            defer { offset += 1 }
+            // Without a record before it nobody knows where the count stood.
+            if next > 1, let sequence = read(UInt64.self, bytes, at: offset + 8), sequence > most { continue }
+            if let record = record(in: bytes, at: offset),
+                ofLaterWrite ? record.writeFirst > next : record.line.sequence > next
+            {
+                return record.line.sequence
+            }
         }
         return nil
+    }
+
+    /// Whether these bytes are how a record begins that did not get into the file whole.
+    private static func isBeginning(
+        _ bytes: [UInt8], at offset: Int, first: Bool, _ next: UInt64, _ writeFirst: UInt64
+    ) -> Bool {
+        let left = bytes.count - offset
+        if let length = read(UInt32.self, bytes, at: offset) {
+            guard Int(length) <= Journal.payloadMax, Int(length) + recordFixed > left else { return false }
+        }
+        if let sequence = read(UInt64.self, bytes, at: offset + 8), !first, sequence != next { return false }
+        if let of = read(UInt64.self, bytes, at: offset + 16), !first, of != next, of != writeFirst { return false }
+        // A whole one whose length alone is wrong.
+        guard left >= recordFixed, let crc = read(UInt32.self, bytes, at: offset + 4) else { return true }
+        return self.crc(of: bytes[offset...], length: UInt32(left - recordFixed)) != crc
     }
 }

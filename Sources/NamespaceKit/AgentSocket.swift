@@ -47,6 +47,9 @@ public struct AgentSocket: Sendable {
         _ = try perform("Detach", DetachCall(interface: try interface(vm)).json)
     }
 
+    /// Ends a recovery.
+    public func resolve() throws(KitError) { _ = try perform("Resolve", .object([:])) }
+
     public func status() throws(KitError) -> AgentStatusReport {
         let answer = try perform("Status", .object([:]))
         return try understood { () throws(VarlinkFailure) in try AgentStatusReport(json: answer) }

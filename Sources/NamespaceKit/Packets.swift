@@ -3,7 +3,7 @@ public import NetworkTypes
 /// Hand-made packets: what a hostile guest would write.
 public enum Packets {
     /// RFC 1071 checksum over 16-bit words, odd length padded with zero.
-    static func checksum(_ bytes: [UInt8]) -> UInt16 {
+    public static func checksum(_ bytes: [UInt8]) -> UInt16 {
         var sum: UInt32 = 0
         var index = 0
         while index < bytes.count {
@@ -59,6 +59,41 @@ public enum Packets {
         case .v6:
             return [0x60, 0, 0, 0] + word(length) + [17, 64] + source.bytes + destination.bytes + datagram
         }
+    }
+
+    /// An Ethernet frame.
+    public static func frame(to destination: MACAddress, from source: MACAddress, type: UInt16, _ payload: [UInt8])
+        -> [UInt8]
+    {
+        destination.bytes + source.bytes + word(Int(type)) + payload
+    }
+
+    /// An IPv4 packet of any transport with options, a multiple of four bytes (RFC 791).
+    public static func ipv4(
+        from source: IPv4Address, to destination: IPv4Address, transport: UInt8, options: [UInt8] = [],
+        _ payload: [UInt8]
+    ) -> [UInt8] {
+        let words = 5 + options.count / 4
+        var header: [UInt8] = [0x40 | UInt8(words), 0] + word(4 * words + payload.count)
+        header += [0, 1, 0, 0, 64, transport, 0, 0] + source.bytes + destination.bytes + options
+        header.replaceSubrange(10..<12, with: word(Int(checksum(header))))
+        return header + payload
+    }
+
+    /// An ICMPv6 message as neighbour and router discovery send it, with the hop limit that proves that no router has passed
+    /// it on (RFC 4861).
+    public static func icmpv6(
+        from source: IPv6Address, to destination: IPv6Address, type: UInt8, body: [UInt8], hopLimit: UInt8 = 255
+    ) -> [UInt8] {
+        var message = [type, 0, 0, 0] + body
+        let sum = checksum(source.bytes + destination.bytes + [0, 0] + word(message.count) + [0, 0, 0, 58] + message)
+        message.replaceSubrange(2..<4, with: word(Int(sum)))
+        return [0x60, 0, 0, 0] + word(message.count) + [58, hopLimit] + source.bytes + destination.bytes + message
+    }
+
+    /// An ARP request (RFC 826) of somebody who says to be `sender`.
+    public static func arpRequest(from sender: IPv4Address, mac: MACAddress, for target: IPv4Address) -> [UInt8] {
+        [0, 1, 8, 0, 6, 4, 0, 1] + mac.bytes + sender.bytes + [0, 0, 0, 0, 0, 0] + target.bytes
     }
 
     /// The UDP payload of a VXLAN packet (RFC 7348): header with the VNI, an Ethernet frame, and `packet` inside.

@@ -26,9 +26,11 @@ public struct GuestDatagram: Hashable, Sendable {
     /// As it arrived; nil over IPv4.
     public var hopLimit: Int?
     public var bytes: [UInt8]
+    /// Of an answer over IPv6 to a link-local address of the VM's own choice: where it is, so that nobody has to ask.
+    public var link: MACAddress?
     public init(
         channel: Channel, port: Int, peer: IPAddress, peerPort: UInt16, local: IPAddress, hopLimit: Int? = nil,
-        bytes: [UInt8]
+        bytes: [UInt8], link: MACAddress? = nil
     ) {
         self.channel = channel
         self.port = port
@@ -37,6 +39,7 @@ public struct GuestDatagram: Hashable, Sendable {
         self.local = local
         self.hopLimit = hopLimit
         self.bytes = bytes
+        self.link = link
     }
 }
 
@@ -99,26 +102,34 @@ public final class GuestServer: @unchecked Sendable {
 /// One of the server's sockets. Used on the server's queue.
 private final class GuestSocket: @unchecked Sendable {
     let fd: Int32
+    /// For answers that name the VM's link-layer address: packets leave there, and nothing comes in.
+    private let packets: Int32?
     private let channel: GuestDatagram.Channel
     private var family: Int32 { channel == .dhcp4 ? AF_INET : AF_INET6 }
 
     init(_ channel: GuestDatagram.Channel, in sockets: NamespaceSockets) throws(NetlinkError) {
         self.channel = channel
-        let result: Int32
         switch channel {
-        case .dhcp4:
-            fd = try sockets.open(domain: AF_INET, type: Int32(SOCK_DGRAM.rawValue), protocol: 0)
-            result = outrider_udp_serve(fd, AF_INET, 67)
-        case .dhcp6:
-            fd = try sockets.open(domain: AF_INET6, type: Int32(SOCK_DGRAM.rawValue), protocol: 0)
-            result = outrider_udp_serve(fd, AF_INET6, 547)
+        case .dhcp4: fd = try sockets.open(domain: AF_INET, type: Int32(SOCK_DGRAM.rawValue), protocol: 0)
+        case .dhcp6: fd = try sockets.open(domain: AF_INET6, type: Int32(SOCK_DGRAM.rawValue), protocol: 0)
         case .router:
             fd = try sockets.open(domain: AF_INET6, type: Int32(SOCK_RAW.rawValue), protocol: Int32(IPPROTO_ICMPV6))
-            result = outrider_icmp6_serve(fd)
         }
-        guard result < 0 else { return }
-        Glibc.close(fd)
-        _ = try checked(result, "serve VMs in", sockets.namespace.path)
+        do throws(NetlinkError) {
+            let result =
+                switch channel {
+                case .dhcp4: outrider_udp_serve(fd, AF_INET, 67)
+                case .dhcp6: outrider_udp_serve(fd, AF_INET6, 547)
+                case .router: outrider_icmp6_serve(fd)
+                }
+            _ = try checked(result, "serve VMs in", sockets.namespace.path)
+            packets =
+                channel == .dhcp6
+                ? try sockets.open(domain: AF_PACKET, type: Int32(SOCK_DGRAM.rawValue), protocol: 0) : nil
+        } catch {
+            Glibc.close(fd)
+            throw error
+        }
     }
 
     /// The next question; nil when there is none. What can't be read is passed over.
@@ -148,6 +159,10 @@ private final class GuestSocket: @unchecked Sendable {
 
     /// A client that hears no answer asks again: what can't be sent is left out.
     func send(_ datagram: GuestDatagram) {
+        if let packets, let link = datagram.link, let packet = UDPPacket.bytes(of: datagram) {
+            _ = unsafe outrider_packet_send(packets, Int32(datagram.port), link.bytes, packet, packet.count)
+            return
+        }
         var raw = outrider_datagram()
         raw.index = Int32(datagram.port)
         raw.port = datagram.peerPort
@@ -156,5 +171,8 @@ private final class GuestSocket: @unchecked Sendable {
         _ = unsafe outrider_datagram_send(fd, family, datagram.bytes, datagram.bytes.count, &raw)
     }
 
-    func close() { Glibc.close(fd) }
+    func close() {
+        Glibc.close(fd)
+        if let packets { Glibc.close(packets) }
+    }
 }

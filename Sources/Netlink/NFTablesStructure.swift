@@ -40,7 +40,7 @@ import NetworkTypes
 /// and the hook (NF_ARP_IN) comes before the kernel looks at the sender.
 enum NFTStructure {
     /// Raised with every change of what stands here: a running table of another version is replaced.
-    static let version = "outrider/4"
+    static let version = "outrider/5"
     static let tableName = "outrider"
     static let underlayTableName = "outrider_underlay"
 
@@ -110,7 +110,7 @@ enum NFTStructure {
                     ] + (answers ? askingInput(device: device) : []) + [
                         NFTRule(name: "drop input", steps: [.count, .drop])
                     ]),
-            ])
+            ] + (answers ? [askingOutput] : []))
     }
 
     private static func fromTunnel(_ device: String) -> [NFTStep] {

@@ -118,24 +118,6 @@ final class Folder: Sendable {
         await again.close()
     }
 
-    @Test func everyFlippedBitInTheMiddleIsNamed() async throws {
-        try await write([[1, 1, 1], [2, 2, 2], [3, 3, 3]])
-        let bytes = try folder.bytes
-        let start = bytes.count - 3 * 27
-        for bit in 0..<(27 * 8) {
-            var damaged = bytes
-            damaged[start + 27 + bit / 8] ^= 1 << UInt8(bit % 8)
-            try folder.put(damaged)
-            let error = #expect(throws: JournalError.self, "bit \(bit)") { try open() }
-            guard case .damaged(_, let offset, _)? = error else {
-                Issue.record("bit \(bit): \(error as Any)")
-                continue
-            }
-            #expect(offset == start + 27)
-            #expect(try folder.bytes == damaged)
-        }
-    }
-
     @Test func foreignFilesAreRefusedAndLeftAlone() throws {
         for content in [Array("hello, world, hello".utf8), Array("OTRJRNL2aaaaaaaaaaaaaaaaa".utf8)] {
             try folder.put(content)

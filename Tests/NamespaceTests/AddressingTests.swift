@@ -55,7 +55,8 @@ struct AddressingTests {
         }
     }
 
-    @Test func aVMConfiguresItselfAndReachesAnotherHost() async throws {
+    /// - Parameter isPrivate: its link-local address is of its own choice (RFC 7217, RFC 8064), not that of its MAC.
+    @Test(arguments: [false, true]) func aVMConfiguresItselfAndReachesAnotherHost(isPrivate: Bool) async throws {
         let folder = try Folder()
         defer { folder.remove() }
         let settings = ["dns-servers": "[192.0.2.53, \"fd00::53\"]"]
@@ -64,11 +65,18 @@ struct AddressingTests {
             let far = try bed.launch("red-2", of: red, on: 1)
             let slot = try bed.freeSlot()
             // The kernel takes advertisements; nothing else configures the VM.
-            try NetworkNamespace.setSysctls([("net/ipv6/conf/default/accept_ra", "2")], in: slot.name)
+            try NetworkNamespace.setSysctls(
+                [
+                    ("net/ipv6/conf/default/accept_ra", "2"),
+                    ("net/ipv6/conf/default/addr_gen_mode", isPrivate ? "3" : "0"),
+                ], in: slot.name)
             let attachment = try bed.socket(bed.cluster.hosts[0]).attach(
                 application: red, vm: "red-1", into: slot, timeout: .seconds(10))
             let addressing = attachment.addressing
             try Command.run(["ip", "link", "set", "eth0", "up"], namespace: slot.name)
+            let own = try Command.run(
+                ["ip", "-6", "-o", "addr", "show", "eth0", "scope", "link"], namespace: slot.name)
+            #expect(own.contains("fe80::") && own.contains("ff:fe") != isPrivate, "\(own)")
             try ask4(slot, "\(folder.path)/v4")
             let shown = try Command.run(["ip", "-4", "-o", "addr", "show", "eth0"], namespace: slot.name)
             #expect(shown.contains("\(addressing.ipv4)/32"), "\(shown)")
@@ -97,6 +105,7 @@ struct AddressingTests {
             }
             #expect(try folder.answer("v6") == "fd00::53")
             #expect(slot.echoIPv6.firstReply(from: far.ipv6, every: .milliseconds(20), timeout: .seconds(5)) != nil)
+            try await expectNothingLost(slot, to: far.ipv6)
             // No question was dropped.
             let drops = try Command.run([
                 bed.cluster.program("outriderctl"), "drops", "--agent-socket", bed.cluster.hosts[0].socket,
@@ -106,6 +115,27 @@ struct AddressingTests {
                 #expect(line.split(separator: " ").contains("0"), "\(line)")
             }
         }
+    }
+
+    /// Over many rounds of asking whether the gateway is still there, which begin with the link-local address.
+    private func expectNothingLost(_ slot: VMSlot, to address: PeerAddress) async throws {
+        try NetworkNamespace.setSysctls(
+            [
+                ("net/ipv6/neigh/eth0/base_reachable_time_ms", "400"), ("net/ipv6/neigh/eth0/retrans_time_ms", "100"),
+                ("net/ipv6/neigh/eth0/delay_first_probe_time", "1"),
+            ], in: slot.name)
+        let stop = StopFlag()
+        let stream = try await withThrowingTaskGroup(of: PingStatistics.self) { group in
+            group.addTask {
+                try await offload { () throws(KitError) in
+                    slot.echoIPv6.stream(to: address, every: .milliseconds(5), until: stop, atLeast: 100)
+                }
+            }
+            try await Task.sleep(for: .seconds(6))
+            stop.raise()
+            return try await group.next()
+        }
+        #expect(stream?.lost == 0 && stream?.sent ?? 0 > 500, "\(stream as Any)")
     }
 
     @Test func withoutTheResponderNobodyAnswers() async throws {

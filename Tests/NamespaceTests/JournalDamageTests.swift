@@ -1,4 +1,5 @@
 import Foundation
+import Journal
 import LocalAPI
 import NamespaceKit
 import NetworkTypes
@@ -19,8 +20,10 @@ struct JournalDamageTests {
             let file = journal(of: host)
             bed.cluster.agent(host)?.kill()
             let sound = try Data(contentsOf: file)
-            // The header of a record of 200 bytes, and some of them.
-            let torn = Data([200, 0, 0, 0, 1, 2, 3, 4] + [UInt8](repeating: 7, count: 40))
+            // The header of the next record, of 200 bytes, and some of them.
+            let next = UInt64(try #require(try Journal.read(path: file.path)?.lines.last).sequence + 1)
+            let number = (0..<8).map { UInt8(truncatingIfNeeded: next >> (8 * $0)) }
+            let torn = Data([200, 0, 0, 0, 1, 2, 3, 4] + number + number + [UInt8](repeating: 7, count: 24))
             try (sound + torn).write(to: file)
             try bed.cluster.startAgent(host)
             try bed.waitUntilBinding(host)
@@ -34,41 +37,59 @@ struct JournalDamageTests {
         }
     }
 
-    /// A flipped bit under records that are intact: what they said of identifiers in use is not to be guessed. The agent says
-    /// where, changes nothing, and the way that it names leads to a recovery.
-    @Test func aFlippedBitStopsTheAgentAndNothingElse() async throws {
-        try await TestBed.run("flip") { bed in
+    /// A flipped bit under records that are intact, and one in the last record of a machine that kept its power: the agent goes
+    /// back to the last good record, says so, and from there nothing is guessed: what runs goes on and is adopted, nothing is
+    /// bound before the operator has looked, and then only what has rested.
+    @Test(arguments: [true, false]) func aFlippedBitLeadsToARecoveryAndNoVMNotices(inTheLast: Bool) async throws {
+        try await TestBed.run("flip\(inTheLast ? "l" : "m")") { bed in
             let red = try bed.createApplication("red")
             let near = try bed.launch("red-1", of: red, on: 0)
             let far = try bed.launch("red-2", of: red, on: 1)
             #expect(near.reaches(far.ipv4, within: .seconds(5)))
             let host = bed.cluster.hosts[0]
             let file = journal(of: host)
+            let incarnation = try bed.socket(host).status().incarnation
             bed.cluster.agent(host)?.kill()
             var bytes = try Data(contentsOf: file)
-            // In the first record, behind the header of the file.
+            // In the first record, behind the header of the file, or the last byte of all.
             let header = 16 + Int(bytes[8])
-            bytes[header + 30] ^= 0x10
+            bytes[inTheLast ? bytes.count - 1 : header + 30] ^= 0x10
             try bytes.write(to: file)
             let before = try kernel(host)
-            let agent = try ChildProcess(
-                [bed.cluster.program("outrider-agent"), "run", "--config", host.configuration],
-                namespace: host.namespace, output: host.log)
-            #expect(try agent.wait(timeout: .seconds(20)) == 1)
-            #expect(agent.outputText.contains("is damaged at byte \(header)"), "\(agent.outputText)")
-            #expect(agent.outputText.contains("move it away to start in recovery"))
-            #expect(try Data(contentsOf: file) == bytes, "the evidence is left")
-            #expect(try kernel(host) == before)
-            for address in far.addresses { #expect(near.reaches(address, within: .seconds(5)), "a running VM goes on") }
-
-            try FileManager.default.moveItem(at: file, to: URL(filePath: file.path + ".damaged"))
             try bed.cluster.startAgent(host)
             try bed.cluster.waitUntil("the agent reports recovery", timeout: .seconds(10)) { () throws(KitError) in
                 try bed.socket(host).status().recovering
             }
+            let text = bed.cluster.agent(host)?.outputText ?? ""
+            #expect(text.contains("the journal is damaged at byte \(inTheLast ? "" : "\(header),")"), "\(text)")
+            let aside = file.path + ".damaged-1"
+            #expect(text.contains("kept as \(aside)"))
+            #expect(try Data(contentsOf: URL(filePath: aside)) == bytes, "the evidence is left")
+            let status = try bed.socket(host).status()
+            #expect(status.damagedJournals == [aside] && status.incarnation == incarnation)
+            #expect(try kernel(host) == before)
+            for address in far.addresses { #expect(near.reaches(address, within: .seconds(5)), "a running VM goes on") }
+            #expect(throws: KitError.self) { try bed.launch("red-3", of: red, on: 0) }
+
+            // The coordinator knows, and waits for somebody who looks.
+            try bed.cluster.waitUntil("it is refused", timeout: .seconds(20)) {
+                bed.cluster.agent(host)?.outputText.contains("refuses this host (journal-behind)") == true
+            }
+            let replaced = try bed.cluster.control(["host", "replace", host.name, "--reason", "test"])
+            #expect(replaced.status == 0, "\(replaced.output)")
+            try bed.cluster.waitUntil("it is joined", timeout: .seconds(30)) { () throws(KitError) in
+                let status = try bed.socket(host).status()
+                return status.grant != nil && status.boundCount == 1 && status.recovering
+            }
+            // What the coordinator has staged meanwhile has come; nothing has gone.
+            let gone = zip(before, try kernel(host)).flatMap { $0.lines.subtracting($1.lines) }
+            #expect(gone.isEmpty, "\(gone)")
             for address in far.addresses { #expect(near.reaches(address, within: .seconds(5))) }
-            let ours = try Command.run(["ip", "-n", host.overlayNamespace, "route", "show", "proto", "83"])
-            #expect(ours.contains("\(near.attachment.addressing.ipv4)"))
+            try bed.socket(host).resolve()
+            try bed.waitUntilBinding(host)
+            let third = try bed.launch("red-3", of: red, on: 0)
+            #expect(third.attachment.sni != near.attachment.sni)
+            #expect(third.reaches(near.ipv4, within: .seconds(5)) && third.reaches(far.ipv6, within: .seconds(5)))
         }
     }
 
@@ -82,4 +103,8 @@ struct JournalDamageTests {
             ["bridge", "-n", overlay, "vni", "show"],
         ].map { try Command.run($0) }
     }
+}
+
+extension String {
+    fileprivate var lines: Set<Substring> { Set(split(separator: "\n")) }
 }

@@ -13,6 +13,8 @@ struct Journey {
     let talkers: [Guest]
     /// Where the VM arrives: a namespace whose `eth0` is down until it does.
     let arrival: VMSlot
+    /// The VM is one of a hypervisor's, on a tap of the agent's, and not a namespace.
+    let isVirtualMachine: Bool
 
     private static let vm = "red-1"
     var source: ClusterHost { bed.cluster.hosts[0] }
@@ -31,17 +33,26 @@ struct Journey {
     }
     private struct Rows: Decodable { var migrations: [Row]? }
 
-    init(_ bed: TestBed) throws {
+    /// - Parameter boot: starts the VM on the port that it was given at the source; nil for a namespace as VM.
+    init(_ bed: TestBed, boot: ((LocalAPI.Attachment) throws -> Void)? = nil) throws {
         self.bed = bed
+        isVirtualMachine = boot != nil
         application = try bed.createApplication("red")
-        traveller = try bed.launch(Self.vm, of: application, on: 0)
+        if let boot {
+            let attachment = try bed.socket(bed.cluster.hosts[0]).attach(
+                application: application, vm: Self.vm, port: .tap(uid: nil, gid: nil), timeout: .seconds(10))
+            try boot(attachment)
+            traveller = Guest(name: Self.vm, slot: try bed.freeSlot(), attachment: attachment)
+        } else {
+            traveller = try bed.launch(Self.vm, of: application, on: 0)
+        }
         talkers = [
             try bed.launch("red-2", of: application, on: 0), try bed.launch("red-3", of: application, on: 1),
             try bed.launch("red-4", of: application, on: 2),
         ]
         arrival = try bed.freeSlot()
         for talker in talkers {
-            for address in traveller.addresses { #expect(talker.reaches(address, within: .seconds(10))) }
+            for address in traveller.addresses { #expect(talker.reaches(address, within: .seconds(60))) }
         }
     }
 
@@ -59,18 +70,19 @@ struct Journey {
     func prepare() throws {
         _ = try bed.cluster.control(Row.self, ["migration", "start", "--vm", Self.vm, "--to", destination.name])
         try wait(until: "the destination may be prepared") { $0?.isSettled ?? false }
+        guard !isVirtualMachine else { return try attachAtDestination(.tap(uid: nil, gid: nil)) }
         try NetworkNamespace.setSysctls(
             [("net/ipv6/conf/all/disable_ipv6", "1"), ("net/ipv6/conf/default/disable_ipv6", "1")], in: arrival.name)
-        try attachAtDestination()
+        try attachAtDestination(.veth(namespace: arrival.path, name: "eth0"))
         try Command.run(["ip", "-n", arrival.name, "link", "set", "eth0", "up"])
     }
 
-    private func attachAtDestination() throws {
+    private func attachAtDestination(_ port: PortWish) throws {
         try bed.cluster.waitUntil("the destination has the sub-lease", timeout: .seconds(10)) { () throws(KitError) in
             try bed.socket(destination).status().leases.contains { $0.block.size == 1 }
         }
         let there = try bed.socket(destination).attach(
-            application: application, vm: Self.vm, into: arrival, timeout: .seconds(5))
+            application: application, vm: Self.vm, port: port, timeout: .seconds(5))
         #expect(there.sni == traveller.attachment.sni && there.mac == traveller.attachment.mac)
         #expect(there.addressing == traveller.attachment.addressing)
     }

@@ -17,7 +17,7 @@ struct MigrationTests {
     }
 
     /// Every stream met the VM first at its source, then at its destination, and no probe met it twice.
-    private func check(_ before: [PortSniffer.Request], _ after: [PortSniffer.Request], streams: Int) {
+    static func check(_ before: [PortSniffer.Request], _ after: [PortSniffer.Request], streams: Int) {
         let old = Dictionary(grouping: before) { Stream(source: $0.source, identifier: $0.identifier) }
         let new = Dictionary(grouping: after) { Stream(source: $0.source, identifier: $0.identifier) }
         #expect(old.count == streams && new.count == streams, "\(old.count) and \(new.count) streams were seen")
@@ -64,7 +64,7 @@ struct MigrationTests {
                 try journey.wait(until: "all have followed") { $0?.phase == "MIGRATION_PHASE_DROPPED" }
                 try await Task.sleep(for: .milliseconds(200))
             }
-            check(try old.stop(), try new.stop(), streams: streams.count)
+            Self.check(try old.stop(), try new.stop(), streams: streams.count)
             for stream in streams {
                 #expect(stream.repeated == 0 && stream.received > 50)
                 print("migration, pauses \(pauses): of \(stream.sent) \(stream.lost) lost, gap \(stream.longestGap)")

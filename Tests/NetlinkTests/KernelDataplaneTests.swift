@@ -50,6 +50,18 @@ import Testing
     }
 
     static let configuration = DataplaneConfiguration(vtep: Bed.vtep, mtu: 1450)
+    /// On an underlay of the given family, the endpoint of the bed's host and those of two others.
+    static func endpoints(_ endpoints: Underlay.Endpoints) -> [IPAddress] {
+        (1...3).map { number in
+            endpoints == .ipv6
+                ? .v6(IPv6Address(high: 0x2001_0DB8 << 32, low: number))
+                : .v4(IPv4Address(0xC000_0200 | UInt32(number)))
+        }
+    }
+    static func configuration(_ endpoints: Underlay.Endpoints) -> DataplaneConfiguration {
+        let own = Self.endpoints(endpoints)[0]
+        return DataplaneConfiguration(vtep: own, mtu: Underlay.mtu - own.tunnelOverhead)
+    }
     static let application = ApplicationID(UUID128(high: 1, low: 1))
 
     static func block(_ first: UInt32) throws -> SNIBlock {
@@ -57,16 +69,17 @@ import Testing
     }
 
     /// One local block with one port, two remote blocks at two endpoints.
-    static func changes() throws -> [DataplaneChange] {
+    static func changes(_ endpoints: Underlay.Endpoints = .ipv4) throws -> [DataplaneChange] {
+        let endpoints = Self.endpoints(endpoints)
         let sni = SessionNetworkID(unchecked: 0x1005)
         let interface = try #require(VMInterface(vm: "web-1", nic: 0))
         return [
             .setScope(Scope(application: application, ranges: [SNIRange(unchecked: 0x1000, count: 64)])),
             .setLocalBlock(LocalBlock(block: try block(0x1000), application: application)),
             .setRemoteBlock(
-                RemoteRoute(block: try block(0x1010), application: application, vtep: .v4(IPv4Address(0xC000_0202)))),
+                RemoteRoute(block: try block(0x1010), application: application, vtep: endpoints[1])),
             .setRemoteBlock(
-                RemoteRoute(block: try block(0x1020), application: application, vtep: .v4(IPv4Address(0xC000_0203)))),
+                RemoteRoute(block: try block(0x1020), application: application, vtep: endpoints[2])),
             .setPort(
                 Port(
                     sni: sni, block: try block(0x1000), application: application, interface: interface,
@@ -80,8 +93,9 @@ import Testing
         let kernel: KernelDataplane
         var state: DataplaneState
 
-        init() throws {
+        init(_ endpoints: Underlay.Endpoints = .ipv4) throws {
             bed = try Bed()
+            let configuration = KernelDataplaneTests.configuration(endpoints)
             kernel = try KernelDataplane(configuration: configuration, namespace: bed.namespace)
             state = DataplaneState(configuration: configuration, deletes: .everything)
             let prepared = try kernel.prepare(mayReplace: false, elements: { [] })
@@ -89,7 +103,7 @@ import Testing
             try kernel.route.createTapPort(
                 name: "sni001005", gatewayMAC: DataplaneConfiguration.portMAC, alias: "vm=web-1/0")
             state.resync(try kernel.dump())
-            for change in try changes() { try state.apply(change) }
+            for change in try changes(endpoints) { try state.apply(change) }
         }
 
         /// Plans and executes until nothing is left; returns the number of rounds that wrote.

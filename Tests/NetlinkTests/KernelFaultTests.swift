@@ -9,6 +9,7 @@ import Testing
 @Suite struct KernelFaultTests {
     typealias Plane = KernelDataplaneTests.Plane
     private static let port = "sni001005"
+    static let underlays = [Underlay.Endpoints.ipv4, .ipv6]
 
     /// What a new agent that knows only what is wanted would write: nothing.
     private static func expectWhole(_ plane: inout Plane, sourceLocation: SourceLocation = #_sourceLocation) throws {
@@ -17,8 +18,9 @@ import Testing
             for _ in 0..<2 { plane.state.resync(try plane.kernel.dump()) }
             _ = try plane.converge()
         }
-        var fresh = DataplaneState(configuration: KernelDataplaneTests.configuration, deletes: .everything)
-        for change in try KernelDataplaneTests.changes() { try fresh.apply(change) }
+        let endpoints: Underlay.Endpoints = plane.kernel.configuration.vtep.isIPv6 ? .ipv6 : .ipv4
+        var fresh = DataplaneState(configuration: plane.kernel.configuration, deletes: .everything)
+        for change in try KernelDataplaneTests.changes(endpoints) { try fresh.apply(change) }
         for _ in 0..<2 { fresh.resync(try plane.kernel.dump()) }
         #expect(fresh.plan().isEmpty, "\(fresh.plan().operations)", sourceLocation: sourceLocation)
         let writes = plane.kernel.writes
@@ -39,8 +41,9 @@ import Testing
             name: port, gatewayMAC: DataplaneConfiguration.portMAC, alias: "vm=web-1/0")
     }
 
-    @Test func aDeviceThatVanishesBetweenPlanAndWriteIsNamedAndTheRestIsDone() throws {
-        var plane = try Plane()
+    @Test(arguments: underlays)
+    func aDeviceThatVanishesBetweenPlanAndWriteIsNamedAndTheRestIsDone(_ endpoints: Underlay.Endpoints) throws {
+        var plane = try Plane(endpoints)
         try plane.kernel.route.deletePort(named: Self.port)
         let outcome = try Self.attempt(&plane)
         #expect(!outcome.failed.isEmpty && outcome.failed.allSatisfy { "\($0.error)".contains(Self.port) })
@@ -49,8 +52,9 @@ import Testing
         try Self.expectWhole(&plane)
     }
 
-    @Test func anIndexThatAnotherDeviceHasNowGetsNothing() throws {
-        var plane = try Plane()
+    @Test(arguments: underlays)
+    func anIndexThatAnotherDeviceHasNowGetsNothing(_ endpoints: Underlay.Endpoints) throws {
+        var plane = try Plane(endpoints)
         _ = try plane.converge()
         let index = try #require(try plane.kernel.route.link(named: Self.port)).index
         try plane.kernel.route.deletePort(named: Self.port)
@@ -72,8 +76,9 @@ import Testing
         try Self.expectWhole(&plane)
     }
 
-    @Test func aRenamedDeviceIsMissedUntilItHasItsNameAgain() throws {
-        var plane = try Plane()
+    @Test(arguments: underlays)
+    func aRenamedDeviceIsMissedUntilItHasItsNameAgain(_ endpoints: Underlay.Endpoints) throws {
+        var plane = try Plane(endpoints)
         _ = try plane.converge()
         let name = plane.bed.overlayName
         try Command.ipBatch(
@@ -86,17 +91,23 @@ import Testing
         try Self.expectWhole(&plane)
     }
 
-    @Test func editsOfOthersAreTakenBackKindByKind() throws {
-        var plane = try Plane()
+    @Test(arguments: underlays)
+    func editsOfOthersAreTakenBackKindByKind(_ endpoints: Underlay.Endpoints) throws {
+        var plane = try Plane(endpoints)
         _ = try plane.converge()
         let name = plane.bed.overlayName
+        let (own, first, second) = (
+            plane.kernel.configuration.vtep, KernelDataplaneTests.endpoints(endpoints)[1],
+            KernelDataplaneTests.endpoints(endpoints)[2]
+        )
+        let (encapsulation, stranger) = own.isIPv6 ? ("ip6", "2001:db8::99") : ("ip", "192.0.2.99")
         try Command.ipBatch(
             [
                 "route del 10.0.16.16/28", "route replace 10.0.16.32/28 dev outrider proto 83",
                 "route del fd53:4e49:5349:10:1000::/68", "route del fd53:4e49:5349:10:500::1",
-                "nexthop replace id \(0x4400_1020) encap ip id 4128 src 192.0.2.1 dst 192.0.2.99 "
-                    + "via inet6 fe80::c000:203 dev outrider proto 83",
-                "neigh replace fe80::c000:202 lladdr 02:4f:00:00:00:01 dev outrider nud permanent",
+                "nexthop replace id \(0x4400_1020) encap \(encapsulation) id 4128 src \(own) dst \(stranger) "
+                    + "via inet6 \(second.tunnelGateway) dev outrider proto 83",
+                "neigh replace \(first.tunnelGateway) lladdr 02:4f:00:00:00:01 dev outrider nud permanent",
                 "neigh del fd53:4e49:5349:10:500::1 dev \(Self.port)", "addr del 169.254.1.1/32 dev lo",
             ], namespace: name)
         try Command.run(["bridge", "-n", name, "vni", "delete", "vni", "4096", "dev", "outrider"])
@@ -104,24 +115,27 @@ import Testing
             "flush set inet outrider pair4", "flush set inet outrider source6", "flush set arp outrider arp_sender",
             "flush set netdev outrider ingress4",
         ] { try Command.run(["nft", line], namespace: name) }
-        try Command.run(["nft", "flush set inet outrider_underlay vtep"], namespace: plane.bed.hostName)
+        try Command.run(
+            ["nft", "flush set inet outrider_underlay \(own.isIPv6 ? "vtep6" : "vtep")"], namespace: plane.bed.hostName)
         plane.state.resync(try plane.kernel.dump())
         #expect(plane.state.plan().operationCount >= 12)
         try Self.expectWhole(&plane)
     }
 
     /// Its strangers go, and what it overwrote comes back, once it has stopped.
-    @Test func aSecondWriterLeavesNothingBehind() throws {
-        var plane = try Plane()
+    @Test(arguments: underlays)
+    func aSecondWriterLeavesNothingBehind(_ endpoints: Underlay.Endpoints) throws {
+        var plane = try Plane(endpoints)
         _ = try plane.converge()
-        var other = DataplaneState(configuration: KernelDataplaneTests.configuration, deletes: .everything)
-        let kernel = try KernelDataplane(
-            configuration: KernelDataplaneTests.configuration, namespace: plane.bed.namespace)
+        let configuration = plane.kernel.configuration
+        var other = DataplaneState(configuration: configuration, deletes: .everything)
+        let kernel = try KernelDataplane(configuration: configuration, namespace: plane.bed.namespace)
         try other.apply(
             .setRemoteBlock(
                 RemoteRoute(
                     block: KernelDataplaneTests.block(0x1010), application: KernelDataplaneTests.application,
-                    vtep: .v4(IPv4Address(0xC000_0263)))))
+                    vtep: endpoints == .ipv6
+                        ? .v6(IPv6Address(high: 0x2001_0DB8 << 32, low: 0x63)) : .v4(IPv4Address(0xC000_0263)))))
         try other.apply(
             .setLocalBlock(
                 LocalBlock(
@@ -135,8 +149,9 @@ import Testing
     }
 
     /// The path goes, and what the agent holds open lives on; whoever comes later is told what to do.
-    @Test func aDeletedNamespaceKeepsWorkingForItsHolder() throws {
-        var plane = try Plane()
+    @Test(arguments: underlays)
+    func aDeletedNamespaceKeepsWorkingForItsHolder(_ endpoints: Underlay.Endpoints) throws {
+        var plane = try Plane(endpoints)
         _ = try plane.converge()
         let path = NetworkNamespace.path(plane.bed.overlayName)
         try OverlayNamespace.delete(path: path)

@@ -37,6 +37,27 @@ import Testing
         #expect(try RouteSocket(in: NamespaceSockets(namespace: vm)).link(named: "eth0") == nil)
     }
 
+    /// What can become a port, by what the kernel says of a device. A function of SR-IOV, like the card itself, has no kind.
+    @Test func devicesWhoseFramesPassTheHostByAreNamed() throws {
+        let bed = try Bed()
+        let namespace = NetworkNamespace.path(bed.hostName)
+        for line in ["veth0 type veth peer name veth1", "mv0 link veth1 type macvtap", "br0 type bridge"] {
+            try Command.run(["ip", "-n", bed.hostName, "link", "add"] + line.split(separator: " ").map(String.init))
+        }
+        for (name, mode) in [("tap0", "tap"), ("tun0", "tun")] {
+            try Command.run(["ip", "-n", bed.hostName, "tuntap", "add", name, "mode", mode])
+        }
+        let route = try RouteSocket(in: NamespaceSockets(path: namespace))
+        let kinds = Dictionary(uniqueKeysWithValues: try route.links().map { ($0.name, $0.unfitAsPort) })
+        #expect(kinds["veth0"] == .some(nil) && kinds["tap0"] == .some(nil))
+        #expect(kinds["mv0"] == "macvtap device" && kinds["br0"] == "bridge device")
+        #expect(kinds["tun0"] == "tun device without Ethernet" && kinds["lo"] == "loopback device")
+        var card = try #require(try route.link(named: "lo"))
+        #expect(card.kind.isEmpty)
+        card.isLoopback = false
+        #expect(card.unfitAsPort == "physical device or SR-IOV function")
+    }
+
     @Test func takenNamesAreNamedAndLeftAlone() throws {
         let bed = try Bed()
         let vm = try bed.addNamespace("v")

@@ -29,6 +29,10 @@ int outrider_icmp6_serve(int fd);
 ssize_t outrider_datagram_receive(
     int fd, int family, uint8_t *bytes, size_t capacity, struct outrider_datagram *datagram);
 
+/// Sends an IPv6 packet through a device to a link-layer address of six bytes, from a packet socket (packet(7); AF_PACKET,
+/// SOCK_DGRAM), without waiting: no route, no filter and no neighbor has a say. 0 or a negative errno.
+int outrider_packet_send(int fd, int32_t index, const uint8_t *link, const uint8_t *bytes, size_t count);
+
 /// Sends without waiting. 0 or a negative errno.
 int outrider_datagram_send(
     int fd, int family, const uint8_t *bytes, size_t count, const struct outrider_datagram *datagram);

@@ -45,11 +45,17 @@ final class TelemetryStore: Sendable {
         let path = "\(directory)/telemetry"
         do throws(JournalError) {
             let (journal, contents) = try Journal.open(path: path, identity: identity)
-            if contents.identity == identity {
+            if contents.identity == identity, contents.damage == nil {
                 return TelemetryStore(journal, contents.lines, boot: boot)
             }
             await journal.close()
-            logger.notice("the telemetry on disk is another installation's; it is left behind")
+            if let damage = contents.damage {
+                logger.warning("the telemetry on disk is damaged and starts anew", metadata: ["where": "\(damage)"])
+                // Nobody is promised anything by it.
+                if let aside = damage.setAside { try? FileManager.default.removeItem(atPath: aside) }
+            } else {
+                logger.notice("the telemetry on disk is another installation's; it is left behind")
+            }
         } catch {
             if case .locked = error { throw error }
             logger.warning("the telemetry on disk can't be read and starts anew", metadata: ["reason": "\(error)"])

@@ -195,10 +195,10 @@ public enum AgentInterface {
         # for the interface, whose next Attach gets it again.
         method Detach(vm: string, nic: int, hold_ms: ?int) -> ()
 
-        # After the journal was lost: confirms that the adopted ports are all there is. Binding goes on.
+        # After the journal was lost or damaged: confirms that the adopted ports are all there is. Binding goes on.
         method Resolve() -> ()
 
-        # The agent's own view.
+        # The agent's own view. damaged_journals: files that were set aside, until somebody removes them.
         method Status() -> (
           host: string,
           incarnation: string,
@@ -212,7 +212,8 @@ public enum AgentInterface {
           bindings: []Binding,
           counts: Counts,
           dataplane: ?Dataplane,
-          telemetry: ?Telemetry
+          telemetry: ?Telemetry,
+          damaged_journals: ?[]string
         )
 
         # Packets that the host's filters dropped since they were made, by reason; every reason is listed. place: port,
@@ -222,7 +223,7 @@ public enum AgentInterface {
 
         # The caller is neither root nor in the group of the socket.
         error PermissionDenied (uid: int)
-        # The journal was lost: running ports are kept, nothing new is bound.
+        # The journal was lost or damaged: running ports are kept, nothing new is bound.
         error Recovering ()
         # The coordinator has not confirmed this boot, or refused it.
         error NotGranted (reason: string)

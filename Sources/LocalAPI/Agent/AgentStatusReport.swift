@@ -119,6 +119,8 @@ public struct AgentStatusReport: Hashable, Sendable {
     public var bindings: [Binding]
     public var counts: Counts
     public var dataplane: Dataplane?
+    /// Files of damaged journals that were set aside and nobody has removed.
+    public var damagedJournals: [String] = []
     /// Nil from an agent that does not tell.
     public var telemetry: AgentTelemetryReport?
 

@@ -11,6 +11,7 @@ extension AgentStatusReport {
                 "position": .string(position), "acknowledged": .string(acknowledged),
             ]), "leases": .array(leases.map(\.json)), "bindings": .array(bindings.map(\.json)), "counts": counts.json,
             "dataplane": dataplane?.json, "telemetry": telemetry?.json,
+            "damaged_journals": .array(damagedJournals.map { .string($0) }),
         ])
     }
 
@@ -32,6 +33,8 @@ extension AgentStatusReport {
             dataplane: fields.isAbsent("dataplane") ? nil : try Dataplane(json: json["dataplane"] ?? .null),
             telemetry: fields.isAbsent("telemetry")
                 ? nil : try AgentTelemetryReport(json: json["telemetry"] ?? .null))
+        // An older agent says nothing of them.
+        damagedJournals = fields.isAbsent("damaged_journals") ? [] : try fields.texts("damaged_journals")
     }
 }
 

@@ -85,7 +85,8 @@ extension AgentStatusReport {
         facts.add("agent of", host)
         facts.add("coordinator", connection)
         facts.add("binding", bindingStopped.map { "stopped: \($0)" } ?? "allowed")
-        facts.add("journal", "\(journalSequence)" + (recovering ? ", lost: adopting what runs" : ""))
+        facts.add("journal", "\(journalSequence)" + (recovering ? ", lost or damaged: adopting what runs" : ""))
+        for file in damagedJournals { facts.add("set aside", "\(file), a damaged journal") }
         facts.add("position", "\(position), acknowledged \(acknowledged)")
         facts.add("leases", leases.count)
         facts.add("bindings", bindings.count)

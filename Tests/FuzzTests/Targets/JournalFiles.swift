@@ -17,15 +17,23 @@ enum JournalFiles {
     }
 
     /// Nil when the journal refuses the bytes.
-    private static func read(_ bytes: [UInt8]) -> (lines: [JournalLine], end: Int)? {
+    private static func read(
+        _ bytes: [UInt8], ordered: Bool = false, damaged: Bool = false
+    ) -> (lines: [JournalLine], end: Int)? {
         guard let (_, start) = try? JournalFormat.identity(in: bytes, path: "journal") else { return nil }
-        return try? JournalFormat.records(in: bytes, from: start, path: "journal")
+        let found = JournalFormat.records(in: bytes, from: start) { _ in ordered }
+        if case .damaged = found.ending, !damaged { return nil }
+        return (found.lines, found.end)
     }
 
     private static func found(_ bytes: [UInt8]) throws {
-        guard let (lines, end) = read(bytes) else { return }
+        for ordered in [false, true] { try found(bytes, ordered: ordered) }
+    }
+
+    private static func found(_ bytes: [UInt8], ordered: Bool) throws {
+        guard let (lines, end) = read(bytes, ordered: ordered, damaged: true) else { return }
         // What is cut off as torn stays cut off: the rest is read the same again.
-        guard let again = read(Array(bytes[..<end])), again.lines == lines, again.end == end else {
+        guard let again = read(Array(bytes[..<end]), ordered: ordered), again.lines == lines, again.end == end else {
             throw BrokenPromise("\(lines.count) records were read, and other ones after cutting at \(end)")
         }
         for (line, next) in zip(lines, lines.dropFirst()) where next.sequence != line.sequence + 1 {
@@ -62,7 +70,7 @@ enum JournalFiles {
         let header = starts.first ?? bytes.count
         let cut = header + reader.number() % (bytes.count - header + 1)
         let whole = ends.count { $0 <= cut }
-        guard let (lines, end) = read(Array(bytes[..<cut])) else {
+        guard let (lines, end) = read(Array(bytes[..<cut]), ordered: reader.byte() % 2 == 0) else {
             throw BrokenPromise("a journal cut at \(cut) is refused")
         }
         guard lines.count == whole, end == (whole == 0 ? header : ends[whole - 1]) else {
@@ -70,9 +78,10 @@ enum JournalFiles {
         }
     }
 
-    /// One to three bits flipped: all records before the first of them or a refusal, never others.
+    /// One to three bits flipped: all records before the first of them or a refusal, never others. While the machine keeps
+    /// its power, a single one in a record never goes unnoticed.
     private static func flipped(_ reader: inout InputReader) throws {
-        let (bytes, ends, _) = sound(&reader)
+        let (bytes, ends, starts) = sound(&reader)
         guard let (original, _) = read(bytes) else { throw BrokenPromise("a sound journal is refused") }
         var damaged = bytes
         for _ in 0...(reader.byte() % 3) {
@@ -80,7 +89,11 @@ enum JournalFiles {
             damaged[bit / 8] ^= 1 << UInt8(bit % 8)
         }
         let first = zip(bytes, damaged).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? bytes.count
-        guard let (lines, _) = read(damaged) else { return }
+        let flips = zip(bytes, damaged).reduce(0) { $0 + ($1.0 ^ $1.1).nonzeroBitCount }
+        if flips == 1, let start = starts.first, first >= start, read(damaged, ordered: true) != nil {
+            throw BrokenPromise("damage at byte \(first) was taken for a torn write")
+        }
+        guard let (lines, _) = read(damaged, damaged: true) else { return }
         guard lines.elementsEqual(original.prefix(lines.count)) else {
             throw BrokenPromise("damage at byte \(first) was read as a record")
         }
@@ -90,8 +103,10 @@ enum JournalFiles {
         }
         // Cutting is for the end of the last write only: what is behind it must have been lost with it.
         let rest = original.dropFirst(lines.count)
-        guard rest.isEmpty || read(damaged)?.end == (whole == 0 ? bytes.count - tail(rest, of: bytes) : ends[whole - 1])
-        else { throw BrokenPromise("the cut is not behind the last good record") }
+        let end = whole == 0 ? bytes.count - tail(rest, of: bytes) : ends[whole - 1]
+        guard rest.isEmpty || read(damaged, damaged: true)?.end == end else {
+            throw BrokenPromise("the cut is not behind the last good record")
+        }
     }
 
     private static func tail(_ lines: ArraySlice<JournalLine>, of bytes: [UInt8]) -> Int {

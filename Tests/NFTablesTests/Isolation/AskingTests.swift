@@ -15,6 +15,8 @@ import Testing
     private static let everybody = IPv4Address(.max)
     private static let nobody4 = IPv4Address(0)
     private static let nobody6 = IPv6Address(high: 0, low: 0)
+    /// Not of any MAC (RFC 7217).
+    private static let private6 = IPv6Address.linkLocal(0x1CE5_D0C1_77AA_93F2)
 
     /// Keeps what it hears.
     private final class Ear: Sendable {
@@ -56,6 +58,12 @@ import Testing
         Frames.icmp6(source, allRouters, type: 133, hopLimit: hopLimit, body: [0, 0, 0, 0])
     }
 
+    /// Whether a UDP datagram over IPv6 carries the checksum of its bytes.
+    private static func isSummed(_ packet: [UInt8]) -> Bool {
+        let pseudo = Array(packet[8..<40]) + [0, 0] + packet[4..<6] + [0, 0, 0, 17]
+        return Frames.checksum(pseudo + packet[40...]) == [0, 0]
+    }
+
     private func listen(on host: KernelHost) throws -> (GuestServer, Ear) {
         let ear = Ear()
         let server = try GuestServer(
@@ -78,7 +86,10 @@ import Testing
             (.dhcp4, .v4(red.address4), Self.dhcp4(red.address4, Self.everybody)),
             (.dhcp4, .v4(red.address4), Self.dhcp4(red.address4, DataplaneConfiguration.gateway4)),
             (.dhcp6, .v6(red.linkLocal), Self.dhcp6(red.linkLocal, Self.allServers)),
-            (.router, .v6(red.linkLocal), Self.solicitation(red.linkLocal)),
+            // Whatever its own choice is; a solicitation is nobody's when it is heard.
+            (.dhcp6, .v6(Self.private6), Self.dhcp6(Self.private6, Self.allServers)),
+            (.router, .v6(Self.nobody6), Self.solicitation(red.linkLocal)),
+            (.router, .v6(Self.nobody6), Self.solicitation(Self.private6)),
             (.router, .v6(Self.nobody6), Self.solicitation(Self.nobody6)),
         ]
         for (channel, peer, packet) in questions {
@@ -96,7 +107,8 @@ import Testing
         let (host, red, peer) = (bed.hosts[0], bed.reds[0], bed.reds[1])
         let (server, ear) = try listen(on: host)
         defer { server.stop() }
-        let stranger = IPv6Address.linkLocal(0x77)
+        // Beyond the zeros of the prefix, and the VM's own address.
+        let strangers = [IPv6Address(high: 0xFE80_0000_0000_0001, low: 0x77), red.address6]
         let gateway = DataplaneConfiguration.gateway4
         let packets: [(DropReason, [UInt8])] = [
             (.unconfigured, Self.dhcp4(Self.nobody4, peer.address4)),
@@ -107,18 +119,66 @@ import Testing
             (.multicast, Self.dhcp4(red.address4, Self.everybody, options: [7, 3, 4, 0])),
             (.multicast, Self.dhcp4(red.address4, IPv4Address(0xE000_0001))),
             (.input, Self.dhcp4(red.address4, gateway, port: 68)), (.source, Self.dhcp4(peer.address4, gateway)),
-            (.multicast, Self.dhcp6(stranger, Self.allServers)),
             (.multicast, Self.dhcp6(red.linkLocal, Self.allServers, port: 546)),
             (.multicast, Self.dhcp6(red.linkLocal, Self.allRouters)),
-            (.nd, Self.solicitation(stranger)), (.nd, Self.solicitation(red.linkLocal, hopLimit: 254)),
+            (.nd, Self.solicitation(red.linkLocal, hopLimit: 254)),
             (.nd, Frames.icmp6(red.linkLocal, Self.allRouters, type: 134, body: [UInt8](repeating: 0, count: 12))),
         ]
-        for (reason, packet) in packets { try host.expectDrop(reason, "\(packet)") { red.send(packet) } }
+        let unasked = strangers.flatMap { stranger in
+            [(DropReason.multicast, Self.dhcp6(stranger, Self.allServers)), (.nd, Self.solicitation(stranger))]
+        }
+        for (reason, packet) in packets + unasked { try host.expectDrop(reason, "\(packet)") { red.send(packet) } }
         #expect(ear.all == [])
         // From another host: no VM has such a destination.
         try bed.hosts[1].expectDrop(.ingress) {
             try bed.injectKnown(vni: IsolationBed.redBlocks[1], Self.dhcp4(red.address4, Self.everybody))
         }
+    }
+
+    /// Neighbor entries are shared by all namespaces. Neither a question nor its answer makes one, nor the error that says
+    /// that nobody listens, whatever link-local addresses a VM makes up.
+    @Test(arguments: [true, false]) func noLinkLocalAddressBecomesANeighbor(isHeard: Bool) throws {
+        let bed = try IsolationBed("ll", .ipv4)
+        let (host, red) = (bed.hosts[0], bed.reds[0])
+        let answered = [UInt8](repeating: 9, count: 61)
+        let server = try GuestServer(
+            in: host.kernel.namespace.overlay, every: .seconds(3600), announce: { [] },
+            answer: { question in
+                guard question.channel == .dhcp6 else { return [] }
+                var answer = question
+                answer.local = .v6(DataplaneConfiguration.gateway6)
+                answer.link = red.port.mac
+                answer.bytes = answered
+                return [answer]
+            })
+        defer { server.stop() }
+        if !isHeard {
+            server.stop()
+            // Its queue closes the sockets.
+            while (try Command.run(["ss", "-N", host.overlay, "-u", "-l", "-n"])).contains(":547") { usleep(1000) }
+        }
+        for number in 0..<UInt64(NFTStructure.askingBurst) {
+            let asker = IPv6Address.linkLocal(0xBAD_0000_0000 + number)
+            red.send(Self.dhcp6(asker, Self.allServers))
+            // Where nobody listens, the error alone is looked for.
+            guard isHeard else { continue }
+            red.send(
+                Frames.icmp6(
+                    asker, Self.allRouters, type: 133, body: [0, 0, 0, 0, 1, 1] + red.port.mac.bytes))
+            guard number < 10 else { continue }
+            // To whom it was, by the link-layer address that the port's VM has, with a checksum that is right.
+            let heard = red.receives { frame in
+                frame.count == 14 + 48 + answered.count && frame[0..<6].elementsEqual(red.port.mac.bytes)
+                    && frame[38..<54].elementsEqual(asker.bytes) && Self.isSummed(Array(frame[14...]))
+            }
+            #expect(heard, "\(asker)")
+        }
+        let neighbors = try Command.run(["ip", "-n", host.overlay, "-6", "neigh", "show", "dev", red.port.name])
+        #expect(neighbors.split(separator: "\n").allSatisfy { $0.contains("PERMANENT") || $0.hasPrefix("ff02") })
+        let failed = try Command.run([
+            "ip", "-n", host.overlay, "-6", "neigh", "show", "nud", "all", "dev", red.port.name,
+        ])
+        #expect(!failed.contains("fe80::bad:") && !failed.contains("fe80::0bad:"), "\(failed)")
     }
 
     /// A VM that asks without end takes nothing from the others.
