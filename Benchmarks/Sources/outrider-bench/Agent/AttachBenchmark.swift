@@ -78,6 +78,9 @@ struct AttachBenchmark {
         precondition(watch.overruns == 0, "the watch lost messages")
         let messages = watch.snapshot().filter(\.isTableChange)
         Results.note("attach: messages to the other host's kernel", Double(messages.count), "", bar: 0)
+        for text in Set(messages.map { "type \($0.type) from \($0.writer) in \($0.namespace)" }).sorted() {
+            FileHandle.standardError.write(Data("outrider-bench: the other host's kernel: \(text)\n".utf8))
+        }
         return quantile(times, 0.5)
     }
 
