@@ -1,5 +1,5 @@
 import FleetProtocol
-import NetworkTypes
+@_spi(Simulation) import NetworkTypes
 import SNISpace
 
 /// A host's tunnel endpoint changes, and no packet is lost: nobody sends from an address that a peer does not take yet,
@@ -40,7 +40,10 @@ extension CoordinatorMachine {
         guard state.hosts[host]?.former != nil else { return }
         let peers = (live.applicationsOf[host] ?? []).reduce(into: Set<HostID>()) { $0.formUnion(watchers(of: $1)) }
         live.moves[host] = [:]
-        for peer in peers where peer != host && !(state.safety[peer]?.fence?.isComplete ?? false) {
+        for peer in peers
+        where peer != host && !(state.safety[peer]?.fence?.isComplete ?? false)
+            && !planted.contains(.switchBeforeAcknowledgement)
+        {
             live.moves[host]?[peer] = .max
         }
         orderSwitch(of: host)

@@ -34,7 +34,8 @@ extension World {
             hangUp(host)
         case .reply(let request, let result): answer(request, result, on: host)
         // A killed agent of the simulator loses its telemetry: a gap more, which is what gaps are for.
-        case .keep, .echo: break
+        case .keep: break
+        case .echo(let targets, let round): echo(targets, round, from: host)
         case .notice(let notice): note(notice, on: host)
         }
     }
@@ -51,18 +52,23 @@ extension World {
         let identity = AgentIdentity(host: hosts[host].name, incarnation: incarnation, boot: hosts[host].boot)
         var machine = AgentMachine(
             configuration: AgentCoreConfiguration(
-                fingerprint: hosts[host].fingerprint, vtep: hosts[host].vtep, underlayMTU: 1500, version: "sim",
-                attachTimeout: .nanoseconds(plan.clientPatience), recordsPerCheckpoint: plan.recordsPerCheckpoint),
+                fingerprint: hosts[host].fingerprint, vtep: hosts[host].vtep, former: former(of: host),
+                underlayMTU: 1500,
+                version: "sim",
+                attachTimeout: .nanoseconds(plan.clientPatience), recordsPerCheckpoint: plan.recordsPerCheckpoint,
+                echoInterval: plan.echoInterval),
             identity: identity, randomSeed: identityDice.next())
         machine.planted = planted
-        let entries = hosts[host].journal.entries
-        if case .checkpoint? = entries.first?.record { probes.hit(.checkpointRestored) }
-        observeStart(entries, identity, on: host)
         let ports = hosts[host].kernel.links.sorted { $0.key < $1.key }.map { sni, link in
             AdoptedPort(
                 sni: SessionNetworkID(unchecked: sni), index: link.index, interface: link.interface,
                 application: link.application, mac: link.mac)
         }
+        if hosts[host].journal.good != nil { probes.hit(.recoveryEntered) }
+        hosts[host].journal.salvage(with: ports)
+        let entries = hosts[host].journal.entries
+        if case .checkpoint? = entries.first?.record { probes.hit(.checkpointRestored) }
+        observeStart(entries, identity, on: host)
         hosts[host].journal.submitted = hosts[host].journal.durableSequence
         trace(
             "h\(host)", "start",

@@ -29,6 +29,8 @@ struct JournalDisk {
     /// Sequence of the last submitted record.
     var submitted: UInt64 = 0
     var isFull = false
+    /// How many entries are as they were written, where the file is damaged behind them.
+    var good: Int?
     /// A write failed: nothing is written any more by this process.
     var isBroken = false
 
@@ -76,6 +78,16 @@ struct JournalDisk {
         isBroken = false
         submitted = durableSequence
         return lost
+    }
+
+    /// The file is damaged, and what is left of it becomes the first record of a new one.
+    mutating func salvage(with ports: [AdoptedPort]) {
+        guard let good else { return }
+        let entries = Array(entries.prefix(good))
+        durableSequence = (entries.last?.sequence ?? 0) + 1
+        let record = JournalRecord.checkpoint(.salvaged(from: entries, kernelPorts: ports))
+        self.entries = [JournalEntry(sequence: durableSequence, record: record)]
+        self.good = nil
     }
 
     var underway: Int {

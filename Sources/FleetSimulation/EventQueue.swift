@@ -8,7 +8,7 @@ struct Event {
         case dial
         /// The keepalive of a stream looks whether the other end still answers.
         case keepalive
-        case journalSync, kernelWork, reaper, outcome, agentTick, audit, agentStart, hostBoot
+        case echo, journalSync, kernelWork, reaper, outcome, agentTick, audit, agentStart, hostBoot
         case storeSync, coordinatorTick, coordinatorStart
         /// The client of one VM slot acts; a VM sends a packet; the operator acts.
         case client, packet, operate

@@ -5,7 +5,7 @@ import NetworkTypes
 struct Fault {
     enum What {
         case kernelFailure(Int), kernelSlow(Int), journalFull(Int), journalSlow(Int), storeFull, storeSlow
-        case slowUp(Int), slowDown(Int), hostsCut(Int, Int), clone(Int)
+        case slowUp(Int), slowDown(Int), hostsCut(Int, Int), clone(Int), narrowed(Int, Int)
     }
     var what: What
     var isOver = false
@@ -45,6 +45,9 @@ extension World {
         case .clone: clone(host)
         case .reimage: reimage(host)
         case .restoreBackup: restoreBackup()
+        case .journalDamage: damageJournal(host)
+        case .narrowPath: narrowPath(host)
+        case .endpointChange: changeEndpoint(of: host)
         }
     }
 
@@ -156,6 +159,18 @@ extension World {
         queue.put(.agentStart, host, at: now + faultDice.time(0, Time.second))
     }
 
+    /// Somebody, or the disk, changes a byte of the file while the agent is dead.
+    private mutating func damageJournal(_ host: Int) {
+        guard hosts[host].aside == nil, hosts[host].agent != nil, !isDoubled(host) else { return }
+        killAgent(on: host)
+        guard !hosts[host].journal.entries.isEmpty else { return startAgent(on: host) }
+        probes.hit(.journalDamaged)
+        hosts[host].journal.good = faultDice.below(hosts[host].journal.entries.count)
+        hosts[host].isImpostor = true
+        observeJournalGone(on: host)
+        queue.put(.agentStart, host, at: now + faultDice.time(0, Time.second))
+    }
+
     /// The disk is put back from a snapshot, older than what the coordinator has acknowledged: a copy that is
     /// missing only what nobody else has heard of could not be told from the newest.
     private mutating func rollBackJournal(_ host: Int) {
@@ -221,6 +236,8 @@ extension World {
         addHost(named: hosts[host].name.name, vtep: UInt32(host))
         let copy = hosts.count - 1
         hosts[copy].fingerprint = hosts[host].fingerprint
+        hosts[copy].vtep = hosts[host].vtep
+        hosts[copy].addresses = hosts[host].addresses
         hosts[copy].original = host
         hosts[copy].isImpostor = true
         hosts[copy].hasClients = false
@@ -280,6 +297,8 @@ extension World {
             if on { weather.cut(one, other) } else { weather.join(one, other) }
         case .clone(let copy):
             if !on { removeClone(copy) }
+        case .narrowed(let one, let other):
+            if on { weather.narrow(one, other) } else { weather.widen(one, other) }
         }
     }
 
@@ -288,6 +307,12 @@ extension World {
         guard other != host else { return }
         probes.hit(.hostsPartitioned)
         last(.hostsCut(host, other))
+    }
+
+    private mutating func narrowPath(_ host: Int) {
+        let other = faultDice.below(plan.hosts)
+        guard other != host else { return }
+        last(.narrowed(host, other))
     }
 
     private mutating func removeClone(_ copy: Int) {

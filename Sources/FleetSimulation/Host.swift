@@ -34,6 +34,8 @@ struct AgentProcess {
     var desired: DesiredState?
     /// What is desired while there is no overlay yet.
     var early: [DataplaneChange] = []
+    /// Answers to echoes that come back through the tunnel.
+    var echoes: Deque<Echo> = []
     /// Which slot waits for which call.
     var calls: [UInt64: Int] = [:]
     var lastCall: UInt64 = 0
@@ -43,7 +45,9 @@ struct AgentProcess {
 struct Host {
     var name: HostID
     var index: Int
+    /// Tunnel endpoint of the configuration, and every address that the machine has ever had as one.
     var vtep: IPAddress
+    var addresses: Set<IPAddress>
     var fingerprint: String
     var boot: BootID
     var isUp = true
@@ -74,6 +78,8 @@ struct Host {
     var isImpostor = false
     /// The host that a clone was copied from.
     var original: Int?
+    /// What its packets come from.
+    var sender: IPAddress { kernel.endpoint ?? vtep }
     /// Index of the first host of this name.
     var nameIndex: Int { original ?? index }
     /// Clients and VMs run here.

@@ -19,6 +19,7 @@ struct Link {
 /// | remotes | nexthops and routes: where blocks of other hosts are |
 /// | scopes | the interval sets of the forward filter: which ranges may talk |
 /// | links | the ports' devices |
+/// | endpoint | local address of the tunnel device, which its packets come from; nil without one |
 /// | ports | anti-spoof, host route and ingress element of a port: without them its device is mute and deaf |
 struct FakeKernel {
     var locals: [SNIBlock: ApplicationID] = [:]
@@ -30,6 +31,7 @@ struct FakeKernel {
     var forwards: [UInt32: Forwarding] = [:]
     /// Changes written so far.
     var writes: UInt64 = 0
+    var endpoint: IPAddress?
     var lastIndex = 1
 
     var isEmpty: Bool {
@@ -71,8 +73,8 @@ struct FakeKernel {
     /// The port of an identifier carries traffic: its device is there, and its elements are.
     func isActive(_ sni: UInt32) -> Bool { ports[sni]?.standby == false && links[sni] != nil }
 
-    /// The sender's tunnel endpoint is one of those that blocks are routed to.
-    func knows(_ vtep: IPAddress) -> Bool { remotes.values.contains { $0.vtep == vtep } }
+    /// The sender's tunnel endpoint is one of those that blocks are routed to, or were until their host has moved.
+    func knows(_ vtep: IPAddress) -> Bool { remotes.values.contains { $0.vtep == vtep || $0.former == vtep } }
 }
 
 extension Scope {
@@ -89,6 +91,7 @@ enum KernelEntry: Hashable {
     case scope(ApplicationID)
     case port(UInt32)
     case forward(UInt32)
+    case endpoint
 }
 
 /// What the agent's kernel worker wants, kept in its memory and lost with the process.
@@ -98,6 +101,8 @@ struct DesiredState {
     var scopes: [ApplicationID: Scope] = [:]
     var ports: [UInt32: Port] = [:]
     var forwards: [UInt32: Forwarding] = [:]
+    /// What to send from; nil until somebody orders it.
+    var endpoint: IPAddress?
     /// Entries that the kernel refused; every further apply tries them again.
     var pending: Set<KernelEntry> = []
     /// What is not wanted goes, once the whole desired state is known.
@@ -113,6 +118,7 @@ struct DesiredState {
         case .scope(let id): scopes[id] != nil
         case .port(let sni): ports[sni] != nil
         case .forward(let sni): forwards[sni] != nil
+        case .endpoint: endpoint != nil
         }
     }
 
@@ -142,8 +148,9 @@ struct DesiredState {
         case .removePort(let sni):
             ports[sni.rawValue] = nil
             return .port(sni.rawValue)
-        // Simulated hosts keep their endpoint.
-        case .setEndpoint: return nil
+        case .setEndpoint(let vtep):
+            endpoint = vtep
+            return .endpoint
         case .setForwarding(let forwarding):
             forwards[forwarding.sni.rawValue] = forwarding
             return .forward(forwarding.sni.rawValue)
@@ -161,6 +168,7 @@ struct DesiredState {
         for (block, route) in remotes where kernel.remotes[block] != route { entries.append(.remote(block)) }
         for (sni, port) in ports where kernel.ports[sni] != port { entries.append(.port(sni)) }
         for (sni, way) in forwards where kernel.forwards[sni] != way { entries.append(.forward(sni)) }
+        if let endpoint, kernel.endpoint != endpoint { entries.append(.endpoint) }
         if deletes != .nothing {
             for block in kernel.remotes.keys where remotes[block] == nil { entries.append(.remote(block)) }
         }
@@ -182,6 +190,7 @@ extension KernelEntry: Comparable {
         case .remote(let block): (2, UInt64(block.first.rawValue), UInt64(block.size))
         case .port(let sni): (3, UInt64(sni), 0)
         case .forward(let sni): (4, UInt64(sni), 0)
+        case .endpoint: (5, 0, 0)
         }
     }
     static func < (lhs: Self, rhs: Self) -> Bool { lhs.fields < rhs.fields }
@@ -195,6 +204,7 @@ extension KernelEntry: CustomStringConvertible {
         case .remote(let block): "remote \(block)"
         case .port(let sni): "port \(sni)"
         case .forward(let sni): "forward \(sni)"
+        case .endpoint: "endpoint"
         }
     }
 }

@@ -60,6 +60,7 @@ extension World {
             return resync(on: host)
         }
         hosts[host].agent?.desired = DesiredState(deletes: deletes)
+        if hosts[host].kernel.endpoint == nil { hosts[host].kernel.endpoint = hosts[host].vtep }
         let early = hosts[host].agent?.early ?? []
         hosts[host].agent?.early = []
         guard !early.isEmpty else { return }
@@ -117,7 +118,10 @@ extension World {
             hosts[host].kernel.locals[block] = desired.locals[block]
         case .remote(let block):
             guard hosts[host].kernel.remotes[block] != desired.remotes[block] else { return }
+            let heard = hosts.indices.filter { hosts[host].kernel.knows(hosts[$0].sender) }
+            let before = hosts[host].kernel.remotes[block]
             hosts[host].kernel.remotes[block] = desired.remotes[block]
+            checkStillHeard(heard, before, by: host, in: block)
         case .scope(let id):
             guard hosts[host].kernel.scopes[id] != desired.scopes[id] else { return }
             hosts[host].kernel.scopes[id] = desired.scopes[id]
@@ -127,6 +131,10 @@ extension World {
         case .forward(let sni):
             guard hosts[host].kernel.forwards[sni] != desired.forwards[sni] else { return }
             hosts[host].kernel.forwards[sni] = desired.forwards[sni]
+        case .endpoint:
+            guard let endpoint = desired.endpoint, hosts[host].kernel.endpoint != endpoint else { return }
+            probes.hit(.endpointSwitched)
+            switchEndpoint(of: host, to: endpoint)
         }
         hosts[host].kernel.writes += 1
         trace("h\(host)", "kernel", "\(entry)")

@@ -73,6 +73,8 @@ extension World {
         if !agent.work.isEmpty || !agent.outcomes.isEmpty { return "agent of \(host.name) is busy" }
         let view = checks.views[host.index]
         if view.granted != agent.identity || view.isRefused { return "host \(host.name) has no grant" }
+        if let endpoint = host.kernel.endpoint, endpoint != host.vtep { return "\(host.name) sends from \(endpoint)" }
+        if let vtep = checks.echoes[host.index].told.min() { return "\(host.name) hears nothing of \(vtep)" }
         if view.isRecovering { return "host \(host.name) is recovering" }
         let contact = checks.contacts[host.index]
         if contact.identity != agent.identity || !contact.isOpen { return "host \(host.name) is not connected" }
@@ -113,6 +115,9 @@ extension World {
             }
             if let block = remotes.keys.sorted().first(where: { host.kernel.remotes[$0]?.vtep != remotes[$0] }) {
                 return "\(host.name) routes \(block) to the wrong host"
+            }
+            if let route = host.kernel.remotes.values.filter({ $0.former != nil }).min(by: { $0.block < $1.block }) {
+                return "\(host.name) takes packets for \(route.block) from a former endpoint"
             }
             for id in host.kernel.scopes.keys where !watched.contains(id) { return "\(host.name) keeps scope \(id)" }
             for sni in host.kernel.links.keys where host.kernel.ports[sni] == nil {

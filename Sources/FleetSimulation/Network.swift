@@ -50,6 +50,8 @@ struct Weather {
     var cutUntil: [Int64]
     /// Pairs of hosts between which no packet passes.
     var cutPairs: Set<Int> = []
+    /// Pairs between which only short packets pass.
+    var narrowPairs: Set<Int> = []
     let hosts: Int
 
     init(hosts: Int) {
@@ -62,6 +64,11 @@ struct Weather {
     func isCut(_ one: Int, _ other: Int) -> Bool {
         !cutPairs.isEmpty && cutPairs.contains(min(one, other) * hosts + max(one, other))
     }
+    func isNarrow(_ one: Int, _ other: Int) -> Bool {
+        narrowPairs.contains(min(one, other) * hosts + max(one, other))
+    }
+    mutating func narrow(_ one: Int, _ other: Int) { narrowPairs.insert(min(one, other) * hosts + max(one, other)) }
+    mutating func widen(_ one: Int, _ other: Int) { narrowPairs.remove(min(one, other) * hosts + max(one, other)) }
     mutating func cut(_ one: Int, _ other: Int) { cutPairs.insert(min(one, other) * hosts + max(one, other)) }
     mutating func join(_ one: Int, _ other: Int) { cutPairs.remove(min(one, other) * hosts + max(one, other)) }
 }

@@ -21,6 +21,8 @@ extension World {
             {
                 hosts[host].owedDetaches.append(interface)
             }
+        case .pathSilent: probes.hit(.pathSilent)
+        case .pathNarrow: probes.hit(.pathNarrow)
         case .recovering: probes.hit(.recoveryEntered)
         default: break
         }

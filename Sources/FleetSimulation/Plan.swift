@@ -43,6 +43,12 @@ public enum FaultKind: UInt8, CaseIterable, Sendable {
     case reimage
     /// The coordinator's store is put back from an old backup.
     case restoreBackup
+    /// The agent's journal is damaged somewhere when it starts again: only what stands before that is good.
+    case journalDamage
+    /// Between two hosts only short packets pass.
+    case narrowPath
+    /// The agent starts again with another tunnel endpoint; the machine has both addresses.
+    case endpointChange
 }
 
 /// Everything that a seed decides before the first event.
@@ -69,6 +75,8 @@ public struct Plan: Sendable {
     var fullCheckEvery: Int
     var coordinator: CoordinatorConfiguration
     var lives: LifePlan
+    /// Between two rounds of echoes through the tunnels; nil for a fleet without.
+    var echoInterval: Duration?
 
     static let hostsMax = 12
 
@@ -79,7 +87,9 @@ public struct Plan: Sendable {
         applications = dice.between(2, 4)
         slotsPerHost = dice.between(3, 8)
         let likely = dice.pick([0.15, 0.35, 0.6])
-        let drawn = FaultKind.allCases.filter { $0.isRare ? dice.chance(likely / 4) : dice.chance(likely) }
+        let drawn = FaultKind.allCases.filter { !$0.isDrawnApart }.filter {
+            $0.isRare ? dice.chance(likely / 4) : dice.chance(likely)
+        }
         faults = drawn.filter { !extra.contains($0) } + extra
         faultMean = dice.pick([1, 3, 8]) * Time.second
         faultLength = dice.pick([1, 4, 15]) * Time.second
@@ -95,6 +105,10 @@ public struct Plan: Sendable {
         fullCheckEvery = 1000
         coordinator = Self.configuration(&dice)
         lives = LifePlan(SeededGenerator(seed: seed).fork(9))
+        var apart = Dice(SeededGenerator(seed: seed).fork(12))
+        echoInterval = apart.pick([nil, .seconds(1), .seconds(4)])
+        let more = FaultKind.allCases.filter(\.isDrawnApart).filter { _ in apart.chance(likely / 4) }
+        faults += more.filter { !extra.contains($0) && ($0 != .narrowPath || echoInterval != nil) }
     }
 
     private static func configuration(_ dice: inout Dice) -> CoordinatorConfiguration {
@@ -119,8 +133,11 @@ extension FaultKind {
     /// Kinds that change a whole run and would drown the others if they were common.
     var isRare: Bool {
         switch self {
-        case .journalLoss, .journalForeign, .journalRollback, .clone, .reimage, .restoreBackup: true
+        case .journalLoss, .journalForeign, .journalRollback, .clone, .reimage, .restoreBackup, .journalDamage: true
         default: false
         }
     }
+
+    /// Kinds that leave the rest of what a seed decides as it was without them.
+    var isDrawnApart: Bool { self == .journalDamage || self == .narrowPath || self == .endpointChange }
 }

@@ -22,6 +22,7 @@ public enum Probe: Int, CaseIterable, Sendable {
     case heldResumed, holdEnded, holdExtended, holdReleased, heldSurvivedKill, heldSurvivedReboot, heldTakenByForce
     case drainRefusedForHeld, migrationStarted, migrationRefused, migrated, flipDropped, migrationAborted
     case arrivalBeatAbort, abortRefused, strangerAtDestination, sourceLostMidway, destinationLostMidway
+    case journalDamaged, pathSilent, pathNarrow, pathMended, endpointChanged, endpointSwitched
     case abortedBeforeSource, frozenMidway
     case sourceFencedMidway, destinationFencedMidway, takeoverMidway, sourceLostAfterFlip, identifierCameHome
 }

@@ -260,7 +260,9 @@ extension World {
         case .delivered(let host, let port):
             probes.hit(.packetDelivered)
             let route = hosts[source.host].kernel.route(to: target.sni)
-            if host != source.host, route?.vtep != hosts[host].vtep { probes.hit(.packetForwarded) }
+            if host != source.host, let route, !hosts[host].addresses.contains(route.vtep) {
+                probes.hit(.packetForwarded)
+            }
             guard let sender = hosts[source.host].kernel.ports[source.sni] else { return }
             checkCrossing(sender, of: source.host, port, of: host)
         case .refusedBySender: probes.hit(.packetRefusedByFilter)

@@ -52,6 +52,9 @@ struct World {
     var faultDice: Dice
     var holdDice: Dice
     var journeyDice: Dice
+    var echoDice: Dice
+    /// Addresses that were given to machines since the start.
+    var endpointsGiven = 0
 
     var hosts: [Host] = []
     var weather: Weather
@@ -90,6 +93,7 @@ struct World {
         faultDice = Dice(root.fork(8))
         holdDice = Dice(root.fork(10))
         journeyDice = Dice(root.fork(11))
+        echoDice = Dice(root.fork(13))
         weather = Weather(hosts: World.hostsMax(plan))
         clocks = Clocks(bootZero: [Int64](repeating: 0, count: World.hostsMax(plan)))
         checks = Checker(plan: plan)
@@ -117,10 +121,11 @@ struct World {
     mutating func addHost(named name: String, vtep: UInt32) {
         guard let id = HostID(name) else { return }
         let index = hosts.count
+        let endpoint = IPAddress.v4(IPv4Address(192 << 24 | 168 << 16 | vtep + 1))
         clocks.bootZero[index] = now - identityDice.time(Time.second, 500 * Time.second)
         hosts.append(
             Host(
-                name: id, index: index, vtep: .v4(IPv4Address(192 << 24 | 168 << 16 | vtep + 1)),
+                name: id, index: index, vtep: endpoint, addresses: [endpoint],
                 fingerprint: "machine-\(index)", boot: BootID(identityDice.uuid())))
     }
 
@@ -143,7 +148,7 @@ struct World {
         case .up: arriveUp(subject)
         case .down: arriveDown(subject)
         case .keepalive: keepalive(subject)
-        case .dial, .journalSync, .kernelWork, .reaper, .outcome, .agentTick, .audit:
+        case .dial, .echo, .journalSync, .kernelWork, .reaper, .outcome, .agentTick, .audit:
             agentEvent(event.kind, on: subject, number: event.ticket)
         case .agentStart: startAgent(on: subject)
         case .hostBoot: boot(subject)
@@ -177,6 +182,7 @@ struct World {
         case .journalSync: journalSynced(on: host)
         case .kernelWork: kernelWorks(on: host)
         case .reaper: reap(on: host)
+        case .echo: hearEcho(on: host)
         case .outcome: takeOutcome(on: host)
         case .agentTick: agentTick(on: host)
         case .audit: audit(on: host)

@@ -100,7 +100,7 @@ public enum Command {
         return NSTemporaryDirectory() + "otr-\(getpid())-\(number)\(suffix)"
     }
 
-    /// Runs a program and returns its exit code and everything it wrote.
+    /// Runs a program and returns its exit code and everything it wrote. Slow machines have more time (``Patience``).
     public static func attempt(
         _ arguments: [String], namespace: String? = nil, timeout: Duration = .seconds(30)
     ) throws(KitError) -> Result {
@@ -108,7 +108,7 @@ public enum Command {
         defer { unlink(path) }
         let child = try ChildProcess(arguments, namespace: namespace, output: path)
         do throws(KitError) {
-            let code = try child.wait(timeout: timeout)
+            let code = try child.wait(timeout: timeout * Patience.factor)
             return Result(status: code, output: child.outputText)
         } catch {
             child.kill()

@@ -42,6 +42,8 @@
     public static let dropBeforeAcknowledgement = PlantedDefects(rawValue: 1 << 16)
     /// A reboot of the host takes the identifiers of stopped VMs for those of dead ones.
     public static let forgetHolds = PlantedDefects(rawValue: 1 << 17)
+    /// A host is told to send from its new endpoint before its peers take that.
+    public static let switchBeforeAcknowledgement = PlantedDefects(rawValue: 1 << 18)
 
     /// All of them by the name that commands and documents use.
     public static let named: [(name: String, defect: PlantedDefects)] = [
@@ -57,5 +59,6 @@
         ("preempt-bound", .preemptBound), ("lease-before-departure", .leaseBeforeDeparture),
         ("open-before-first-frame", .openBeforeFirstFrame),
         ("drop-before-acknowledgement", .dropBeforeAcknowledgement), ("forget-holds", .forgetHolds),
+        ("switch-before-acknowledgement", .switchBeforeAcknowledgement),
     ]
 }

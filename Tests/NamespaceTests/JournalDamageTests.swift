@@ -81,9 +81,10 @@ struct JournalDamageTests {
                 let status = try bed.socket(host).status()
                 return status.grant != nil && status.boundCount == 1 && status.recovering
             }
-            // What the coordinator has staged meanwhile has come; nothing has gone.
+            // The coordinator may have staged and taken back blocks meanwhile; nothing of the VM's has gone.
+            let own = [near.attachment.port, "\(near.attachment.ipv4)", "\(near.attachment.ipv6)"]
             let gone = zip(before, try kernel(host)).flatMap { $0.lines.subtracting($1.lines) }
-            #expect(gone.isEmpty, "\(gone)")
+            #expect(!gone.contains { line in own.contains { line.contains($0) } }, "\(gone)")
             for address in far.addresses { #expect(near.reaches(address, within: .seconds(5))) }
             try bed.socket(host).resolve()
             try bed.waitUntilBinding(host)

@@ -64,6 +64,7 @@ struct Checker {
     /// Blocks that a host has journalled as drained, and the last mark.
     var drained: [[SNIBlock: DrainRecord]]
     var contacts: [Contact]
+    var echoes: [EchoTally]
 
     // MARK: The coordinator
 
@@ -74,6 +75,7 @@ struct Checker {
     init(plan: Plan) {
         ledger = Ledger(of: plan.coordinator)
         views = Array(repeating: JournalView(), count: plan.hosts)
+        echoes = Array(repeating: EchoTally(), count: plan.hosts)
         lastUse = Array(repeating: [:], count: plan.hosts)
         acknowledged = Array(repeating: [:], count: plan.hosts)
         detachAsked = Array(repeating: [], count: plan.hosts)
@@ -94,6 +96,7 @@ struct Checker {
         heard.append([])
         drained.append([:])
         contacts.append(Contact(at: 0))
+        echoes.append(EchoTally())
     }
 
     func randomPort(_ dice: inout Dice) -> ActivePort? { ports.isEmpty ? nil : ports[dice.below(ports.count)] }

@@ -17,6 +17,7 @@ extension World {
             if checks.ledger.isLeased(sni, to: identity.host) { checks.lastUse[host][sni] = now }
         }
         observeHolds(atStart: view, on: host)
+        checks.echoes[host] = EchoTally()
         for (interface, sni) in checks.acknowledged[host].sorted(by: { $0.key < $1.key }) {
             let held = view.bindings[sni]
             if held?.interface != interface || held?.isCooling == true {
@@ -173,6 +174,7 @@ extension World {
     mutating func observe(sent message: AgentMessage, from host: Int) {
         switch message {
         case .leaseRequest: probes.hit(.launchMissed)
+        case .hostReport(let report): observe(report, from: host)
         case .drainAnswer(let answer):
             if case .refused = answer.outcome { return observe(refused: answer.block, by: host) }
             probes.hit(.markAnsweredDrained)

@@ -127,7 +127,7 @@ extension World {
         for host in hosts where host.isUp && host.original == nil && host.name != migration.destination {
             guard isPeer(host.name, of: lease.application) || host.name == migration.source,
                 !isExcused(host.index), host.agent?.identity == checks.contacts[host.index].identity,
-                let route = host.kernel.route(to: sni.rawValue), route.vtep != target.vtep
+                let route = host.kernel.route(to: sni.rawValue), !target.addresses.contains(route.vtep)
             else { continue }
             violate(7, "\(host.name) can be reached and sends \(sni) to \(route.vtep), it runs at \(target.name)")
         }
@@ -213,9 +213,10 @@ extension World {
             hosts[host].kernel.permits(from: source, to: destination),
             let onward = hosts[host].kernel.route(to: destination), onward.block.size == 1
         else { return nil }
-        for target in hosts.indices where target != host && hosts[target].vtep == onward.vtep && hosts[target].isUp {
+        for target in hosts.indices
+        where target != host && hosts[target].isUp && hosts[target].addresses.contains(onward.vtep) {
             guard hosts[target].kernel.admits(destination, vni: onward.block.first.rawValue),
-                hosts[target].kernel.isActive(destination), hosts[target].kernel.knows(hosts[host].vtep),
+                hosts[target].kernel.isActive(destination), hosts[target].kernel.knows(hosts[host].sender),
                 hosts[target].kernel.permits(from: source, to: destination),
                 let port = hosts[target].kernel.ports[destination]
             else { continue }

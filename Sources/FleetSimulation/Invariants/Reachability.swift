@@ -28,9 +28,10 @@ extension World {
             return .delivered(host, port)
         }
         guard let route = hosts[host].kernel.route(to: destination) else { return .noRoute }
-        let vtep = hosts[host].vtep
+        let vtep = hosts[host].sender
         var isLost = false
-        for target in hosts.indices where target != host && hosts[target].vtep == route.vtep && hosts[target].isUp {
+        for target in hosts.indices
+        where target != host && hosts[target].isUp && hosts[target].addresses.contains(route.vtep) {
             if !ignoringCuts, weather.isCut(hosts[target].nameIndex, hosts[host].nameIndex) {
                 isLost = true
                 continue
@@ -104,6 +105,7 @@ extension World {
             case .local(let block): checkCrossings(into: block, on: touch.host)
             case .scope: checkCrossings(on: touch.host)
             case .forward(let sni): checkCrossings(forwardedTo: sni, by: touch.host)
+            case .endpoint: break
             }
         }
         guard !checks.duplicates.isEmpty else { return }
@@ -130,8 +132,9 @@ extension World {
         holders.filter { holder in
             let isFenced = checks.ledger.fences[hosts[holder].name]?.isComplete == true
             return hosts.contains { third in
-                third.isUp && !holders.contains(third.index) && !(isFenced && isExcused(third.nameIndex))
-                    && third.kernel.route(to: sni)?.vtep == hosts[holder].vtep
+                guard let vtep = third.isUp ? third.kernel.route(to: sni)?.vtep : nil else { return false }
+                return !holders.contains(third.index) && !(isFenced && isExcused(third.nameIndex))
+                    && hosts[holder].addresses.contains(vtep)
             }
         }
     }
