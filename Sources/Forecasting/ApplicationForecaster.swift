@@ -48,9 +48,14 @@ public struct ApplicationForecaster: Sendable {
     ///   - indicators: up to three figures of the same interval that may foretell VMs, always in the same order; empty
     ///     where they are unknown.
     public mutating func observe(_ sample: DemandSample, at tick: Int, indicators: [Double] = []) {
-        demand.observe(sample, at: shape.profile.sampleInterval * tick)
         do {
+            // Peaks and launches come from the same source: one word about all three.
+            let most = max(sample.peak, sample.launches, sample.stops)
+            guard Double(most) <= max(vms.usualMax, 1000 * Double(sample.concurrent)) else {
+                throw SampleRejection.absurdJump(Double(most))
+            }
             try vms.observe(Double(sample.concurrent), at: tick, indicators: indicators)
+            demand.observe(sample, at: shape.profile.sampleInterval * tick)
         } catch {
             rejections += 1
         }

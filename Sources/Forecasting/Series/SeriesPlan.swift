@@ -6,7 +6,8 @@ public struct SeriesConfiguration: Hashable, Sendable {
     public let valueMax: Double
     /// Forecasts never exceed this times the largest value of the last seven days.
     public let growthMax: Double
-    /// Samples above this times the largest value of the last week (or one) are absurd until the third in a row.
+    /// Samples above this times the largest value of the last week (or one) are absurd until they
+    /// have followed one another for an hour.
     public let jumpMax: Double
     /// Ticks that a sample may lie ahead of the last one; more is a clock that went wrong.
     public let tickLeapMax: Int
@@ -60,6 +61,8 @@ public final class SeriesPlan: Sendable {
     let leads: [LeadPlan]
     /// A shift that has lasted so many samples, an hour and a half, is the new level.
     let anchorSpan: Int
+    /// Samples in a row after which what only a defect explains is believed: an hour, and at least eight.
+    let doubtSpan: Int
     /// Half an hour, one day, an hour's volatility, two days' volatility: gains of exponential means.
     let fastGain: Float
     let slowGain: Float
@@ -81,6 +84,7 @@ public final class SeriesPlan: Sendable {
         bucket = max(1, day / 48)
         buckets = (8 * day + bucket - 1) / bucket + 2
         anchorSpan = max(4, day / 16)
+        doubtSpan = max(8, hour)
         fastGain = Self.gain(halfLife: Double(day) / 48)
         slowGain = Self.gain(halfLife: Double(day))
         briskGain = Self.gain(halfLife: Double(day) / 24)
