@@ -39,6 +39,8 @@ extension TraceSet.Series {
         public var seed: UInt64 = 1
         /// Whether samples at origins are always known.
         public var keepsOrigins = false
+        /// Without the fallback to the baseline.
+        public var isExpertsOnly = false
         public init() {}
     }
 
@@ -65,7 +67,9 @@ extension TraceSet.Series {
             }
             forecaster.skip(to: start / meta.stepS + origin.index)
             let count = min(meta.h24, values.count - 1 - origin.index)
-            let steps = forecaster.givenQuantiles(upTo: count).map { row in (0..<8).map { Double(row[$0]) } }
+            let given =
+                options.isExpertsOnly ? forecaster.quantiles(upTo: count) : forecaster.givenQuantiles(upTo: count)
+            let steps = given.map { row in (0..<8).map { Double(row[$0]) } }
             result.append(Prediction(series: id, origin: origin, steps: steps))
         }
         return result

@@ -86,7 +86,7 @@ public struct FineSeries: Sendable {
     var usualMax: Double { max(coarse.usualMax, coarse.plan.configuration.jumpMax * max(1, last)) }
 
     private mutating func note(_ indicators: [Double]) {
-        let kept = indicators.prefix(3)
+        let kept = indicators.prefix(IndicatorRegression.indicatorMax)
         guard !kept.isEmpty, kept.allSatisfy({ $0.isFinite && $0 >= 0 }) else { return }
         for (lane, value) in kept.enumerated() { indicatorSums[lane] += value }
         indicatorsKnown += 1

@@ -20,7 +20,7 @@ struct SeasonMemory: Sendable, Hashable {
 
     /// Nil while a slot next to the tick was never seen.
     func profileValue(at tick: Int, _ plan: SeriesPlan) -> Float? {
-        let position = tick % plan.day
+        let position = plan.localTick(tick) % plan.day
         let slot = position / plan.grain
         let here = profile[slot]
         let rest = position - slot * plan.grain
@@ -102,7 +102,7 @@ struct SeasonMemory: Sendable, Hashable {
 
     /// - Parameter isShifted: follows the new level at once instead of taking it for a spike.
     mutating func addProfile(_ value: Float, tick: Int, age: Int, isShifted: Bool, _ plan: SeriesPlan) {
-        let slot = tick % plan.day / plan.grain
+        let slot = plan.localTick(tick) % plan.day / plan.grain
         guard profile[slot] >= 0 else {
             profile[slot] = value
             return

@@ -106,7 +106,7 @@ extension SeriesForecaster {
     private func slot(_ index: Int, at origin: Int) -> Int? {
         let lead = plan.leads[index]
         guard origin >= 0, origin % lead.issueEvery == 0 else { return nil }
-        return (index * LeadPlan.pendingSlots + origin / lead.issueEvery % LeadPlan.pendingSlots) * Self.pendingLevels
+        return (lead.pendingPlace + origin / lead.issueEvery % lead.pendingSlots) * Self.pendingLevels
     }
 
     /// Adaptive conformal inference (Gibbs and Candes, 2021): forecasts on record that mature now move the widening.

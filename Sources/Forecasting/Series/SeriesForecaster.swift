@@ -59,8 +59,8 @@ public struct SeriesForecaster: Sendable {
         leads = plan.leads.map { LeadState($0) }
         let bins = plan.leads.count * Self.histogramsPerLead * ResidualGrid.count
         residuals = Array(repeating: 0, count: bins)
-        pending = Array(
-            repeating: PackedFloat.none, count: plan.leads.count * LeadPlan.pendingSlots * Self.pendingLevels)
+        let slots = plan.leads.reduce(0) { $0 + $1.pendingSlots }
+        pending = Array(repeating: PackedFloat.none, count: slots * Self.pendingLevels)
     }
 
     // MARK: Learning
@@ -184,7 +184,7 @@ public struct SeriesForecaster: Sendable {
             return 0
         }
         // What last week was like too is no shift (weekends, weekly jobs), unless the profile has left last week behind.
-        let lastWeek = lastMove == nil ? season.weekValue(at: tick - 7 * plan.day, plan) : nil
+        let lastWeek = lastMove == nil ? season.weekValue(at: plan.counterpart(of: tick), plan) : nil
         let isUsual = lastWeek.map { abs(value - $0) < season.innovation } ?? false
         let off = isUsual ? 0 : (value - expected) / max(season.innovation, 1e-9)
         deviations = SIMD4(off, deviations[0], deviations[1], deviations[2])

@@ -72,13 +72,14 @@ extension SeriesForecaster {
     }
 
     func quantiles(_ view: LeadView, at target: Int) -> SIMD8<Float> {
-        let week = 7 * plan.day
         var centres = centres(
             of: now,
             from: Bases(
-                profile: season.profileValue(at: nowTick, plan), week: season.weekValue(at: nowTick - week, plan)),
+                profile: season.profileValue(at: nowTick, plan),
+                week: season.weekValue(at: plan.counterpart(of: nowTick), plan)),
             to: Bases(
-                profile: season.profileValue(at: target, plan), week: season.weekValue(at: target - week, plan)),
+                profile: season.profileValue(at: target, plan),
+                week: season.weekValue(at: plan.counterpart(of: target), plan)),
             persistence: view.persistence)
         if view.drift != 0 { centres[0] = max(0, centres[0] + view.drift) }
         return view.combined(centres: centres, liveliness: now.liveliness)
