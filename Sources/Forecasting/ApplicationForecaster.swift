@@ -50,7 +50,7 @@ public struct ApplicationForecaster: Sendable {
     // MARK: Learning
 
     /// - Parameters:
-    ///   - tick: number of the sample interval.
+    ///   - tick: number of the sample interval, counted by who owns the clock: what was jumped over is unknown.
     ///   - indicators: up to four figures of the same interval that may foretell VMs, always in the same order; empty
     ///     where they are unknown.
     public mutating func observe(_ sample: DemandSample, at tick: Int, indicators: [Double] = []) {
@@ -60,6 +60,7 @@ public struct ApplicationForecaster: Sendable {
             guard Double(most) <= max(vms.usualMax, 1000 * Double(sample.concurrent)) else {
                 throw SampleRejection.absurdJump(Double(most))
             }
+            vms.skip(to: tick - 1)
             try vms.observe(Double(sample.concurrent), at: tick, indicators: indicators)
             demand.observe(sample, at: shape.profile.sampleInterval * tick)
         } catch {

@@ -75,7 +75,8 @@ public struct FineSeries: Sendable {
 
     /// The samples up to `tick` are unknown; one of a tick among them may still come.
     public mutating func skip(to tick: Int) {
-        guard self.tick >= 0, tick > self.tick else { return }
+        guard self.tick >= 0, tick > self.tick, tick - self.tick <= coarse.plan.configuration.tickLeapMax * ratio
+        else { return }
         told = max(told, tick)
         if tick / ratio != self.tick / ratio { close() }
         coarse.skip(to: tick / ratio - 1)
