@@ -39,12 +39,14 @@ extension TraceSet.Series {
         public var seed: UInt64 = 1
         /// Whether samples at origins are always known.
         public var keepsOrigins = false
+        /// Without the fallback to the baseline.
+        public var isExpertsOnly = false
         public init() {}
     }
 
     /// Of this series.
     public func plan() throws(SeriesConfigurationError) -> SeriesPlan {
-        SeriesPlan(try SeriesConfiguration(samplesPerDay: meta.periodDay, valueMax: 1e12, jumpMax: .infinity))
+        SeriesPlan(try SeriesConfiguration(samplesPerDay: meta.periodDay, valueMax: 1e12))
     }
 
     /// Forecasts of a ``SeriesForecaster`` that was fed sample by sample up to each origin and nothing later.
@@ -58,13 +60,16 @@ extension TraceSet.Series {
         for origin in origins.sorted(by: { $0.index < $1.index }) {
             while next <= origin.index, next < values.count {
                 if !holes.chance(options.missing) || (options.keepsOrigins && kept.contains(next)) {
-                    try forecaster.observe(values[next], at: start / meta.stepS + next)
+                    // What is rejected stays unknown, as it does for everybody.
+                    try? forecaster.observe(values[next], at: start / meta.stepS + next)
                 }
                 next += 1
             }
             forecaster.skip(to: start / meta.stepS + origin.index)
             let count = min(meta.h24, values.count - 1 - origin.index)
-            let steps = forecaster.quantiles(upTo: count).map { row in (0..<8).map { Double(row[$0]) } }
+            let given =
+                options.isExpertsOnly ? forecaster.quantiles(upTo: count) : forecaster.givenQuantiles(upTo: count)
+            let steps = given.map { row in (0..<8).map { Double(row[$0]) } }
             result.append(Prediction(series: id, origin: origin, steps: steps))
         }
         return result

@@ -9,13 +9,16 @@ public final class ForecastShape: Sendable {
     /// Time between two coarse samples.
     public let coarseInterval: Duration
 
+    /// - Parameter calendar: where the clock is known and ticks count from 1970.
     /// - Throws: ``SeriesConfigurationError`` when a day is too long for the interval.
-    public init(_ profile: ProfileConfiguration) throws(SeriesConfigurationError) {
+    public init(
+        _ profile: ProfileConfiguration, calendar: SeriesCalendar? = nil
+    ) throws(SeriesConfigurationError) {
         self.profile = profile
         let ratio = max(2, Int((Double(profile.ticksPerDay) / 288).rounded()))
         let perDay = Int((Double(profile.ticksPerDay) / Double(ratio)).rounded())
         // A day of a few samples has no shape worth learning; the least that a series takes stands for it.
-        plan = SeriesPlan(try SeriesConfiguration(samplesPerDay: max(8, perDay)))
+        plan = SeriesPlan(try SeriesConfiguration(samplesPerDay: max(8, perDay)), calendar: calendar)
         prior = FleetPrior(plan: plan)
         self.ratio = ratio
         coarseInterval = profile.sampleInterval * ratio
@@ -34,6 +37,9 @@ public struct ApplicationForecaster: Sendable {
     public private(set) var vms: FineSeries
     /// Samples that were not learnt since the start of the process.
     public private(set) var rejections = 0
+    /// VMs that the application may have at most; nothing beyond is forecast, but what runs already is never denied. Not part
+    /// of the persisted state: whoever knows the quota sets it.
+    public var cap: Int?
 
     public init(shape: ForecastShape) {
         self.shape = shape
@@ -44,13 +50,19 @@ public struct ApplicationForecaster: Sendable {
     // MARK: Learning
 
     /// - Parameters:
-    ///   - tick: number of the sample interval.
-    ///   - indicators: up to three figures of the same interval that may foretell VMs, always in the same order; empty
+    ///   - tick: number of the sample interval, counted by who owns the clock: what was jumped over is unknown.
+    ///   - indicators: up to four figures of the same interval that may foretell VMs, always in the same order; empty
     ///     where they are unknown.
     public mutating func observe(_ sample: DemandSample, at tick: Int, indicators: [Double] = []) {
-        demand.observe(sample, at: shape.profile.sampleInterval * tick)
         do {
+            // Peaks and launches come from the same source: one word about all three.
+            let most = max(sample.peak, sample.launches, sample.stops)
+            guard Double(most) <= max(vms.usualMax, 1000 * Double(sample.concurrent)) else {
+                throw SampleRejection.absurdJump(Double(most))
+            }
+            vms.skip(to: tick - 1)
             try vms.observe(Double(sample.concurrent), at: tick, indicators: indicators)
+            demand.observe(sample, at: shape.profile.sampleInterval * tick)
         } catch {
             rejections += 1
         }
@@ -74,6 +86,7 @@ public struct ApplicationForecaster: Sendable {
     /// Forecast for one horizon.
     public func forecast(horizon: Duration) -> HorizonForecast {
         var result = demand.forecast(horizon: horizon)
+        bound(&result)
         guard let view = moment(horizon), let lead = lead(nearest: horizon) else { return result }
         let floors = zip(Quantile.levels.indices, Quantile.levels).map {
             Quantile(level: $1, value: Double(view[$0]))
@@ -84,8 +97,20 @@ public struct ApplicationForecaster: Sendable {
                 result.peak[index].value = max(result.peak[index].value, floors[index].value)
             }
         }
+        bound(&result)
         (result.coverage80, result.loss, result.baselineLoss) = (lead.coverage80, lead.loss, lead.baselineLoss)
         return result
+    }
+
+    /// What may be reached at most: a lowered cap stops no VM.
+    private var limit: Double { cap.map { Double(max($0, demand.current ?? 0)) } ?? .infinity }
+
+    private func bound(_ forecast: inout HorizonForecast) {
+        let limit = limit
+        for index in forecast.concurrent.indices {
+            forecast.concurrent[index].value = min(forecast.concurrent[index].value, limit)
+        }
+        for index in forecast.peak.indices { forecast.peak[index].value = min(forecast.peak[index].value, limit) }
     }
 
     /// The baseline is given for moments ahead: it has been better over the last days.
@@ -99,8 +124,7 @@ public struct ApplicationForecaster: Sendable {
         guard vms.coarse.state != .cold else { return nil }
         let ticks = Int((ahead / shape.coarseInterval).rounded())
         guard ticks >= 1 else { return nil }
-        return usesBaseline
-            ? vms.coarse.baselineQuantiles(ahead: ticks) : vms.coarse.quantiles(ahead: ticks)
+        return vms.coarse.givenQuantiles(ahead: ticks)
     }
 
     private func lead(nearest horizon: Duration) -> (coverage80: Double?, loss: Double?, baselineLoss: Double?)? {
@@ -121,11 +145,12 @@ extension ApplicationForecaster: DemandForecast {
 
     public func peakQuantile(_ level: Double, lead: Duration) -> Double? {
         guard let peak = demand.peakQuantile(level, lead: lead) else { return nil }
-        return max(peak, moment(lead).map { Self.value($0, at: level) } ?? 0)
+        return min(limit, max(peak, moment(lead).map { Self.value($0, at: level) } ?? 0))
     }
 
     public func exceedance(of held: Int, within horizon: Duration) -> Double? {
         guard let probability = demand.exceedance(of: held, within: horizon) else { return nil }
+        guard Double(held) < limit else { return 0 }
         // Whole VMs, as in ``DemandProfile``.
         return max(probability, moment(horizon).map { Self.exceedance(of: Double(held) + 0.5, $0) } ?? 0)
     }

@@ -14,7 +14,7 @@ struct SeasonalBase: Sendable {
     var launches: Float
 }
 
-/// A forecast that waits for its outcome: own and baseline's .1, .5, .9 of the level.
+/// A forecast that waits for its outcome: own and baseline's .1, .5, .9 of the level. It waits as ``PackedFloat``.
 struct ScoredForecast: Sendable {
     var low: Float
     var middle: Float
@@ -32,8 +32,7 @@ struct Origin: Sendable {
     private var baseNow = Float.nan
     private var baseLater = Float.nan
     private var centres = Centres(concurrent: .nan, peak: .nan, launches: .nan)
-    private var scored = ScoredForecast(
-        low: .nan, middle: .nan, high: .nan, baseLow: .nan, baseMiddle: .nan, baseHigh: .nan)
+    private var scored = InlineArray<6, UInt16>(repeating: PackedFloat.none)
 
     /// A segment that began in the middle of something unknown.
     static let none = Origin(level: .nan, launches: 0, base: nil, season: nil, forecast: nil)
@@ -44,14 +43,26 @@ struct Origin: Sendable {
         self.launches = launches
         if let base { (baseNow, baseLater) = (base.now, base.later) }
         if let season { centres = season }
-        if let forecast { scored = forecast }
+        guard let forecast else { return }
+        scored[0] = PackedFloat.pack(forecast.low)
+        scored[1] = PackedFloat.pack(forecast.middle)
+        scored[2] = PackedFloat.pack(forecast.high)
+        scored[3] = PackedFloat.pack(forecast.baseLow)
+        scored[4] = PackedFloat.pack(forecast.baseMiddle)
+        scored[5] = PackedFloat.pack(forecast.baseHigh)
     }
 
     /// The daily profile at the origin and, as seen from there, at its maturity.
     var base: (now: Double, later: Double)? { baseNow.isNaN ? nil : (Double(baseNow), Double(baseLater)) }
     /// Where the seasonal expert centred.
     var season: Centres? { centres.concurrent.isNaN ? nil : centres }
-    var forecast: ScoredForecast? { scored.low.isNaN ? nil : scored }
+    var forecast: ScoredForecast? {
+        guard scored[0] != PackedFloat.none else { return nil }
+        return ScoredForecast(
+            low: PackedFloat.unpack(scored[0]), middle: PackedFloat.unpack(scored[1]),
+            high: PackedFloat.unpack(scored[2]), baseLow: PackedFloat.unpack(scored[3]),
+            baseMiddle: PackedFloat.unpack(scored[4]), baseHigh: PackedFloat.unpack(scored[5]))
+    }
 
     mutating func code(_ coder: inout some StateCoder) {
         coder.code(&level)
@@ -61,9 +72,7 @@ struct Origin: Sendable {
         coder.code(&centres.concurrent)
         coder.code(&centres.peak)
         coder.code(&centres.launches)
-        for path in [\ScoredForecast.low, \.middle, \.high, \.baseLow, \.baseMiddle, \.baseHigh] {
-            coder.code(&scored[keyPath: path])
-        }
+        for place in 0..<6 { coder.code(&scored[place]) }
     }
 }
 

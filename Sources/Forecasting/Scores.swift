@@ -8,7 +8,8 @@ struct LeadScore: Sendable {
     private var base = 0.0
 
     mutating func add(_ forecast: ScoredForecast, outcome: Outcome, decay: Double) {
-        let actual = outcome.concurrent
+        // As rough as the forecast was kept: a flat series is inside of what was flat.
+        let actual = Double(PackedFloat.unpack(PackedFloat.pack(Float(outcome.concurrent))))
         let isInside = actual >= Double(forecast.low) && actual <= Double(forecast.high)
         func loss(_ low: Float, _ middle: Float, _ high: Float) -> Double {
             (pinball(actual, quantile: Double(low), level: 0.1) + pinball(actual, quantile: Double(middle), level: 0.5)

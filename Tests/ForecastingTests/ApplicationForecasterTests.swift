@@ -88,6 +88,30 @@ struct ApplicationForecasterTests {
         #expect(checked > 50)
     }
 
+    /// Whoever counts the intervals knows the time: after an outage of hours the next sample is learnt. What is absurd or late
+    /// is learnt by no model.
+    @Test func onlyWhatIsAbsurdOrLateIsNotLearnt() throws {
+        var forecaster = ApplicationForecaster(shape: try Self.shape())
+        let samples = Self.samples(9)
+        for (tick, sample) in samples.enumerated() { Self.feed(&forecaster, sample, at: tick) }
+        let restart = samples.count + 3000
+        let usual = DemandSample(concurrent: 40, peak: 41, launches: 1, stops: 1)
+        forecaster.observe(usual, at: restart)
+        #expect(forecaster.rejections == 0 && forecaster.demand.current == 40)
+        let learnt = (forecaster.demand.samples, forecaster.profile())
+        for (sample, tick) in [
+            (DemandSample(concurrent: 9_000_000, peak: 1, launches: 0, stops: 0), restart + 1),
+            (DemandSample(concurrent: 40, peak: 9_000_000, launches: 0, stops: 0), restart + 1),
+            (DemandSample(concurrent: 40, peak: 40, launches: 9_000_000, stops: 0), restart + 1),
+            (DemandSample(concurrent: 90, peak: 90, launches: 50, stops: 0), restart),
+            (DemandSample(concurrent: 90, peak: 90, launches: 50, stops: 0), restart - 7),
+        ] { forecaster.observe(sample, at: tick) }
+        #expect(forecaster.rejections == 5)
+        #expect(forecaster.demand.samples == learnt.0 && forecaster.profile() == learnt.1)
+        forecaster.observe(usual, at: restart + 1)
+        #expect(forecaster.rejections == 5 && forecaster.demand.samples == learnt.0 + 1)
+    }
+
     /// Every day is another one: who has learnt a season is worse off than who looks at the last value.
     @Test func whereTheBaselineIsBetterItIsGiven() throws {
         var forecaster = ApplicationForecaster(shape: try Self.shape())

@@ -34,7 +34,7 @@ struct SeriesPartsTests {
         #expect(plan.leads.last?.ticks == day)
         for lead in plan.leads {
             #expect(lead.ticks < SeriesForecaster.recentCount || lead.ticks % plan.grain == 0)
-            #expect(lead.issueEvery * LeadPlan.pendingSlots >= lead.ticks)
+            #expect(lead.issueEvery * lead.pendingSlots >= lead.ticks)
             #expect(lead.issueEvery % lead.stride == 0)
         }
     }

@@ -6,9 +6,10 @@ import SimulationKit
 enum ForecastBenchmark {
     /// Microseconds: 100,000 series at one sample each 10 s are then two thirds of one core.
     private static let sampleMax = 64.0
-    private static let bytesMax = 16_384.0
 
     @Sendable static func run() async throws {
+        // First, while this process has freed nothing that could be used again.
+        try SeriesMemory.run()
         let shape = TraceShape(mean: 200, bursts: 4, burstSize: 40)
         let trace = SyntheticTrace(seed: 7, shapes: [shape], days: 7)
         let samples = trace.samples(application: 0, every: .seconds(10))
@@ -28,24 +29,9 @@ enum ForecastBenchmark {
         await Report.each("forecast: one peak quantile", operations: 10_000) { _ in
             precondition(learned.peakQuantile(0.95, lead: .seconds(120)) != nil)
         }
-        try measureBytes()
         try SeriesBenchmark.run()
         try TracesBenchmark.run()
         try RivalBenchmark.run()
-    }
-
-    /// By the resident memory of this process, so that array headers and rounding count.
-    private static func measureBytes() throws {
-        let configuration = ProfileConfiguration()
-        let count = 4000
-        let before = try residentBytes()
-        var series = (0..<count).map { _ in DemandProfile(configuration: configuration) }
-        for index in series.indices {
-            series[index].observe(DemandSample(concurrent: 1, peak: 1, launches: 1, stops: 0), at: .zero)
-        }
-        let used = Double(try residentBytes() - before)
-        precondition(series.allSatisfy { $0.samples == 1 })
-        Results.note("forecast: memory of one series", used / Double(count), "bytes", bar: bytesMax)
     }
 
     /// Second field of `/proc/self/statm`, in pages (proc(5)).

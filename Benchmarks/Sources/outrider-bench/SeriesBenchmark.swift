@@ -9,7 +9,7 @@ enum SeriesBenchmark {
         let plan = SeriesPlan(try SeriesConfiguration())
         let prior = FleetPrior(plan: plan)
         try time(plan, prior)
-        try memory(plan, prior)
+        Results.note("series: persisted state", Double(try lively(plan, prior).0.encoded().count), "bytes")
         try fleet(plan, prior)
         try trials()
     }
@@ -52,6 +52,15 @@ enum SeriesBenchmark {
             }
         }
         Results.note("series: profile, 5 horizons x 8 quantiles", profile, "us", bar: 50)
+        var led = SeriesForecaster(plan: plan, prior: prior)
+        for tick in 0..<first { try led.observe(values[tick], at: tick, indicators: [values[tick + 2], 1, 2, 3]) }
+        let indicated = try perCall(count) {
+            var copy = led
+            for tick in first..<first + count - 2 {
+                try copy.observe(values[tick], at: tick, indicators: [values[tick + 2], 1, 2, 3])
+            }
+        }
+        Results.note("series: the same with four indicators", indicated, "us", bar: 10)
         var fine = FineSeries(plan: plan, prior: prior)
         let samples = 3 * 8640
         for tick in 0..<samples { try fine.observe(values[tick / 30], at: tick) }
@@ -64,46 +73,38 @@ enum SeriesBenchmark {
         Results.note("series: the same with its share of 5 minutes", total, "us")
     }
 
-    private static func memory(_ plan: SeriesPlan, _ prior: FleetPrior) throws {
-        func resident<Series>(_ make: () throws -> Series) throws -> Double {
-            let before = try ForecastBenchmark.residentBytes()
-            let all = try (0..<4000).map { _ in try make() }
-            let used = try ForecastBenchmark.residentBytes() - before
-            return Double(used) / Double(all.count)
-        }
-        let coarse = try resident {
-            var series = SeriesForecaster(plan: plan, prior: prior)
-            try series.observe(1, at: 0)
-            return series
-        }
-        Results.note("series: resident memory, 5 minutes", coarse, "bytes", bar: 8192)
-        let fine = try resident {
-            var series = FineSeries(plan: plan, prior: prior)
-            try series.observe(1, at: 0)
-            return series
-        }
-        Results.note("series: resident memory, all resolutions", fine, "bytes", bar: 12_288)
-        Results.note("series: persisted state", Double(try lively(plan, prior).0.encoded().count), "bytes")
-    }
-
-    /// As many series as fit into a second of a test, cold caches included, scaled to the fleet.
+    /// As many as fit into seconds of a test, cold caches included, scaled to the fleet: thirty samples, so that each
+    /// closes one of five minutes.
     private static func fleet(_ plan: SeriesPlan, _ prior: FleetPrior) throws {
-        let count = 20_000
-        let (learned, values) = try lively(plan, prior)
+        let (_, values) = try lively(plan, prior)
         var template = FineSeries(plan: plan, prior: prior)
         for tick in 0..<8640 { try template.observe(values[tick / 30], at: tick) }
-        // Each series has its own memory: a copy is not shared once it was written to.
-        var all = Array(repeating: template, count: count)
-        for index in all.indices { try all[index].observe(values[index % 900], at: 8640) }
-        let start = cpu()
-        for tick in 8641..<8671 {
-            for index in all.indices { try all[index].observe(values[(index + tick) % 900], at: tick) }
+        try share("200,000 series", of: 200_000, count: 20_000, template) { series, index, tick in
+            try series.observe(values[(index + tick) % 900], at: tick)
         }
-        // Thirty samples, so that every series closes one of five minutes: five minutes of 20,000 series.
+        var application = ApplicationForecaster(shape: try ForecastShape(ProfileConfiguration()))
+        func sample(_ index: Int) -> DemandSample {
+            let vms = Int(values[index % 900])
+            return DemandSample(concurrent: vms, peak: vms + 1, launches: vms % 3, stops: vms % 2)
+        }
+        for tick in 0..<8640 { application.observe(sample(tick / 30), at: tick, indicators: [1, 2, 3, 4]) }
+        try share("100,000 applications", of: 100_000, count: 8000, application) { model, index, tick in
+            model.observe(sample(index + tick), at: tick, indicators: [Double(tick % 7), Double(index % 5), 3, 4])
+        }
+    }
+
+    private static func share<Model>(
+        _ name: String, of fleet: Int, count: Int, _ template: Model, _ observe: (inout Model, Int, Int) throws -> Void
+    ) throws {
+        // Each has its own memory: a copy is not shared once it was written to.
+        var all = Array(repeating: template, count: count)
+        for index in all.indices { try observe(&all[index], index, 8640) }
+        let start = cpu()
+        for tick in 8641..<8671 { for index in all.indices { try observe(&all[index], index, tick) } }
         let spent = cpu() - start
-        precondition(learned.samples > 0)
         Results.note(
-            "series: 200,000 series, share of one core", spent / 300 * 200_000 / Double(count), "cores", bar: 1)
+            "\(name), one sample per 10 s each", spent / 300 * Double(fleet) / Double(count), "cores", bar: 1)
+        Results.note("\(name): one sample of one", spent / 30 / Double(count) * 1e6, "us")
     }
 
     private static func trials() throws {
@@ -115,6 +116,10 @@ enum SeriesBenchmark {
         Results.note("shift x3: 1 h loss, 1/2 h to 2 h after", shift.lossEarly, "of normal")
         Results.note("shift x3: 1 h loss, 2 h to a day after", shift.lossFirstDay, "of normal", bar: 1.2)
         Results.note("shift x3: 1 h loss, the second day", shift.lossSecondDay, "of normal", bar: 1.2)
+        let calendar = try CalendarTrial()
+        Results.note("calendar, holidays and a week after: loss", calendar.holidays, "of without")
+        Results.note("calendar, the week after a change of clocks", calendar.changedClocks, "of without")
+        Results.note("calendar, other days", calendar.others, "of without", bar: 1.02)
         let outage = try OutageTrial()
         Results.note("outage of 2 h: forecasts that turned", Double(outage.turned), "of \(outage.outages)", bar: 0)
         let (series, values) = try lively(SeriesPlan(try SeriesConfiguration()), prior(288))

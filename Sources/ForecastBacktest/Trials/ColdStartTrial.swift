@@ -16,7 +16,7 @@ public struct ColdStartTrial: Sendable {
 
     public let outcomes: [Outcome]
 
-    public init(_ traces: TraceSet, ages: [Int] = [6, 24, 48, 72]) throws {
+    public init(_ traces: TraceSet, ages: [Int] = [0, 1, 6, 24, 48, 72]) throws {
         let series = traces.series.filter { $0.meta.periodDay >= 96 }
         var taught: [(series: TraceSet.Series, forecaster: SeriesForecaster)] = []
         for one in series { taught.append((one, try one.learned())) }

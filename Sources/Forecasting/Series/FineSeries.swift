@@ -23,6 +23,9 @@ public struct FineSeries: Sendable {
     private var last = 0.0
     private var known = 0
     private var tick = -1
+    /// Newest tick that was told of, known or not.
+    private var told = -1
+    private var doubts = SampleDoubts()
     /// Of the indicators of the coarse sample under way.
     private var indicatorSums = SIMD4<Double>()
     private var indicatorsKnown = 0
@@ -50,13 +53,18 @@ public struct FineSeries: Sendable {
         guard tick >= 0 else { throw .beforeTime(tick: tick) }
         if self.tick >= 0 {
             guard tick > self.tick else { throw .late(tick: tick, newest: self.tick) }
-            guard tick - self.tick <= coarse.plan.configuration.tickLeapMax * ratio else {
-                throw .future(tick: tick, newest: self.tick)
+            let span = coarse.plan.doubtSpan * ratio
+            guard tick - self.tick <= coarse.plan.configuration.tickLeapMax * ratio,
+                doubts.accept(tick, newest: max(told, self.tick), span: span)
+            else { throw .future(tick: tick, newest: self.tick) }
+            guard doubts.accept(value, at: tick, usual: usualMax, span: span) else {
+                throw .absurdJump(value)
             }
             if tick / ratio != self.tick / ratio { close() }
         }
         if tick != self.tick + 1 { rises.interrupt() }
         self.tick = tick
+        told = max(told, tick)
         rises.add(Float(value))
         sum += value
         last = value
@@ -67,14 +75,19 @@ public struct FineSeries: Sendable {
 
     /// The samples up to `tick` are unknown; one of a tick among them may still come.
     public mutating func skip(to tick: Int) {
-        guard self.tick >= 0, tick > self.tick else { return }
+        guard self.tick >= 0, tick > self.tick, tick - self.tick <= coarse.plan.configuration.tickLeapMax * ratio
+        else { return }
+        told = max(told, tick)
         if tick / ratio != self.tick / ratio { close() }
         coarse.skip(to: tick / ratio - 1)
         rises.interrupt()
     }
 
+    /// Above it a sample is absurd. The coarse series has not seen what is under way.
+    var usualMax: Double { max(coarse.usualMax, coarse.plan.configuration.jumpMax * max(1, last)) }
+
     private mutating func note(_ indicators: [Double]) {
-        let kept = indicators.prefix(3)
+        let kept = indicators.prefix(IndicatorRegression.indicatorMax)
         guard !kept.isEmpty, kept.allSatisfy({ $0.isFinite && $0 >= 0 }) else { return }
         for (lane, value) in kept.enumerated() { indicatorSums[lane] += value }
         indicatorsKnown += 1
@@ -94,7 +107,8 @@ public struct FineSeries: Sendable {
             indicatorsKnown > 0 ? (0..<Int(indicatorCount)).map { indicatorSums[$0] / Double(indicatorsKnown) } : []
         do {
             try coarse.observe(
-                min(value, coarse.plan.configuration.valueMax), at: tick / ratio, indicators: indicators)
+                min(value, coarse.plan.configuration.valueMax), at: tick / ratio, indicators: indicators,
+                isVetted: true)
         } catch {
             coarseRejections += 1
         }
@@ -135,6 +149,8 @@ public struct FineSeries: Sendable {
         coder.code(&last)
         coder.code(&known)
         coder.code(&tick)
+        coder.code(&told)
+        doubts.code(&coder)
         coder.code(&indicatorSums)
         coder.code(&indicatorsKnown)
         coder.code(&indicatorCount)

@@ -1,14 +1,19 @@
 /// What series of one resolution have in common, for those that are too young to know it themselves.
 ///
-/// It only fills in while a lead has seen little: after ``ownCount`` matured forecasts nothing of it is left.
+/// It only fills in while a lead has seen little: after ``ownCount`` matured forecasts and
+/// ``ownSpans`` spans nothing of it is left.
 public final class FleetPrior: Sendable {
     /// Matured forecasts (decayed) after which a lead stands on its own.
     static let ownCount: Float = 40
+    /// Lengths of a lead after the first that it takes besides: what overlaps is one experience.
+    static let ownSpans: Float = 4
 
     /// Typical scale of each lead by (level + 1).
     let scales: [Float]
     /// By lead, row and bin as in a forecaster; each row sums to one.
     let residuals: [Float]
+    /// By lead: quantiles of increments over the whole fleet, by (level + 1), for who does not even know its scale.
+    let increments: [SIMD8<Float>]
     /// Mean relative losses by lead.
     let low: [SIMD8<Float>]
     let middle: [SIMD8<Float>]
@@ -31,9 +36,13 @@ public final class FleetPrior: Sendable {
         share = row.reduce(0, +)
         row = row.map { $0 / share }
         let rows = plan.leads.count * SeriesForecaster.histogramsPerLead
+        let scales = plan.leads.map { perSample * Float($0.ticks).squareRoot() }
         self.init(
-            scales: plan.leads.map { perSample * Float($0.ticks).squareRoot() },
-            residuals: (0..<rows).flatMap { _ in row },
+            scales: scales, residuals: (0..<rows).flatMap { _ in row },
+            increments: scales.map { scale in
+                // Scales of applications differ by such factors.
+                Self.quantiles([1 / 6, 1 / 2.4, 1, 2.4, 6].flatMap { ResidualGrid.points(row, scale: scale * $0) })
+            },
             losses: plan.leads.map { _ in (SIMD8(repeating: 3), SIMD8(repeating: 1), SIMD8(repeating: 4)) })
     }
 
@@ -67,21 +76,60 @@ public final class FleetPrior: Sendable {
             }
         }
         for bin in residuals.indices { residuals[bin] /= votes[bin / ResidualGrid.count] }
+        let scales = logScales.enumerated().map { index, log in
+            log.count > 0 ? Float(Elementary.exp2(log.sum / log.count)) : standard.scales[index]
+        }
         self.init(
-            scales: logScales.enumerated().map { index, log in
-                log.count > 0 ? Float(Elementary.exp2(log.sum / log.count)) : standard.scales[index]
-            }, residuals: residuals, losses: losses.map { ($0.0 / $0.3, $0.1 / $0.3, $0.2 / $0.3) })
+            scales: scales, residuals: residuals,
+            increments: plan.leads.indices.map { lead in
+                Self.increments(lead, fleet.filter { $0.plan.day == plan.day }) ?? standard.increments[lead]
+            }, losses: losses.map { ($0.0 / $0.3, $0.1 / $0.3, $0.2 / $0.3) })
     }
 
-    private init(scales: [Float], residuals: [Float], losses: [(SIMD8<Float>, SIMD8<Float>, SIMD8<Float>)]) {
+    /// Nil without a member that knows them.
+    private static func increments(_ lead: Int, _ fleet: [SeriesForecaster]) -> SIMD8<Float>? {
+        var points: [(value: Float, mass: Float)] = []
+        for member in fleet where member.leads[lead].lossCount >= ownCount {
+            // Where an application begins there is something, mostly.
+            let counts = member.counts(lead, expert: Expert.last.rawValue, isHigh: true)
+            let row = (0..<ResidualGrid.count).map { counts[$0] }
+            let total = row.reduce(0, +)
+            guard total > 0 else { continue }
+            let scale = member.leads[lead].scale / (member.slow + 1)
+            points += ResidualGrid.points(row.map { $0 / total }, scale: scale)
+        }
+        return points.isEmpty ? nil : quantiles(points)
+    }
+
+    /// At ``Quantile/levels``, of points with masses.
+    private static func quantiles(_ points: [(value: Float, mass: Float)]) -> SIMD8<Float> {
+        let sorted = points.sorted { $0.value < $1.value }
+        let total = sorted.reduce(0) { $0 + $1.mass }
+        var result = SIMD8<Float>(repeating: sorted.last?.value ?? 0)
+        var (below, level) = (Float(0), 0)
+        for point in sorted {
+            below += point.mass
+            while level < 8, below >= ResidualGrid.levels[level] * total {
+                result[level] = point.value
+                level += 1
+            }
+        }
+        return result
+    }
+
+    private init(
+        scales: [Float], residuals: [Float], increments: [SIMD8<Float>],
+        losses: [(SIMD8<Float>, SIMD8<Float>, SIMD8<Float>)]
+    ) {
         self.scales = scales
         self.residuals = residuals
+        self.increments = increments
         low = losses.map(\.0)
         middle = losses.map(\.1)
         high = losses.map(\.2)
         var hash = Checksum()
         for value in scales + residuals { hash.add(value.bitPattern) }
-        for table in [low, middle, high] { for row in table { for lane in 0..<8 { hash.add(row[lane].bitPattern) } } }
+        for row in increments + low + middle + high { for lane in 0..<8 { hash.add(row[lane].bitPattern) } }
         fingerprint = hash.value
     }
 }
@@ -97,17 +145,44 @@ struct Checksum {
 
 /// How a young lead borrows from the fleet.
 extension SeriesForecaster {
-    /// 1 for a lead that has seen nothing, 0 once it stands on its own.
-    func youth(_ index: Int) -> Float { max(0, 1 - leads[index].lossCount / FleetPrior.ownCount) }
+    /// 1 for a lead that has seen nothing, 0 once it stands on its own: after so many matured forecasts, and spans of its
+    /// length that do not overlap.
+    func youth(_ index: Int) -> Float {
+        let own = min(leads[index].lossCount / FleetPrior.ownCount, (spans(index) - 1) / FleetPrior.ownSpans)
+        return min(1, max(0, 1 - own))
+    }
 
-    /// Own scale, drawn towards that of the next shorter lead times what the fleet says about their ratio.
+    /// Widening, as logarithms at .025, .1, .9 and .975, for what a few spans cannot have shown.
+    ///
+    /// Student's t by the normal quantile for n degrees of freedom is about exp(.7 / n) at .9 and exp(1.4 / n) at .975; the
+    /// fleet counts for one and a half, and what differs between series of a fleet adds a third.
+    func inexperience(_ index: Int) -> SIMD4<Float> {
+        let share = (1 - strangeness) / (spans(index) + 1.5)
+        return SIMD4(2, 0.9, 0.9, 2) * share
+    }
+
+    /// Age in lengths of the lead.
+    private func spans(_ index: Int) -> Float { Float(tick - firstTick) / Float(plan.leads[index].ticks) }
+
+    /// 1 while nothing is known of how far the series moves, falling with the increments that were seen.
+    var strangeness: Float {
+        let seen = leads[0].scaleCount / 4
+        return 1 / (1 + seen * seen)
+    }
+
+    /// Own scale, drawn towards that of the next shorter lead times what the fleet says about their ratio, and as long as
+    /// little was seen towards what the fleet says about the level.
     func scale(_ index: Int) -> Float {
         let own = leads[index].scale
         let share = youth(index)
         guard share > 0 else { return own }
-        let borrowed =
-            index > 0
-            ? scale(index - 1) * prior.scales[index] / prior.scales[index - 1] : prior.scales[0] * (slow + 1)
+        let usual = prior.scales[index] * (slow + 1)
+        guard index > 0 else { return leads[0].scaleCount > 0 ? own + share * (usual - own) : usual }
+        let chained = scale(index - 1) * prior.scales[index] / prior.scales[index - 1]
+        let seen = Double(leads[0].scaleCount)
+        let trust = seen / (seen + 1)
+        let log = trust * Elementary.log2(Double(chained)) + (1 - trust) * Elementary.log2(Double(usual))
+        let borrowed = Float(Elementary.exp2(log))
         return leads[index].scaleCount > 0 ? own + share * (borrowed - own) : borrowed
     }
 }

@@ -1,9 +1,9 @@
-/// Up to three other series (CPU, memory, traffic, pending launches) as leading indicators of one.
+/// Up to four other series (CPU, memory, own and peers' traffic, pending launches) as leading indicators of one.
 ///
 /// For each lead up to an hour: decayed ridge regression of the coming change on the indicators' changes over the last 1,
 /// 2, 4 and 7 samples. What it says moves one expert only, so that it counts where it has earned its weight.
 struct IndicatorRegression: Sendable, Hashable {
-    static let indicatorMax = 3
+    static let indicatorMax = 4
     static let lags = [1, 2, 4, 7]
     private static let history = 20
     /// Half-life of what is learnt: four days.
@@ -19,6 +19,7 @@ struct IndicatorRegression: Sendable, Hashable {
     private var run = 0
     /// Decayed mean absolute change over one sample, by indicator.
     private var units: [Float] = []
+    /// Lower triangle, row by row.
     private var covariance: [Float] = []
     private var products: [Float] = []
     private(set) var coefficients: [Float] = []
@@ -50,7 +51,7 @@ struct IndicatorRegression: Sendable, Hashable {
         leadCount = plan.leads.count { $0.ticks <= plan.hour && $0.ticks <= Self.history - 8 }
         values = Array(repeating: 0, count: Self.history * self.count)
         units = Array(repeating: 0, count: self.count)
-        covariance = Array(repeating: 0, count: features * features)
+        covariance = Array(repeating: 0, count: features * (features + 1) / 2)
         products = Array(repeating: 0, count: leadCount * features)
         coefficients = products
     }
@@ -90,7 +91,7 @@ struct IndicatorRegression: Sendable, Hashable {
         guard lead == 0 else { return }
         for row in 0..<features {
             for column in 0...row {
-                let place = row * features + column
+                let place = row * (row + 1) / 2 + column
                 covariance[place] = covariance[place] * decay + x[row] * x[column]
             }
         }
@@ -117,11 +118,11 @@ struct IndicatorRegression: Sendable, Hashable {
     mutating func solve(plan: SeriesPlan) {
         guard count > 0 else { return }
         let size = features
-        var factor = covariance
+        var factor = [Float](repeating: 0, count: size * size)
         let ridge: Float = 50
         for row in 0..<size {
             for column in 0...row {
-                var sum = covariance[row * size + column] + (row == column ? ridge : 0)
+                var sum = covariance[row * (row + 1) / 2 + column] + (row == column ? ridge : 0)
                 for inner in 0..<column { sum -= factor[row * size + inner] * factor[column * size + inner] }
                 factor[row * size + column] =
                     row == column ? max(sum, 1e-3).squareRoot() : sum / factor[column * size + column]

@@ -35,6 +35,16 @@ enum ResidualGrid {
         return residual > 0 ? side + 1 + step : side - 1 - step
     }
 
+    /// The masses of a row, each at four places of its bin, in units of which a scaled one is `scale`.
+    static func points(_ row: [Float], scale: Float) -> [(value: Float, mass: Float)] {
+        row.enumerated().flatMap { bin, mass in
+            (0..<4).map { part in
+                let place = bounds[bin] + (Float(part) + 0.5) / 4 * (bounds[bin + 1] - bounds[bin])
+                return (bin == side ? 0 : place * scale, mass / 4)
+            }
+        }
+    }
+
     /// Quantiles at ``levels`` of counted residuals; zero where nothing was counted.
     static func quantiles(_ counts: InlineArray<17, Float>) -> SIMD8<Float> {
         var total: Float = 0

@@ -15,7 +15,7 @@ public enum SeriesStateError: Error, Hashable, Sendable {
 /// State as bytes, little-endian: version, samples per day, prior, fields in the order below, checksum. What is restored
 /// forecasts the same to the bit.
 extension SeriesForecaster {
-    private static let version: UInt8 = 1
+    private static let version: UInt8 = 2
 
     public func encoded() -> [UInt8] {
         var copy = self
@@ -65,9 +65,10 @@ extension SeriesForecaster {
         now.code(&coder)
         coder.code(&deviations)
         coder.code(&dayMax)
-        coder.code(&suspects)
+        doubts.code(&coder)
         season.code(&coder)
         watch.code(&coder)
+        codeLastAnchor(&coder)
         for index in recent.indices { recent[index].code(&coder) }
         for index in marks.indices { marks[index].code(&coder) }
         for index in leads.indices { leads[index].code(&coder) }
@@ -77,6 +78,20 @@ extension SeriesForecaster {
         coder.code(&hasIndicators)
         if hasIndicators, indicators.isEmpty { indicators = [IndicatorRegression()] }
         if hasIndicators { indicators[0].code(&coder, plan: plan) }
+    }
+}
+
+extension SeriesForecaster {
+    private mutating func codeLastAnchor(_ coder: inout some StateCoder) {
+        var (kind, size) = (UInt8(0), Float(0))
+        switch lastAnchor {
+        case nil: break
+        case .scale(let factor): (kind, size) = (1, factor)
+        case .move(let step): (kind, size) = (2, step)
+        }
+        coder.code(&kind)
+        coder.code(&size)
+        lastAnchor = kind == 1 ? .scale(size) : kind == 2 ? .move(size) : nil
     }
 }
 

@@ -75,17 +75,20 @@ extension SeriesForecaster {
     func view(_ index: Int, isHigh: Bool) -> LeadView {
         let state = leads[index]
         let scale = scale(index)
-        let weights = state.weights(prior, lead: index, trust: Self.priorTrust * youth(index))
+        let youth = youth(index)
+        let fleet = (slow + 1) * prior.increments[index]
+        let weights = state.weights(prior, lead: index, trust: Self.priorTrust * youth)
         var reach = InlineArray<5, SIMD8<Float>>(repeating: SIMD8())
         var byLevel = InlineArray<5, SIMD8<Float>>(repeating: SIMD8())
         for expert in 0..<Expert.count {
-            reach[expert] = scale * ResidualGrid.quantiles(counts(index, expert: expert, isHigh: isHigh))
+            let own = scale * ResidualGrid.quantiles(counts(index, expert: expert, isHigh: isHigh))
+            reach[expert] = youth > 0 ? own + youth * strangeness * (fleet - own) : own
             let (low, middle, high) = (weights.low[expert], weights.middle[expert], weights.high[expert])
             byLevel[expert] = SIMD8(low, low, low, middle, high, high, high, high)
         }
         return LeadView(
             reach: reach, weights: byLevel, persistence: state.persistence(plan.leads[index]),
-            widening: state.widening, scale: scale,
+            widening: state.widening + inexperience(index), scale: scale,
             drift: nowTick == tick && !indicators.isEmpty ? scale * indicators[0].change(index, from: tick) : 0)
     }
 
@@ -103,7 +106,7 @@ extension SeriesForecaster {
     private func slot(_ index: Int, at origin: Int) -> Int? {
         let lead = plan.leads[index]
         guard origin >= 0, origin % lead.issueEvery == 0 else { return nil }
-        return (index * LeadPlan.pendingSlots + origin / lead.issueEvery % LeadPlan.pendingSlots) * Self.pendingLevels
+        return (lead.pendingPlace + origin / lead.issueEvery % lead.pendingSlots) * Self.pendingLevels
     }
 
     /// Adaptive conformal inference (Gibbs and Candes, 2021): forecasts on record that mature now move the widening.

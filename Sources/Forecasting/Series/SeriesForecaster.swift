@@ -28,11 +28,12 @@ public struct SeriesForecaster: Sendable {
     /// When the season was last anchored, and by how much.
     var anchorTick = 0
     var anchorSize: Float = 0
+    /// The last one; nil where there is none that could be taken back.
+    var lastAnchor: ShiftWatch.Anchor?
     /// Largest value of each of the last eight days, by day.
     var dayMax = SIMD8<Float>()
     var dayOfMax = 0
-    /// Absurd samples in a row.
-    var suspects: UInt8 = 0
+    var doubts = SampleDoubts()
     /// The last 16 ticks, and the last day on the grain.
     var recent: [PackedMark]
     var marks: [PackedMark]
@@ -58,8 +59,8 @@ public struct SeriesForecaster: Sendable {
         leads = plan.leads.map { LeadState($0) }
         let bins = plan.leads.count * Self.histogramsPerLead * ResidualGrid.count
         residuals = Array(repeating: 0, count: bins)
-        pending = Array(
-            repeating: PackedFloat.none, count: plan.leads.count * LeadPlan.pendingSlots * Self.pendingLevels)
+        let slots = plan.leads.reduce(0) { $0 + $1.pendingSlots }
+        pending = Array(repeating: PackedFloat.none, count: slots * Self.pendingLevels)
     }
 
     // MARK: Learning
@@ -126,14 +127,25 @@ public struct SeriesForecaster: Sendable {
         dayMax[slot] = max(dayMax[slot], value)
     }
 
-    /// Anchors the season once a shift has lasted two hours; what began before says nothing about the new level.
+    /// Anchors the season once a shift has lasted; what began before says nothing about the new level.
     private mutating func follow(_ shift: Float, _ value: Float) {
         guard shift >= 0.5, let expected = season.profileValue(at: tick, plan) else {
             watch.end()
             return
         }
-        guard let anchor = watch.add(value: value, expected: expected, enough: Float(plan.anchorSpan)) else { return }
-        season.anchor(anchor)
+        guard let anchor = watch.add(value: value, expected: expected, enough: Float(plan.anchorSpan), last: lastMove)
+        else { return }
+        // It takes four samples to notice a shift.
+        let lag = plan.anchorSpan + 2
+        var start = tick - lag
+        if takesBack(anchor) {
+            // It was an episode: what was learnt before it is restored, and it is remembered as it was.
+            start = anchorTick - lag
+            lastAnchor = nil
+        } else {
+            lastAnchor = anchor
+        }
+        season.anchor(anchor, from: start, at: tick, plan)
         anchorTick = tick
         switch anchor {
         case .scale(let factor):
@@ -150,13 +162,31 @@ public struct SeriesForecaster: Sendable {
         deviations = SIMD4()
     }
 
+    /// The last shift, where it was a move that may yet be taken back.
+    private var lastMove: Float? {
+        guard case .move(let step) = lastAnchor, tick - anchorTick <= 4 * plan.day else { return nil }
+        return step
+    }
+
+    private func takesBack(_ anchor: ShiftWatch.Anchor) -> Bool {
+        guard tick - anchorTick <= 4 * plan.day else { return false }
+        switch (lastAnchor, anchor) {
+        case (.scale(let before), .scale(let now)): return (0.75...1.333).contains(before * now)
+        case (.move(let before), .move(let now)): return now == -before
+        default: return false
+        }
+    }
+
     /// How certain a level shift is: all of the last four samples far off the profile, to the same side.
     private mutating func shiftState(_ value: Float) -> Float {
         guard tick - firstTick >= 3 * plan.day, let expected = season.profileValue(at: tick, plan) else {
             deviations = SIMD4()
             return 0
         }
-        let off = (value - expected) / max(season.innovation, 1e-9)
+        // What last week was like too is no shift (weekends, weekly jobs), unless the profile has left last week behind.
+        let lastWeek = lastMove == nil ? season.weekValue(at: plan.counterpart(of: tick), plan) : nil
+        let isUsual = lastWeek.map { abs(value - $0) < season.innovation } ?? false
+        let off = isUsual ? 0 : (value - expected) / max(season.innovation, 1e-9)
         deviations = SIMD4(off, deviations[0], deviations[1], deviations[2])
         let least = min(min(deviations[0], deviations[1]), min(deviations[2], deviations[3]))
         let most = max(max(deviations[0], deviations[1]), max(deviations[2], deviations[3]))

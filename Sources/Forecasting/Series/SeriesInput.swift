@@ -5,12 +5,14 @@ public enum SampleRejection: Error, Hashable, Sendable {
     case negative(Double)
     /// Above ``SeriesConfiguration/valueMax``.
     case tooLarge(Double)
-    /// So many times the largest value of the last week that only a counter can have gone wrong. The third such sample in
-    /// a row is believed.
+    /// So many times the largest value of the last week that only a counter can have gone wrong. Such samples are believed
+    /// once they have followed one another for an hour.
     case absurdJump(Double)
     /// The tick already has a sample, or a later tick has: duplicates and late samples are not learnt twice.
     case late(tick: Int, newest: Int)
-    /// Too far ahead of the newest tick: a clock that went wrong.
+    /// Too far ahead of the newest tick: a clock that went wrong. Up to ``SeriesConfiguration/tickLeapMax`` such samples are
+    /// believed once they have followed one another for an hour; less than an hour is no leap, nor is what was told of by
+    /// ``SeriesForecaster/skip(to:)``.
     case future(tick: Int, newest: Int)
     /// Ticks are not negative.
     case beforeTime(tick: Int)
@@ -23,11 +25,18 @@ extension SeriesForecaster {
     ///   - value: in the units of the series, at least zero.
     ///   - tick: number of its interval, best counted from the start of 1970 so that days begin at midnight UTC; ticks in
     ///     between that nobody told of are unknown.
-    ///   - indicators: of the same interval, up to three, always the same ones in the same order; empty where they are
+    ///   - indicators: of the same interval, up to four, always the same ones in the same order; empty where they are
     ///     unknown. Those that are negative or not finite count as unknown.
     /// - Throws: ``SampleRejection``, having learnt nothing.
     public mutating func observe(
         _ value: Double, at tick: Int, indicators: [Double] = []
+    ) throws(SampleRejection) {
+        try observe(value, at: tick, indicators: indicators, isVetted: false)
+    }
+
+    /// - Parameter isVetted: whoever made the sample of finer ones has had its doubts already.
+    mutating func observe(
+        _ value: Double, at tick: Int, indicators: [Double], isVetted: Bool
     ) throws(SampleRejection) {
         guard value.isFinite else { throw .notFinite }
         guard value >= 0 else { throw .negative(value) }
@@ -37,10 +46,12 @@ extension SeriesForecaster {
         let told = self.tick
         if samples > 0 {
             guard tick > nowTick else { throw .late(tick: tick, newest: nowTick) }
-            guard tick - nowTick <= plan.configuration.tickLeapMax else {
-                throw .future(tick: tick, newest: nowTick)
+            guard tick - nowTick <= plan.configuration.tickLeapMax,
+                isVetted || doubts.accept(tick, newest: told, span: plan.doubtSpan)
+            else { throw .future(tick: tick, newest: nowTick) }
+            guard isVetted || doubts.accept(value, at: tick, usual: usualMax, span: plan.doubtSpan) else {
+                throw .absurdJump(value)
             }
-            guard !isAbsurd(value) else { throw .absurdJump(value) }
             bridge(to: tick, value: Float(value))
         }
         self.tick = tick
@@ -49,16 +60,11 @@ extension SeriesForecaster {
         self.tick = max(tick, told)
     }
 
-    /// Counts absurd samples in a row, which changes nothing else.
-    private mutating func isAbsurd(_ value: Double) -> Bool {
+    /// Above it a sample is absurd.
+    var usualMax: Double {
         var top: Float = 1
         for day in 0..<8 { top = max(top, dayMax[day]) }
-        guard value > plan.configuration.jumpMax * Double(top) else {
-            suspects = 0
-            return false
-        }
-        suspects = min(suspects + 1, 3)
-        return suspects < 3
+        return plan.configuration.jumpMax * Double(top)
     }
 
     private mutating func watch(_ sample: [Double]) {
@@ -93,5 +99,53 @@ extension SeriesForecaster {
                 step(nil, isFilled: false)
             }
         }
+    }
+}
+
+/// Samples in a row that only a defect upstream explains: they are doubted until there are an hour's worth of them.
+struct SampleDoubts: Sendable, Hashable {
+    private var absurd: UInt16 = 0
+    private var leaps: UInt16 = 0
+    private var leapTick: Int32 = 0
+    /// Of the last absurd sample: time goes on meanwhile.
+    private var absurdTick: Int32 = 0
+
+    /// - Parameters:
+    ///   - newest: tick that was told of last.
+    ///   - span: in ticks: what is nearer is no leap, and so many in a row are believed.
+    mutating func accept(_ tick: Int, newest: Int, span: Int) -> Bool {
+        guard tick - max(newest, Int(absurdTick)) > span else {
+            leaps = 0
+            return true
+        }
+        let step = tick - Int(leapTick)
+        leaps = leaps > 0 && step > 0 && step <= span ? min(leaps, .max - 1) + 1 : 1
+        leapTick = Int32(truncatingIfNeeded: tick)
+        guard Int(leaps) > span else { return false }
+        leaps = 0
+        return true
+    }
+
+    /// - Parameters:
+    ///   - tick: accepted as such.
+    ///   - usual: what a sample may be at most.
+    ///   - span: so many in a row are believed.
+    mutating func accept(_ value: Double, at tick: Int, usual: Double, span: Int) -> Bool {
+        guard value > usual else {
+            absurd = 0
+            return true
+        }
+        absurd = min(absurd, .max - 1) + 1
+        absurdTick = Int32(truncatingIfNeeded: tick)
+        guard Int(absurd) > span else { return false }
+        absurd = 0
+        return true
+    }
+
+    mutating func code(_ coder: inout some StateCoder) {
+        coder.code(&absurd)
+        coder.code(&leaps)
+        coder.code(&leapTick)
+        coder.code(&absurdTick)
     }
 }

@@ -6,7 +6,7 @@ extension SeriesForecaster {
     /// - Parameter isFilled: the newest value was interpolated; the shortest leads learn nothing from such.
     mutating func learnLeads(isFilled: Bool) {
         let target = Bases(
-            profile: season.profileValue(at: tick, plan), week: season.weekValue(at: tick - 7 * plan.day, plan))
+            profile: season.profileValue(at: tick, plan), week: season.weekValue(at: plan.counterpart(of: tick), plan))
         for index in leads.indices {
             let lead = plan.leads[index]
             guard tick % lead.stride == 0, let origin = mark(at: tick - lead.ticks),
@@ -21,7 +21,7 @@ extension SeriesForecaster {
         let originTick = tick - lead.ticks
         let source = Bases(
             profile: season.profileValue(at: originTick, plan),
-            week: season.weekValue(at: originTick - 7 * plan.day, plan))
+            week: season.weekValue(at: plan.counterpart(of: originTick), plan))
         var state = leads[index]
         grow(&state, increment: abs(value - origin.value), lead: lead)
         let unit = state.scale

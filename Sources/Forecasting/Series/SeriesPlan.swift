@@ -6,7 +6,8 @@ public struct SeriesConfiguration: Hashable, Sendable {
     public let valueMax: Double
     /// Forecasts never exceed this times the largest value of the last seven days.
     public let growthMax: Double
-    /// Samples above this times the largest value of the last week (or one) are absurd until the third in a row.
+    /// Samples above this times the largest value of the last week (or one) are absurd until they
+    /// have followed one another for an hour.
     public let jumpMax: Double
     /// Ticks that a sample may lie ahead of the last one; more is a clock that went wrong.
     public let tickLeapMax: Int
@@ -47,6 +48,8 @@ public enum SeriesConfigurationError: Error, Hashable, Sendable {
 /// Everything about a resolution that does not change with the data, computed once and shared by its series.
 public final class SeriesPlan: Sendable {
     public let configuration: SeriesConfiguration
+    /// Nil where nothing is known of it.
+    public let calendar: SeriesCalendar?
     /// Samples per day.
     let day: Int
     /// Samples per hour, at least one.
@@ -60,6 +63,8 @@ public final class SeriesPlan: Sendable {
     let leads: [LeadPlan]
     /// A shift that has lasted so many samples, an hour and a half, is the new level.
     let anchorSpan: Int
+    /// Samples in a row after which what only a defect explains is believed: an hour, and at least eight.
+    let doubtSpan: Int
     /// Half an hour, one day, an hour's volatility, two days' volatility: gains of exponential means.
     let fastGain: Float
     let slowGain: Float
@@ -70,8 +75,10 @@ public final class SeriesPlan: Sendable {
 
     static let leadCount = 10
 
-    public init(_ configuration: SeriesConfiguration) {
+    /// - Parameter calendar: for ticks that are counted from the start of 1970.
+    public init(_ configuration: SeriesConfiguration, calendar: SeriesCalendar? = nil) {
         self.configuration = configuration
+        self.calendar = calendar
         let day = configuration.samplesPerDay
         self.day = day
         hour = max(1, day / 24)
@@ -81,13 +88,18 @@ public final class SeriesPlan: Sendable {
         bucket = max(1, day / 48)
         buckets = (8 * day + bucket - 1) / bucket + 2
         anchorSpan = max(4, day / 16)
+        doubtSpan = max(8, hour)
         fastGain = Self.gain(halfLife: Double(day) / 48)
         slowGain = Self.gain(halfLife: Double(day))
         briskGain = Self.gain(halfLife: Double(day) / 24)
         calmGain = Self.gain(halfLife: Double(day) * 2)
         innovationGain = Self.gain(halfLife: Double(day) * 2 / Double(grain))
+        var place = 0
         leads = Self.leadTicks(day: day, hour: hour, grain: grain).map {
-            LeadPlan(ticks: $0, day: day, grain: grain)
+            var lead = LeadPlan(ticks: $0, day: day, grain: grain)
+            lead.pendingPlace = place
+            place += lead.pendingSlots
+            return lead
         }
     }
 
@@ -132,8 +144,11 @@ struct LeadPlan: Sendable {
     /// What is left of a deviation while little was seen.
     let persistencePrior: Float
 
-    /// Forecasts under way per lead.
-    static let pendingSlots = 8
+    /// Forecasts under way per lead at most, and of this one.
+    private static let pendingMax = 8
+    let pendingSlots: Int
+    /// Place of the first one among those of all leads.
+    fileprivate(set) var pendingPlace = 0
     /// Of the adaptive calibration, falling from 1 to 1/2: forecasts a day ahead overlap, so that one surprise counts often.
     let calibrationRate: Float
 
@@ -142,9 +157,10 @@ struct LeadPlan: Sendable {
         var stride = max(1, ticks / 24)
         if ticks > grain { stride = max(grain, stride / grain * grain) }
         self.stride = stride
-        let spread = (ticks + Self.pendingSlots - 1) / Self.pendingSlots
+        let spread = (ticks + Self.pendingMax - 1) / Self.pendingMax
         let step = max(2 * grain, spread)
         issueEvery = (step + stride - 1) / stride * stride
+        pendingSlots = (ticks + issueEvery - 1) / issueEvery
         logTicks = Float(Elementary.log2(Double(ticks)) * 0.693_147_180_559_945_3)
         calibrationRate = Float(1 / (1 + Elementary.log2(Double(ticks)) / Elementary.log2(Double(day))))
         func power(days: Double) -> Double { Elementary.exp2(Double(stride) / (days * Double(day))) }

@@ -21,13 +21,30 @@ extension SeriesForecaster {
         }
     }
 
-    /// The same of the baseline: the last value with its increments.
+    /// What is given to others, for every tick up to `count`: the experts' quantiles, or the baseline's where these have
+    /// been better over the last days.
+    public func givenQuantiles(upTo count: Int) -> [SIMD8<Float>] {
+        guard isDegraded else { return quantiles(upTo: count) }
+        let views = leads.indices.map { baseline($0, from: now) }
+        return (0..<max(0, count)).map { baseline(views, ahead: $0 + 1) }
+    }
+
+    /// The same for one moment.
+    public func givenQuantiles(ahead: Int) -> SIMD8<Float>? {
+        isDegraded ? baselineQuantiles(ahead: ahead) : quantiles(ahead: ahead)
+    }
+
+    /// Quantiles of the baseline: the last value with its increments.
     public func baselineQuantiles(ahead: Int) -> SIMD8<Float>? {
         guard samples > 0, ahead > 0 else { return nil }
+        return baseline(leads.indices.map { baseline($0, from: now) }, ahead: ahead)
+    }
+
+    private func baseline(_ views: [SIMD8<Float>], ahead: Int) -> SIMD8<Float> {
         let place = position(lead: tick - nowTick + ahead)
-        let here = baseline(place.index, from: now)
+        let here = views[place.index]
         guard place.share > 0 else { return capped(here) }
-        return capped(here + place.share * (baseline(place.index + 1, from: now) - here))
+        return capped(here + place.share * (views[place.index + 1] - here))
     }
 
     func baseline(_ index: Int, from origin: OriginMark) -> SIMD8<Float> {
@@ -55,13 +72,14 @@ extension SeriesForecaster {
     }
 
     func quantiles(_ view: LeadView, at target: Int) -> SIMD8<Float> {
-        let week = 7 * plan.day
         var centres = centres(
             of: now,
             from: Bases(
-                profile: season.profileValue(at: nowTick, plan), week: season.weekValue(at: nowTick - week, plan)),
+                profile: season.profileValue(at: nowTick, plan),
+                week: season.weekValue(at: plan.counterpart(of: nowTick), plan)),
             to: Bases(
-                profile: season.profileValue(at: target, plan), week: season.weekValue(at: target - week, plan)),
+                profile: season.profileValue(at: target, plan),
+                week: season.weekValue(at: plan.counterpart(of: target), plan)),
             persistence: view.persistence)
         if view.drift != 0 { centres[0] = max(0, centres[0] + view.drift) }
         return view.combined(centres: centres, liveliness: now.liveliness)

@@ -22,8 +22,9 @@ struct ShiftWatch: Sendable, Hashable {
 
     mutating func end() { self = ShiftWatch() }
 
+    /// - Parameter last: the move of the last shift, if it may yet be taken back.
     /// - Returns: how to anchor the season, once the shift has lasted `enough` samples.
-    mutating func add(value: Float, expected base: Float, enough: Float) -> Anchor? {
+    mutating func add(value: Float, expected base: Float, enough: Float, last: Float?) -> Anchor? {
         let side: Float = value > base ? 1 : -1
         if side != sign { self = ShiftWatch() }
         guard !isRefused else { return nil }
@@ -34,7 +35,10 @@ struct ShiftWatch: Sendable, Hashable {
         guard count >= enough else { return nil }
         let move = (values - expected) / count
         let ratio = expected > 0 ? values / expected : .infinity
+        let before = last.map { expected - $0 * count }
+        let isBack = before.map { $0 > 0 && (0.5...2).contains(values / $0) } ?? false
         end()
+        if isBack, let last { return .move(-last) }
         if ratio <= Self.factorMax {
             if ratio >= 1 / Self.factorMax { return .scale(ratio) }
             isRefused = true
