@@ -34,6 +34,8 @@ public struct ApplicationForecaster: Sendable {
     public private(set) var vms: FineSeries
     /// Samples that were not learnt since the start of the process.
     public private(set) var rejections = 0
+    /// The same by ``SampleRejection/reason``, those of coarse samples apart.
+    public private(set) var rejectionsByReason: [String: Int] = [:]
 
     public init(shape: ForecastShape) {
         self.shape = shape
@@ -53,6 +55,7 @@ public struct ApplicationForecaster: Sendable {
             try vms.observe(Double(sample.concurrent), at: tick, indicators: indicators)
         } catch {
             rejections += 1
+            rejectionsByReason[error.reason, default: 0] += 1
         }
     }
 
