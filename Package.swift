@@ -29,6 +29,12 @@ let grpcTransport = Target.Dependency.product(
     name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport")
 let grpcProtobuf = Target.Dependency.product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let httpServer = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 
 func library(_ name: String, _ dependencies: [Target.Dependency] = [], settings: [SwiftSetting] = strict) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)
@@ -74,6 +80,10 @@ let package = Package(
         .package(url: "https://github.com/grpc/grpc-swift-protobuf.git", from: "2.4.1"),
         .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
+        .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
     ],
     targets: [
         // The C boundary.
@@ -112,6 +122,7 @@ let package = Package(
                 "CoordinatorCore",
                 grpcCore, protobuf,
             ]),
+        library("Prometheus", [httpClient, nio, nioHTTP]),
         library(
             "DaemonSupport",
             ["CSystemShim", "NetworkTypes", logging, lifecycle, unixSignals, .product(name: "Yams", package: "Yams")]),
@@ -129,8 +140,9 @@ let package = Package(
             "Coordinator",
             [
                 "CoordinatorCore", "FleetProtocol", "SNISpace", "Forecasting", "Allocation", "Store", "NetworkTypes",
-                "ControlAPI", "ControlAPIMapping", "FleetMapping", "DaemonSupport", grpcCore, grpcTransport, logging,
-                lifecycle,
+                "ControlAPI", "ControlAPIMapping", "FleetMapping", "DaemonSupport", "Prometheus", grpcCore,
+                grpcTransport,
+                httpServer, httpTypes, nio, nioPosix, logging, lifecycle,
             ]),
 
         // Programs.
@@ -157,9 +169,10 @@ let package = Package(
             "CoordinatorTests",
             [
                 "Coordinator", "ControlAPI", "ControlAPIMapping", "CoordinatorCore", "DaemonSupport", "FleetMapping",
-                "FleetProtocol", "NetworkTypes", "Store", "outrider-coordinator", grpcCore, grpcTransport, protobuf,
-                logging, lifecycle,
+                "FleetProtocol", "Forecasting", "NetworkTypes", "Prometheus", "Store", "outrider-coordinator", grpcCore,
+                grpcTransport, protobuf, logging, lifecycle,
             ]),
+        tests("PrometheusTests", ["Prometheus", nio, nioHTTP, nioPosix]),
         tests("StoreTests", ["Store", "CoordinatorCore", "NetworkTypes", grdb]),
         tests("DaemonSupportTests", ["DaemonSupport", "NetworkTypes", logging, lifecycle]),
         tests(

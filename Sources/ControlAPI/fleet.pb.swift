@@ -2251,6 +2251,24 @@ public nonisolated struct Outrider_V1_Status: @unchecked Sendable {
     set {_uniqueStorage()._blocksStagedPartial = newValue}
   }
 
+  /// Applications that the profiler follows.
+  public var profiles: UInt32 {
+    get {_storage._profiles}
+    set {_uniqueStorage()._profiles = newValue}
+  }
+
+  /// Profiles given up since the start because there were too many.
+  public var profilesEvicted: UInt64 {
+    get {_storage._profilesEvicted}
+    set {_uniqueStorage()._profilesEvicted = newValue}
+  }
+
+  /// Entries of aggregates that named no application, since the start: an agent is broken where this rises.
+  public var unknownEntries: UInt64 {
+    get {_storage._unknownEntries}
+    set {_uniqueStorage()._unknownEntries = newValue}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -5342,7 +5360,7 @@ nonisolated extension Outrider_V1_LaunchCounts: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension Outrider_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Status"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}position\0\u{1}hosts\0\u{3}hosts_connected\0\u{1}applications\0\u{1}free\0\u{1}reserved\0\u{3}leased_idle\0\u{1}bound\0\u{1}reclaiming\0\u{1}quarantined\0\u{1}launches\0\u{3}uptime_s\0\u{3}blocks_staged\0\u{3}blocks_staged_partial\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}position\0\u{1}hosts\0\u{3}hosts_connected\0\u{1}applications\0\u{1}free\0\u{1}reserved\0\u{3}leased_idle\0\u{1}bound\0\u{1}reclaiming\0\u{1}quarantined\0\u{1}launches\0\u{3}uptime_s\0\u{3}blocks_staged\0\u{3}blocks_staged_partial\0\u{1}profiles\0\u{3}profiles_evicted\0\u{3}unknown_entries\0")
 
   fileprivate class _StorageClass {
     var _version: String = String()
@@ -5360,6 +5378,9 @@ nonisolated extension Outrider_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._
     var _uptimeS: UInt64 = 0
     var _blocksStaged: UInt32 = 0
     var _blocksStagedPartial: UInt32 = 0
+    var _profiles: UInt32 = 0
+    var _profilesEvicted: UInt64 = 0
+    var _unknownEntries: UInt64 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -5385,6 +5406,9 @@ nonisolated extension Outrider_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._
       _uptimeS = source._uptimeS
       _blocksStaged = source._blocksStaged
       _blocksStagedPartial = source._blocksStagedPartial
+      _profiles = source._profiles
+      _profilesEvicted = source._profilesEvicted
+      _unknownEntries = source._unknownEntries
     }
   }
 
@@ -5418,6 +5442,9 @@ nonisolated extension Outrider_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._
         case 13: try { try decoder.decodeSingularUInt64Field(value: &_storage._uptimeS) }()
         case 14: try { try decoder.decodeSingularUInt32Field(value: &_storage._blocksStaged) }()
         case 15: try { try decoder.decodeSingularUInt32Field(value: &_storage._blocksStagedPartial) }()
+        case 16: try { try decoder.decodeSingularUInt32Field(value: &_storage._profiles) }()
+        case 17: try { try decoder.decodeSingularUInt64Field(value: &_storage._profilesEvicted) }()
+        case 18: try { try decoder.decodeSingularUInt64Field(value: &_storage._unknownEntries) }()
         default: break
         }
       }
@@ -5475,6 +5502,15 @@ nonisolated extension Outrider_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._
       if _storage._blocksStagedPartial != 0 {
         try visitor.visitSingularUInt32Field(value: _storage._blocksStagedPartial, fieldNumber: 15)
       }
+      if _storage._profiles != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._profiles, fieldNumber: 16)
+      }
+      if _storage._profilesEvicted != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._profilesEvicted, fieldNumber: 17)
+      }
+      if _storage._unknownEntries != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._unknownEntries, fieldNumber: 18)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -5499,6 +5535,9 @@ nonisolated extension Outrider_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._
         if _storage._uptimeS != rhs_storage._uptimeS {return false}
         if _storage._blocksStaged != rhs_storage._blocksStaged {return false}
         if _storage._blocksStagedPartial != rhs_storage._blocksStagedPartial {return false}
+        if _storage._profiles != rhs_storage._profiles {return false}
+        if _storage._profilesEvicted != rhs_storage._profilesEvicted {return false}
+        if _storage._unknownEntries != rhs_storage._unknownEntries {return false}
         return true
       }
       if !storagesAreEqual {return false}

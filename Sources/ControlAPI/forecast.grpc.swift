@@ -74,12 +74,40 @@ public enum Outrider_V1_BehavioralProfiler: Sendable {
                 type: .unary
             )
         }
+        /// Namespace for "GetHistory" metadata.
+        public enum GetHistory: Sendable {
+            /// Request type for "GetHistory".
+            public typealias Input = Outrider_V1_GetHistoryRequest
+            /// Response type for "GetHistory".
+            public typealias Output = Outrider_V1_History
+            /// Descriptor for "GetHistory".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "outrider.v1.BehavioralProfiler"),
+                method: "GetHistory",
+                type: .unary
+            )
+        }
+        /// Namespace for "ListCommunication" metadata.
+        public enum ListCommunication: Sendable {
+            /// Request type for "ListCommunication".
+            public typealias Input = Outrider_V1_ListCommunicationRequest
+            /// Response type for "ListCommunication".
+            public typealias Output = Outrider_V1_Communication
+            /// Descriptor for "ListCommunication".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "outrider.v1.BehavioralProfiler"),
+                method: "ListCommunication",
+                type: .unary
+            )
+        }
         /// Descriptors for all methods in the "outrider.v1.BehavioralProfiler" service.
         public static let descriptors: [GRPCCore.MethodDescriptor] = [
             GetScalingProfile.descriptor,
             ListScalingProfiles.descriptor,
             WatchScalingProfiles.descriptor,
-            ExplainForecast.descriptor
+            ExplainForecast.descriptor,
+            GetHistory.descriptor,
+            ListCommunication.descriptor
         ]
     }
 }
@@ -181,6 +209,42 @@ extension Outrider_V1_BehavioralProfiler {
             request: GRPCCore.StreamingServerRequest<Outrider_V1_ExplainForecastRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ForecastExplanation>
+
+        /// Handle the "GetHistory" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The past of one application, at one resolution.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Outrider_V1_GetHistoryRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Outrider_V1_History` messages.
+        func getHistory(
+            request: GRPCCore.StreamingServerRequest<Outrider_V1_GetHistoryRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_History>
+
+        /// Handle the "ListCommunication" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Who talks with whom: groups of VMs, by application and host, with the most traffic first.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Outrider_V1_ListCommunicationRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Outrider_V1_Communication` messages.
+        func listCommunication(
+            request: GRPCCore.StreamingServerRequest<Outrider_V1_ListCommunicationRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_Communication>
     }
 
     /// Service protocol for the "outrider.v1.BehavioralProfiler" service.
@@ -266,6 +330,42 @@ extension Outrider_V1_BehavioralProfiler {
             request: GRPCCore.ServerRequest<Outrider_V1_ExplainForecastRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ForecastExplanation>
+
+        /// Handle the "GetHistory" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The past of one application, at one resolution.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_GetHistoryRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Outrider_V1_History` message.
+        func getHistory(
+            request: GRPCCore.ServerRequest<Outrider_V1_GetHistoryRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Outrider_V1_History>
+
+        /// Handle the "ListCommunication" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Who talks with whom: groups of VMs, by application and host, with the most traffic first.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ListCommunicationRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Outrider_V1_Communication` message.
+        func listCommunication(
+            request: GRPCCore.ServerRequest<Outrider_V1_ListCommunicationRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Outrider_V1_Communication>
     }
 
     /// Simple service protocol for the "outrider.v1.BehavioralProfiler" service.
@@ -350,6 +450,42 @@ extension Outrider_V1_BehavioralProfiler {
             request: Outrider_V1_ExplainForecastRequest,
             context: GRPCCore.ServerContext
         ) async throws -> Outrider_V1_ForecastExplanation
+
+        /// Handle the "GetHistory" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The past of one application, at one resolution.
+        ///
+        /// - Parameters:
+        ///   - request: A `Outrider_V1_GetHistoryRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Outrider_V1_History` to respond with.
+        func getHistory(
+            request: Outrider_V1_GetHistoryRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Outrider_V1_History
+
+        /// Handle the "ListCommunication" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Who talks with whom: groups of VMs, by application and host, with the most traffic first.
+        ///
+        /// - Parameters:
+        ///   - request: A `Outrider_V1_ListCommunicationRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Outrider_V1_Communication` to respond with.
+        func listCommunication(
+            request: Outrider_V1_ListCommunicationRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Outrider_V1_Communication
     }
 }
 
@@ -401,6 +537,28 @@ extension Outrider_V1_BehavioralProfiler.StreamingServiceProtocol {
                 )
             }
         )
+        router.registerHandler(
+            forMethod: Outrider_V1_BehavioralProfiler.Method.GetHistory.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_GetHistoryRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_History>(),
+            handler: { request, context in
+                try await self.getHistory(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
+            forMethod: Outrider_V1_BehavioralProfiler.Method.ListCommunication.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ListCommunicationRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_Communication>(),
+            handler: { request, context in
+                try await self.listCommunication(
+                    request: request,
+                    context: context
+                )
+            }
+        )
     }
 }
 
@@ -445,6 +603,28 @@ extension Outrider_V1_BehavioralProfiler.ServiceProtocol {
         context: GRPCCore.ServerContext
     ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ForecastExplanation> {
         let response = try await self.explainForecast(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    public func getHistory(
+        request: GRPCCore.StreamingServerRequest<Outrider_V1_GetHistoryRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_History> {
+        let response = try await self.getHistory(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    public func listCommunication(
+        request: GRPCCore.StreamingServerRequest<Outrider_V1_ListCommunicationRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_Communication> {
+        let response = try await self.listCommunication(
             request: GRPCCore.ServerRequest(stream: request),
             context: context
         )
@@ -504,6 +684,32 @@ extension Outrider_V1_BehavioralProfiler.SimpleServiceProtocol {
     ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ForecastExplanation> {
         return GRPCCore.ServerResponse<Outrider_V1_ForecastExplanation>(
             message: try await self.explainForecast(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    public func getHistory(
+        request: GRPCCore.ServerRequest<Outrider_V1_GetHistoryRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Outrider_V1_History> {
+        return GRPCCore.ServerResponse<Outrider_V1_History>(
+            message: try await self.getHistory(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    public func listCommunication(
+        request: GRPCCore.ServerRequest<Outrider_V1_ListCommunicationRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Outrider_V1_Communication> {
+        return GRPCCore.ServerResponse<Outrider_V1_Communication>(
+            message: try await self.listCommunication(
                 request: request.message,
                 context: context
             ),
@@ -615,6 +821,52 @@ extension Outrider_V1_BehavioralProfiler {
             deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ForecastExplanation>,
             options: GRPCCore.CallOptions,
             onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ForecastExplanation>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "GetHistory" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The past of one application, at one resolution.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_GetHistoryRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_GetHistoryRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_History` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func getHistory<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_GetHistoryRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_GetHistoryRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_History>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_History>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "ListCommunication" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Who talks with whom: groups of VMs, by application and host, with the most traffic first.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ListCommunicationRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_ListCommunicationRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_Communication` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func listCommunication<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_ListCommunicationRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_ListCommunicationRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_Communication>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Communication>) async throws -> Result
         ) async throws -> Result where Result: Sendable
     }
 
@@ -771,6 +1023,74 @@ extension Outrider_V1_BehavioralProfiler {
                 onResponse: handleResponse
             )
         }
+
+        /// Call the "GetHistory" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The past of one application, at one resolution.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_GetHistoryRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_GetHistoryRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_History` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func getHistory<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_GetHistoryRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_GetHistoryRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_History>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_History>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Outrider_V1_BehavioralProfiler.Method.GetHistory.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
+
+        /// Call the "ListCommunication" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Who talks with whom: groups of VMs, by application and host, with the most traffic first.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ListCommunicationRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_ListCommunicationRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_Communication` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func listCommunication<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_ListCommunicationRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_ListCommunicationRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_Communication>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Communication>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Outrider_V1_BehavioralProfiler.Method.ListCommunication.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
     }
 }
 
@@ -886,6 +1206,64 @@ extension Outrider_V1_BehavioralProfiler.ClientProtocol {
             request: request,
             serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ExplainForecastRequest>(),
             deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ForecastExplanation>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "GetHistory" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > The past of one application, at one resolution.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Outrider_V1_GetHistoryRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func getHistory<Result>(
+        request: GRPCCore.ClientRequest<Outrider_V1_GetHistoryRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_History>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.getHistory(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_GetHistoryRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_History>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "ListCommunication" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Who talks with whom: groups of VMs, by application and host, with the most traffic first.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Outrider_V1_ListCommunicationRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func listCommunication<Result>(
+        request: GRPCCore.ClientRequest<Outrider_V1_ListCommunicationRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Communication>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.listCommunication(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ListCommunicationRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_Communication>(),
             options: options,
             onResponse: handleResponse
         )
@@ -1019,6 +1397,72 @@ extension Outrider_V1_BehavioralProfiler.ClientProtocol {
             metadata: metadata
         )
         return try await self.explainForecast(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "GetHistory" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > The past of one application, at one resolution.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func getHistory<Result>(
+        _ message: Outrider_V1_GetHistoryRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_History>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Outrider_V1_GetHistoryRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.getHistory(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "ListCommunication" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Who talks with whom: groups of VMs, by application and host, with the most traffic first.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func listCommunication<Result>(
+        _ message: Outrider_V1_ListCommunicationRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_Communication>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Outrider_V1_ListCommunicationRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.listCommunication(
             request: request,
             options: options,
             onResponse: handleResponse

@@ -79,6 +79,57 @@ public nonisolated enum Outrider_V1_ProfileState: SwiftProtobuf.Enum, Swift.Case
 
 }
 
+/// How finely a past is kept.
+public nonisolated enum Outrider_V1_HistoryResolution: SwiftProtobuf.Enum, Swift.CaseIterable {
+  public typealias RawValue = Int
+
+  /// As HISTORY_RESOLUTION_FINE.
+  case unspecified // = 0
+
+  /// One aggregate interval: ten seconds; half an hour of them.
+  case fine // = 1
+
+  /// Thirty intervals: five minutes; a day of them.
+  case middle // = 2
+
+  /// 360 intervals: an hour; two weeks of them.
+  case coarse // = 3
+  case UNRECOGNIZED(Int)
+
+  public init() {
+    self = .unspecified
+  }
+
+  public init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .fine
+    case 2: self = .middle
+    case 3: self = .coarse
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  public var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .fine: return 1
+    case .middle: return 2
+    case .coarse: return 3
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  public static let allCases: [Outrider_V1_HistoryResolution] = [
+    .unspecified,
+    .fine,
+    .middle,
+    .coarse,
+  ]
+
+}
+
 /// One quantile of a forecast.
 public nonisolated struct Outrider_V1_Quantile: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -359,6 +410,248 @@ public nonisolated struct Outrider_V1_ForecastExplanation: Sendable {
   fileprivate var _lastShiftAgeMs: UInt64? = nil
 }
 
+/// Request of GetHistory.
+public nonisolated struct Outrider_V1_GetHistoryRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Application id or name.
+  public var application: String = String()
+
+  /// Resolution.
+  public var resolution: Outrider_V1_HistoryResolution = .unspecified
+
+  /// Newest values only, so many; 0 means all.
+  public var last: UInt32 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// One step of a past. What is not known is absent; it is not zero.
+public nonisolated struct Outrider_V1_HistoryPoint: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// VMs, in the mean.
+  public var vms: UInt64 {
+    get {_vms ?? 0}
+    set {_vms = newValue}
+  }
+  /// Returns true if `vms` has been explicitly set.
+  public var hasVms: Bool {self._vms != nil}
+  /// Clears the value of `vms`. Subsequent reads from it will return its default value.
+  public mutating func clearVms() {self._vms = nil}
+
+  /// Launches.
+  public var launches: UInt64 {
+    get {_launches ?? 0}
+    set {_launches = newValue}
+  }
+  /// Returns true if `launches` has been explicitly set.
+  public var hasLaunches: Bool {self._launches != nil}
+  /// Clears the value of `launches`. Subsequent reads from it will return its default value.
+  public mutating func clearLaunches() {self._launches = nil}
+
+  /// CPU time in milliseconds.
+  public var cpuMs: UInt64 {
+    get {_cpuMs ?? 0}
+    set {_cpuMs = newValue}
+  }
+  /// Returns true if `cpuMs` has been explicitly set.
+  public var hasCpuMs: Bool {self._cpuMs != nil}
+  /// Clears the value of `cpuMs`. Subsequent reads from it will return its default value.
+  public mutating func clearCpuMs() {self._cpuMs = nil}
+
+  /// Memory in bytes, in the mean.
+  public var memoryBytes: UInt64 {
+    get {_memoryBytes ?? 0}
+    set {_memoryBytes = newValue}
+  }
+  /// Returns true if `memoryBytes` has been explicitly set.
+  public var hasMemoryBytes: Bool {self._memoryBytes != nil}
+  /// Clears the value of `memoryBytes`. Subsequent reads from it will return its default value.
+  public mutating func clearMemoryBytes() {self._memoryBytes = nil}
+
+  /// Bytes received by the VMs' ports.
+  public var rxBytes: UInt64 {
+    get {_rxBytes ?? 0}
+    set {_rxBytes = newValue}
+  }
+  /// Returns true if `rxBytes` has been explicitly set.
+  public var hasRxBytes: Bool {self._rxBytes != nil}
+  /// Clears the value of `rxBytes`. Subsequent reads from it will return its default value.
+  public mutating func clearRxBytes() {self._rxBytes = nil}
+
+  /// Bytes sent by them.
+  public var txBytes: UInt64 {
+    get {_txBytes ?? 0}
+    set {_txBytes = newValue}
+  }
+  /// Returns true if `txBytes` has been explicitly set.
+  public var hasTxBytes: Bool {self._txBytes != nil}
+  /// Clears the value of `txBytes`. Subsequent reads from it will return its default value.
+  public mutating func clearTxBytes() {self._txBytes = nil}
+
+  /// Bytes exchanged between VMs.
+  public var peerBytes: UInt64 {
+    get {_peerBytes ?? 0}
+    set {_peerBytes = newValue}
+  }
+  /// Returns true if `peerBytes` has been explicitly set.
+  public var hasPeerBytes: Bool {self._peerBytes != nil}
+  /// Clears the value of `peerBytes`. Subsequent reads from it will return its default value.
+  public mutating func clearPeerBytes() {self._peerBytes = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _vms: UInt64? = nil
+  fileprivate var _launches: UInt64? = nil
+  fileprivate var _cpuMs: UInt64? = nil
+  fileprivate var _memoryBytes: UInt64? = nil
+  fileprivate var _rxBytes: UInt64? = nil
+  fileprivate var _txBytes: UInt64? = nil
+  fileprivate var _peerBytes: UInt64? = nil
+}
+
+/// The past of one application. Beyond 2047 values are kept to one part in 2048.
+public nonisolated struct Outrider_V1_History: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Application id.
+  public var application: String = String()
+
+  /// Resolution.
+  public var resolution: Outrider_V1_HistoryResolution = .unspecified
+
+  /// Time of one point in milliseconds.
+  public var stepMs: UInt64 = 0
+
+  /// End of the newest point, in milliseconds since 1970 by the profiler's clock.
+  public var endedUnixMs: UInt64 = 0
+
+  /// Oldest first.
+  public var points: [Outrider_V1_HistoryPoint] = []
+
+  /// Bytes that the application's past takes in memory, at all resolutions.
+  public var keptBytes: UInt64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Request of ListCommunication.
+public nonisolated struct Outrider_V1_ListCommunicationRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Application id or name of either side; empty means all.
+  public var application: String = String()
+
+  /// Pairs of groups at most; 0 means 100.
+  public var limit: UInt32 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Two groups of VMs that exchange packets.
+public nonisolated struct Outrider_V1_TalkingGroups: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Application id of the senders.
+  public var sourceApplication: String = String()
+
+  /// Host of the senders.
+  public var sourceHost: String = String()
+
+  /// Application id of the receivers; empty where the identifier is nobody's any more.
+  public var destinationApplication: String = String()
+
+  /// Host of the receivers; empty where the identifier is nobody's any more.
+  public var destinationHost: String = String()
+
+  /// Bytes per second, faded with a half-life of half an hour of aggregate intervals of ten seconds. A lower bound: hosts
+  /// tell their busiest pairs only.
+  public var bytesPerS: Double = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Two applications that exchange packets.
+public nonisolated struct Outrider_V1_TalkingApplications: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Application id of the senders.
+  public var sourceApplication: String = String()
+
+  /// Application id of the receivers.
+  public var destinationApplication: String = String()
+
+  /// See TalkingGroups.
+  public var bytesPerS: Double = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// What a pattern says about where blocks should be.
+public nonisolated struct Outrider_V1_CommunicationAdvice: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Application id.
+  public var application: String = String()
+
+  /// Hosts by the traffic that a VM there would have with its peers close by, best first.
+  public var hosts: [String] = []
+
+  /// Applications whose ranges should be neighbours, most traffic first.
+  public var neighbours: [String] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Who talks with whom.
+public nonisolated struct Outrider_V1_Communication: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Most traffic first.
+  public var groups: [Outrider_V1_TalkingGroups] = []
+
+  /// Most traffic first.
+  public var applications: [Outrider_V1_TalkingApplications] = []
+
+  /// By application.
+  public var advice: [Outrider_V1_CommunicationAdvice] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
 /// One decision of the Predictive Allocator.
 public nonisolated struct Outrider_V1_Decision: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -500,6 +793,10 @@ fileprivate nonisolated let _protobuf_package = "outrider.v1"
 
 nonisolated extension Outrider_V1_ProfileState: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0PROFILE_STATE_UNSPECIFIED\0\u{1}PROFILE_STATE_COLD\0\u{1}PROFILE_STATE_LEARNING\0\u{1}PROFILE_STATE_READY\0\u{1}PROFILE_STATE_DEGRADED\0")
+}
+
+nonisolated extension Outrider_V1_HistoryResolution: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0HISTORY_RESOLUTION_UNSPECIFIED\0\u{1}HISTORY_RESOLUTION_FINE\0\u{1}HISTORY_RESOLUTION_MIDDLE\0\u{1}HISTORY_RESOLUTION_COARSE\0")
 }
 
 nonisolated extension Outrider_V1_Quantile: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -1020,6 +1317,370 @@ nonisolated extension Outrider_V1_ForecastExplanation: SwiftProtobuf.Message, Sw
     if lhs.liveliness != rhs.liveliness {return false}
     if lhs.indicators != rhs.indicators {return false}
     if lhs.leads != rhs.leads {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_GetHistoryRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".GetHistoryRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}application\0\u{1}resolution\0\u{1}last\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.application) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.resolution) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.last) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.application.isEmpty {
+      try visitor.visitSingularStringField(value: self.application, fieldNumber: 1)
+    }
+    if self.resolution != .unspecified {
+      try visitor.visitSingularEnumField(value: self.resolution, fieldNumber: 2)
+    }
+    if self.last != 0 {
+      try visitor.visitSingularUInt32Field(value: self.last, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_GetHistoryRequest, rhs: Outrider_V1_GetHistoryRequest) -> Bool {
+    if lhs.application != rhs.application {return false}
+    if lhs.resolution != rhs.resolution {return false}
+    if lhs.last != rhs.last {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_HistoryPoint: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".HistoryPoint"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vms\0\u{1}launches\0\u{3}cpu_ms\0\u{3}memory_bytes\0\u{3}rx_bytes\0\u{3}tx_bytes\0\u{3}peer_bytes\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self._vms) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self._launches) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self._cpuMs) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self._memoryBytes) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self._rxBytes) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self._txBytes) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self._peerBytes) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._vms {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._launches {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._cpuMs {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 3)
+    } }()
+    try { if let v = self._memoryBytes {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 4)
+    } }()
+    try { if let v = self._rxBytes {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 5)
+    } }()
+    try { if let v = self._txBytes {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 6)
+    } }()
+    try { if let v = self._peerBytes {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 7)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_HistoryPoint, rhs: Outrider_V1_HistoryPoint) -> Bool {
+    if lhs._vms != rhs._vms {return false}
+    if lhs._launches != rhs._launches {return false}
+    if lhs._cpuMs != rhs._cpuMs {return false}
+    if lhs._memoryBytes != rhs._memoryBytes {return false}
+    if lhs._rxBytes != rhs._rxBytes {return false}
+    if lhs._txBytes != rhs._txBytes {return false}
+    if lhs._peerBytes != rhs._peerBytes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_History: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".History"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}application\0\u{1}resolution\0\u{3}step_ms\0\u{3}ended_unix_ms\0\u{1}points\0\u{3}kept_bytes\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.application) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.resolution) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.stepMs) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.endedUnixMs) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.points) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.keptBytes) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.application.isEmpty {
+      try visitor.visitSingularStringField(value: self.application, fieldNumber: 1)
+    }
+    if self.resolution != .unspecified {
+      try visitor.visitSingularEnumField(value: self.resolution, fieldNumber: 2)
+    }
+    if self.stepMs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.stepMs, fieldNumber: 3)
+    }
+    if self.endedUnixMs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.endedUnixMs, fieldNumber: 4)
+    }
+    if !self.points.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.points, fieldNumber: 5)
+    }
+    if self.keptBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.keptBytes, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_History, rhs: Outrider_V1_History) -> Bool {
+    if lhs.application != rhs.application {return false}
+    if lhs.resolution != rhs.resolution {return false}
+    if lhs.stepMs != rhs.stepMs {return false}
+    if lhs.endedUnixMs != rhs.endedUnixMs {return false}
+    if lhs.points != rhs.points {return false}
+    if lhs.keptBytes != rhs.keptBytes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_ListCommunicationRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ListCommunicationRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}application\0\u{1}limit\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.application) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.limit) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.application.isEmpty {
+      try visitor.visitSingularStringField(value: self.application, fieldNumber: 1)
+    }
+    if self.limit != 0 {
+      try visitor.visitSingularUInt32Field(value: self.limit, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_ListCommunicationRequest, rhs: Outrider_V1_ListCommunicationRequest) -> Bool {
+    if lhs.application != rhs.application {return false}
+    if lhs.limit != rhs.limit {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_TalkingGroups: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".TalkingGroups"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}source_application\0\u{3}source_host\0\u{3}destination_application\0\u{3}destination_host\0\u{3}bytes_per_s\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.sourceApplication) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.sourceHost) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.destinationApplication) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.destinationHost) }()
+      case 5: try { try decoder.decodeSingularDoubleField(value: &self.bytesPerS) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.sourceApplication.isEmpty {
+      try visitor.visitSingularStringField(value: self.sourceApplication, fieldNumber: 1)
+    }
+    if !self.sourceHost.isEmpty {
+      try visitor.visitSingularStringField(value: self.sourceHost, fieldNumber: 2)
+    }
+    if !self.destinationApplication.isEmpty {
+      try visitor.visitSingularStringField(value: self.destinationApplication, fieldNumber: 3)
+    }
+    if !self.destinationHost.isEmpty {
+      try visitor.visitSingularStringField(value: self.destinationHost, fieldNumber: 4)
+    }
+    if self.bytesPerS.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.bytesPerS, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_TalkingGroups, rhs: Outrider_V1_TalkingGroups) -> Bool {
+    if lhs.sourceApplication != rhs.sourceApplication {return false}
+    if lhs.sourceHost != rhs.sourceHost {return false}
+    if lhs.destinationApplication != rhs.destinationApplication {return false}
+    if lhs.destinationHost != rhs.destinationHost {return false}
+    if lhs.bytesPerS != rhs.bytesPerS {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_TalkingApplications: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".TalkingApplications"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}source_application\0\u{3}destination_application\0\u{3}bytes_per_s\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.sourceApplication) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.destinationApplication) }()
+      case 3: try { try decoder.decodeSingularDoubleField(value: &self.bytesPerS) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.sourceApplication.isEmpty {
+      try visitor.visitSingularStringField(value: self.sourceApplication, fieldNumber: 1)
+    }
+    if !self.destinationApplication.isEmpty {
+      try visitor.visitSingularStringField(value: self.destinationApplication, fieldNumber: 2)
+    }
+    if self.bytesPerS.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.bytesPerS, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_TalkingApplications, rhs: Outrider_V1_TalkingApplications) -> Bool {
+    if lhs.sourceApplication != rhs.sourceApplication {return false}
+    if lhs.destinationApplication != rhs.destinationApplication {return false}
+    if lhs.bytesPerS != rhs.bytesPerS {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_CommunicationAdvice: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".CommunicationAdvice"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}application\0\u{1}hosts\0\u{1}neighbours\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.application) }()
+      case 2: try { try decoder.decodeRepeatedStringField(value: &self.hosts) }()
+      case 3: try { try decoder.decodeRepeatedStringField(value: &self.neighbours) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.application.isEmpty {
+      try visitor.visitSingularStringField(value: self.application, fieldNumber: 1)
+    }
+    if !self.hosts.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.hosts, fieldNumber: 2)
+    }
+    if !self.neighbours.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.neighbours, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_CommunicationAdvice, rhs: Outrider_V1_CommunicationAdvice) -> Bool {
+    if lhs.application != rhs.application {return false}
+    if lhs.hosts != rhs.hosts {return false}
+    if lhs.neighbours != rhs.neighbours {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_Communication: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Communication"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}groups\0\u{1}applications\0\u{1}advice\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.groups) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.applications) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.advice) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.groups.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.groups, fieldNumber: 1)
+    }
+    if !self.applications.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.applications, fieldNumber: 2)
+    }
+    if !self.advice.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.advice, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_Communication, rhs: Outrider_V1_Communication) -> Bool {
+    if lhs.groups != rhs.groups {return false}
+    if lhs.applications != rhs.applications {return false}
+    if lhs.advice != rhs.advice {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

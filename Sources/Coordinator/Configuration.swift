@@ -12,7 +12,7 @@ extension CoordinatorConfiguration {
             cooldown: settings.cooldown, quarantine: settings.quarantine,
             reservationLifetime: settings.reservationLifetime, standardLifetime: settings.standardLifetime,
             bindUntil: settings.bindUntil, unreachableAfter: settings.unreachableAfter,
-            drainTimeout: settings.drainTimeout, version: version)
+            drainTimeout: settings.drainTimeout, profilesMax: settings.profilesMax, version: version)
     }
 }
 

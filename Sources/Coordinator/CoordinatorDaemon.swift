@@ -10,6 +10,8 @@ public struct CoordinatorDaemon: Sendable {
     let store: any Store
     let shell: CoordinatorShell
     let servers: [Server]
+    let endpoints: [HTTPEndpoint]
+    let prometheus: PrometheusFeed?
     let logger: Logger
 
     /// Opens the store and recovers from it. Nothing listens yet.
@@ -30,12 +32,23 @@ public struct CoordinatorDaemon: Sendable {
             recovered: recovered, store: store, clock: clock, tickInterval: settings.tickInterval, logger: logger)
         self.shell = shell
         servers = settings.listen.map { Server(endpoint: $0, shell: shell) }
+        let counts = settings.prometheus.map { _ in PrometheusCounts() }
+        let pages = HTTPPages(shell: shell, prometheus: counts)
+        endpoints = settings.httpListen.map { HTTPEndpoint(endpoint: $0, pages: pages, logger: logger) }
+        prometheus = settings.prometheus.flatMap { source in
+            counts.map {
+                PrometheusFeed(
+                    source: PrometheusSource(source, counts: $0), shell: shell, clock: clock,
+                    interval: settings.aggregateInterval, logger: logger)
+            }
+        }
     }
 
     /// In starting order; they end in reverse.
     func services(notifier: ServiceManagerNotifier) -> [any Service] {
-        [ShellService(shell: shell, store: store, logger: logger)] + servers
-            + [ReadyNotice(servers: servers, notifier: notifier, logger: logger)]
+        [ShellService(shell: shell, store: store, logger: logger)] + servers + endpoints
+            + (prometheus.map { [$0] } ?? [])
+            + [ReadyNotice(servers: servers, endpoints: endpoints, notifier: notifier, logger: logger)]
     }
 
     /// Runs until SIGTERM or SIGINT.
@@ -71,7 +84,7 @@ public struct CoordinatorDaemon: Sendable {
             case .cannotOpen, .notDurable: .cannotCreate
             case .corrupt, .writeFailed, .outOfOrder: .failure
             }
-        case is ListenError: .cannotCreate
+        case is ListenError, is HTTPListenError: .cannotCreate
         case is ConfigurationError, is ConfigurationConflict: .configuration
         case let error as ImageError: error.isOfAnotherVersion ? .configuration : .failure
         default: .failure
@@ -82,6 +95,7 @@ public struct CoordinatorDaemon: Sendable {
 /// Says READY=1 when every address is served.
 private struct ReadyNotice: Service {
     let servers: [Server]
+    let endpoints: [HTTPEndpoint]
     let notifier: ServiceManagerNotifier
     let logger: Logger
 
@@ -92,6 +106,9 @@ private struct ReadyNotice: Service {
             logger.warning(
                 "listening without encryption and authentication: whoever reaches this address controls the network",
                 metadata: ["address": "\(server.endpoint)"])
+        }
+        for endpoint in endpoints {
+            guard await endpoint.boundPort() != nil else { return try await gracefulShutdown() }
         }
         notifier.ready(status: "serving \(servers.map { "\($0.endpoint)" }.joined(separator: ", "))")
         logger.info("ready")

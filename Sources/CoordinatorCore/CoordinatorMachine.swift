@@ -68,13 +68,20 @@ public struct CoordinatorMachine: Sendable {
     ///
     /// - Parameter restoredFromBackup: the store is older than what it ruled. The generation rises, and nothing moves
     ///   until hosts have said what they hold; see `Restoration`.
-    public mutating func recovered(at now: Instant, restoredFromBackup: Bool = false) -> [CoordinatorEffect] {
+    /// - Parameter clockSlot: aggregate intervals since 1970, which a new store begins to count at: so days begin at
+    ///   midnight UTC, and there is room for a past. Nil begins at nothing.
+    public mutating func recovered(
+        at now: Instant, restoredFromBackup: Bool = false, clockSlot: Int? = nil
+    ) -> [CoordinatorEffect] {
         precondition(!live.isRecovered, "recovered twice")
         turn = Turn(now: now)
         live.isRecovered = true
         live.startedAt = now
         if !state.isFounded { commit(.founded(state.foundation)) }
         commit(.termStarted(state.term + 1))
+        if let clockSlot, clockSlot > 0, state.slot == 0, state.hosts.isEmpty {
+            commit(.sampled(slot: clockSlot, []))
+        }
         if restoredFromBackup { beginRestoration(above: state.generation) }
         if !state.relearning.isEmpty {
             notice(

@@ -38,6 +38,7 @@ struct FleetState: Sendable {
     let interval: Duration
     let forecasting: ForecastShape
     let launchHalfLife: Duration
+    let profilesMax: Int
     var isFounded = false
     var foundation: Foundation
     var generation: UInt64 = 1
@@ -57,6 +58,13 @@ struct FleetState: Sendable {
     var bindings = BindingTable()
     var launches = LaunchCounts()
     var series: [ApplicationID: ApplicationForecaster] = [:]
+    var histories: [ApplicationID: ApplicationHistory] = [:]
+    /// Of which an agent reported a VM or a launch, ever: what agents say of it counts, silence too.
+    var agentsSpoke: Set<ApplicationID> = []
+    /// Of which another source told.
+    var fed: Set<ApplicationID> = []
+    /// Last slot with a VM or a launch, or that of its creation.
+    var lastActive: [ApplicationID: Int] = [:]
     /// Applications whose learnt state a snapshot held and that had to start anew: another interval or another version.
     var relearning: [ApplicationID] = []
     var recentLaunches: [ApplicationID: [HostID: DecayedCount]] = [:]
@@ -71,6 +79,7 @@ struct FleetState: Sendable {
         interval = configuration.aggregateInterval
         self.forecasting = forecasting
         launchHalfLife = configuration.seasonLength / 48
+        profilesMax = configuration.profilesMax
         self.foundation = foundation
         book = Book(plan: try foundation.plan())
     }
@@ -93,6 +102,8 @@ struct FleetState: Sendable {
             applications[id] = ApplicationRecord(id: id, name: name, policy: policy, revision: revision)
             names[name] = id
             series[id] = ApplicationForecaster(shape: forecasting)
+            histories[id] = ApplicationHistory()
+            lastActive[id] = slot
         case .applicationUpdated(let id, let policy, let revision):
             applications[id]?.policy = policy
             applications[id]?.revision = revision
@@ -123,9 +134,11 @@ struct FleetState: Sendable {
             applyTallies(of: host, sequence, slot, tallies)
         case .sampled(let slot, let samples):
             self.slot = max(self.slot, slot)
-            for sample in samples {
-                series[sample.application]?.add(sample.demand, slot: slot)
-            }
+            for sample in samples { learn(sample, slot: slot) }
+        case .backfilled(let id, let slot, let forecaster, let history):
+            applyPast(id, LearntPast(forecaster: Base64.bytes(forecaster), history: Base64.bytes(history), slot: slot))
+        case .profilesEvicted(let ids):
+            for id in ids { forgetProfile(of: id) }
         }
     }
 
@@ -169,7 +182,7 @@ struct FleetState: Sendable {
     private mutating func forget(_ id: ApplicationID) {
         if let record = applications.removeValue(forKey: id), names[record.name] == id { names[record.name] = nil }
         for session in sessions.values where session.application == id { sessions[session.id] = nil }
-        series[id] = nil
+        forgetProfile(of: id)
         recentLaunches[id] = nil
     }
 

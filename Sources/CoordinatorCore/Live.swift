@@ -131,6 +131,15 @@ struct Live: Sendable {
     /// Hosts that just said hello.
     var snapshots: Set<HostID> = []
     var slots: [Int: SlotFill] = [:]
+    /// What another source than the agents said last.
+    var external: [ApplicationID: ExternalWord] = [:]
+    /// Whether that and the agents agreed when both spoke last.
+    var agreement: [ApplicationID: Bool] = [:]
+    /// Entries of aggregates that named no application, by host.
+    var strangers: [HostID: Int] = [:]
+    var feed = FeedCounts()
+    var communication = CommunicationBook()
+    var communicationTidied = 0
     /// When the last binding of a block ended.
     var idleSince: [UInt32: Instant] = [:]
     var memories: [ApplicationID: AllocationMemory] = [:]

@@ -33,6 +33,9 @@ extension CoordinatorMachine {
         case .migrate(let interface, let host): try migrate(interface, to: host)
         case .abortMigration(let interface, let reason): try abortMigration(interface, reason: reason)
         case .endRestoration(let reason): try endRestoration(reason: reason)
+        case .observe(let samples, let clockSlot, let lifetime):
+            observe(samples, clockSlot: clockSlot, lifetime: lifetime)
+        case .backfill(let reference, let past): try backfill(reference, past)
         }
     }
 

@@ -208,6 +208,7 @@ extension CoordinatorMachine {
             leasedIdle: max(0, holdings.leased - state.bindings.total), bound: state.bindings.total,
             reclaiming: holdings.reclaiming, quarantined: holdings.quarantined, launches: state.launches,
             uptime: live.isRecovered ? now - live.startedAt : .zero, blocksStaged: staged.whole,
-            blocksPartial: staged.partial)
+            blocksPartial: staged.partial, profiles: state.series.count, profilesEvicted: live.feed.evicted,
+            unknownEntries: live.feed.strangers)
     }
 }

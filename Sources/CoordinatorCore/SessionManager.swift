@@ -40,6 +40,7 @@ extension CoordinatorMachine {
         }
         commit(.applicationCreated(id, name: name, policy: policy, revision: live.revision + 1))
         commit(quota)
+        boundProfiles()
         return .application(try info(id))
     }
 

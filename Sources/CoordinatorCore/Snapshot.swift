@@ -1,7 +1,7 @@
 import Allocation
 import FleetProtocol
 import Forecasting
-import NetworkTypes
+public import NetworkTypes
 import SNISpace
 
 /// The whole durable state in the form that a store keeps. Equal to the replay of all events before it.
@@ -17,7 +17,8 @@ public struct CoordinatorSnapshot: Hashable, Sendable, Codable {
     var hosts: [HostRecord]
     var bindings: [HostBindings]
     var launches: LaunchCounts
-    var learnt: [Learnt]
+    /// Of images of version 2; now ``attachments``.
+    var learnt: [Learnt]?
     var shares: [Share]
     var slot: Int
     /// Absent from images of older versions.
@@ -28,6 +29,15 @@ public struct CoordinatorSnapshot: Hashable, Sendable, Codable {
     var reclaimCursors: ReclaimCursors?
     var sharding: ShardingState?
     var observed: [Observed]?
+    var activity: [Activity]?
+    /// What was learnt, as bytes that are not for a text: kept beside it by who stores the snapshot.
+    public var attachments: [Attachment] = []
+
+    private enum CodingKeys: String, CodingKey {
+        case revision, isFounded, foundation, term, book, applications, sessions, sessionCount, hosts, bindings
+        case launches, learnt, shares, slot, generation, safety, restoration, migrations, reclaimCursors, sharding
+        case observed, activity
+    }
 
     struct Safety: Hashable, Sendable, Codable {
         var host: HostID
@@ -48,6 +58,31 @@ public struct CoordinatorSnapshot: Hashable, Sendable, Codable {
         var application: ApplicationID
         var host: HostID
         var launches: Int
+    }
+    /// What the profiler knows of an application beside what it learnt.
+    struct Activity: Hashable, Sendable, Codable {
+        var application: ApplicationID
+        var lastActive: Int
+        var agentsSpoke: Bool
+        var fed: Bool
+    }
+    /// Bytes of one application.
+    public struct Attachment: Hashable, Sendable, CustomStringConvertible {
+        public enum Kind: UInt8, Hashable, Sendable, CaseIterable {
+            /// Of an `ApplicationForecaster`.
+            case forecaster = 1
+            /// Of an ``ApplicationHistory``.
+            case history = 2
+        }
+        public var application: ApplicationID
+        public var kind: Kind
+        public var bytes: [UInt8]
+        public init(application: ApplicationID, kind: Kind, bytes: [UInt8]) {
+            self.application = application
+            self.kind = kind
+            self.bytes = bytes
+        }
+        public var description: String { "\(kind) of \(application), \(bytes.count) bytes" }
     }
     struct Observed: Hashable, Sendable, Codable {
         var host: HostID
@@ -86,9 +121,6 @@ extension FleetState {
                 .init(host: host, entries: entries.values.sorted { $0.record.sni < $1.record.sni })
             },
             launches: launches,
-            learnt: series.sorted { $0.key < $1.key }.map {
-                .init(application: $0.key, forecaster: Hexadecimal.text($0.value.encoded()))
-            },
             shares: recentLaunches.sorted { $0.key < $1.key }.flatMap { application, hosts in
                 hosts.sorted { $0.key < $1.key }.map { host, count in
                     let value = count.value(at: time(of: slot)).rounded()
@@ -101,7 +133,8 @@ extension FleetState {
             reclaimCursors: reclaimCursors, sharding: sharding,
             observed: observed.sorted { $0.key < $1.key }.flatMap { host, applications in
                 applications.sorted { $0.key < $1.key }.map { .init(host: host, application: $0.key, vms: $0.value) }
-            })
+            },
+            activity: activities, attachments: attachments)
     }
 
     mutating func restore(_ snapshot: CoordinatorSnapshot) throws(BookError) {
@@ -112,7 +145,6 @@ extension FleetState {
         for record in snapshot.applications {
             applications[record.id] = record
             names[record.name] = record.id
-            series[record.id] = ApplicationForecaster(shape: forecasting)
         }
         for record in snapshot.sessions { sessions[record.id] = record }
         sessionCount = snapshot.sessionCount
@@ -131,39 +163,11 @@ extension FleetState {
         for entry in snapshot.observed ?? [] { observed[entry.host, default: [:]][entry.application] = entry.vms }
         launches = snapshot.launches
         slot = snapshot.slot
-        for learnt in snapshot.learnt where series[learnt.application] != nil {
-            do throws(SeriesStateError) {
-                series[learnt.application] = try ApplicationForecaster(
-                    encoded: Hexadecimal.bytes(learnt.forecaster), shape: forecasting)
-            } catch {
-                relearning.append(learnt.application)
-            }
-        }
+        restoreProfiles(snapshot)
         for share in snapshot.shares {
             recentLaunches[share.application, default: [:]][
                 share.host, default: DecayedCount(halfLife: launchHalfLife)
             ].add(share.launches, at: time(of: slot))
         }
-    }
-}
-
-/// Bytes in an image that is text.
-enum Hexadecimal {
-    private static let digits = Array("0123456789abcdef".utf8)
-
-    static func text(_ bytes: [UInt8]) -> String {
-        String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-    }
-
-    /// As far as the text is one: what a checksum within the bytes says of the rest is for the caller.
-    static func bytes(_ text: String) -> [UInt8] {
-        let values = text.utf8.map { digit -> UInt8 in
-            switch digit {
-            case 48...57: digit - 48
-            case 97...102: digit - 87
-            default: 0
-            }
-        }
-        return stride(from: 0, to: values.count - 1, by: 2).map { values[$0] << 4 | values[$0 + 1] }
     }
 }

@@ -24,6 +24,7 @@ extension CoordinatorConfiguration {
         try require(overlayMTU >= 1280, "overlay-mtu", "must be at least 1280, which IPv6 needs (RFC 8200 section 5)")
         try require(vxlanPort > 0, "vxlan-port", "must be from 1 to 65535")
         try require(!horizons.isEmpty, "horizons", "must name at least one")
+        try require(profilesMax > 0, "profiles-max", "must be at least 1")
         let durations: [(String, Duration)] = [
             ("aggregate-interval", aggregateInterval), ("decision-interval", decisionInterval),
             ("lead-time", leadTime), ("cooldown", cooldown), ("quarantine", quarantine),

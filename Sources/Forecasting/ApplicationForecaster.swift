@@ -40,6 +40,8 @@ public struct ApplicationForecaster: Sendable {
     /// VMs that the application may have at most; nothing beyond is forecast, but what runs already is never denied. Not part
     /// of the persisted state: whoever knows the quota sets it.
     public var cap: Int?
+    /// The same by ``SampleRejection/reason``, those of coarse samples apart.
+    public private(set) var rejectionsByReason: [String: Int] = [:]
 
     public init(shape: ForecastShape) {
         self.shape = shape
@@ -65,6 +67,7 @@ public struct ApplicationForecaster: Sendable {
             demand.observe(sample, at: shape.profile.sampleInterval * tick)
         } catch {
             rejections += 1
+            rejectionsByReason[error.reason, default: 0] += 1
         }
     }
 

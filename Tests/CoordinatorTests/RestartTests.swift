@@ -1,4 +1,5 @@
 import ControlAPI
+import CoordinatorCore
 import DaemonSupport
 import Foundation
 import GRPCCore
@@ -111,10 +112,11 @@ import Testing
     /// Neither a decoding failure nor another state: both versions, and what to do.
     @Test(
         arguments: [
-            ("outrider-image 3\n{}", ExitCode.configuration, "version 3, this program reads version 2"),
+            ("outrider-image 4\n{}", ExitCode.configuration, "version 4, this program reads version 3"),
             ("outrider-image 1\n{}", .configuration, "version 1, written by an unreleased program"),
             ("{\"revision\":1}", .configuration, "no version, written by an unreleased program"),
             ("outrider-image 2\n{}", .failure, "contradicts itself"),
+            ("outrider-image 3\n{}", .failure, "contradicts itself"),
         ])
     func snapshotOfAnotherVersionIsNamed(image: String, code: ExitCode, words: String) async throws {
         let directory = try TemporaryDirectory()
@@ -143,11 +145,14 @@ import Testing
         do {
             let store = try SQLiteStore(directory: directory.path)
             let stored = try #require(try await store.load().snapshot)
-            let text = String(decoding: stored.image, as: UTF8.self)
+            let snapshot = try MachineImage.decode(stored.image)
+            let text = String(decoding: try JSONEncoder().encode(snapshot), as: UTF8.self)
             // The chunk that the range lies in is closed.
             let edited = text.replacing(#/"chunks":\[[^\]]*\]/#, with: "\"chunks\":[]")
             #expect(edited != text)
-            try await store.save(StoredSnapshot(sequence: stored.sequence, image: Array(edited.utf8)))
+            var impossible = try JSONDecoder().decode(CoordinatorSnapshot.self, from: Data(edited.utf8))
+            impossible.attachments = snapshot.attachments
+            try await store.save(StoredSnapshot(sequence: stored.sequence, image: try MachineImage.encode(impossible)))
             try await store.close()
         }
         do {

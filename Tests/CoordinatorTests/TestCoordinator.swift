@@ -37,6 +37,7 @@ func testSettings(_ directory: String, extra: String = "") throws -> Coordinator
         """
     var settings = try CoordinatorSettings(yaml: base + extra, file: "test.yaml")
     settings.listen = [Endpoint(host: .ipv4(IPv4Address(127 << 24 | 1)), port: 0)]
+    settings.httpListen = []
     return settings
 }
 
@@ -50,6 +51,13 @@ let quietLogger: Logger = {
 func withCoordinator<Result: Sendable>(
     _ settings: CoordinatorSettings, _ body: @Sendable @escaping (Client) async throws -> Result
 ) async throws -> Result {
+    try await withDaemon(settings) { _, client in try await body(client) }
+}
+
+/// The same, for who looks into it.
+func withDaemon<Result: Sendable>(
+    _ settings: CoordinatorSettings, _ body: @Sendable @escaping (CoordinatorDaemon, Client) async throws -> Result
+) async throws -> Result {
     let daemon = try await CoordinatorDaemon(settings, logger: quietLogger)
     let services = daemon.services(notifier: ServiceManagerNotifier(socketPath: nil))
     let group = ServiceGroup(
@@ -60,7 +68,7 @@ func withCoordinator<Result: Sendable>(
         tasks.addTask { try await group.run() }
         let port = try #require(try await daemon.servers[0].boundPort())
         do {
-            let result = try await withClient(port: port, body)
+            let result = try await withClient(port: port) { client in try await body(daemon, client) }
             await group.triggerGracefulShutdown()
             try await tasks.waitForAll()
             return result

@@ -131,3 +131,44 @@ import Testing
         }
     }
 }
+
+@Suite struct PrometheusSettingsTests {
+    private func problems(_ yaml: String) -> String {
+        do {
+            _ = try CoordinatorSettings(yaml: yaml, file: "c.yaml")
+            return ""
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    @Test func aServerAndItsQueries() throws {
+        let settings = try CoordinatorSettings(
+            yaml: """
+                prometheus: http://[fd00::1]:9090/prom
+                prometheus-vms: 'sum by (app) (vm_up)'
+                prometheus-cpu: 'sum by (app) (increase(cpu[$step]))'
+                prometheus-label: app
+                prometheus-step: 30s
+                """, file: "c.yaml")
+        let source = try #require(settings.prometheus)
+        #expect(source.base == "http://[fd00::1]:9090/prom" && source.label == "app" && source.step == .seconds(30))
+        #expect(source.queries == [.vms: "sum by (app) (vm_up)", .cpu: "sum by (app) (increase(cpu[$step]))"])
+        #expect(try CoordinatorSettings(yaml: settings.effectiveText, file: "c.yaml").prometheus == source)
+        #expect(try CoordinatorSettings(yaml: "", file: "c.yaml").prometheus == nil)
+    }
+
+    @Test(arguments: [
+        ("prometheus: http://a:9090\n", "there is no query for VMs"),
+        ("prometheus-vms: up\n", "there is no server to ask"),
+        ("prometheus: http://a\nprometheus-vms: up\nprometheus-step: 25s\n", "no multiple of aggregate-interval"),
+        ("prometheus: ftp://a\nprometheus-vms: up\n", "'ftp://a' is not accepted"),
+        ("prometheus: http://user:secret@a\nprometheus-vms: up\n", "is not accepted"),
+        ("prometheus: http://a\nprometheus-vms: up\nprometheus-label: 1a\n", "'1a' is not accepted"),
+        ("http-listen: [127.0.0.1:80, 127.0.0.1:80]\n", "127.0.0.1:80 stands twice"),
+        ("profiles-max: 0\n", "'0' is not accepted"),
+    ])
+    func contradictionsAreRefused(yaml: String, complaint: String) {
+        #expect(problems(yaml).contains(complaint))
+    }
+}

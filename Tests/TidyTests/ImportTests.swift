@@ -34,6 +34,7 @@ private let allowed: [String: Set<String>] = {
             "Allocation", "ControlAPI", "FleetMapping", "CoordinatorCore", "FleetProtocol", "Forecasting",
             "NetworkTypes", "SNISpace",
         ]),
+        "Prometheus": ["AsyncHTTPClient", "FoundationEssentials", "NIOCore", "NIOHTTP1"],
         "DaemonSupport": system.union([
             "FoundationEssentials", "Logging", "NetworkTypes", "ServiceLifecycle", "UnixSignals", "Yams",
         ]),
@@ -45,8 +46,9 @@ private let allowed: [String: Set<String>] = {
         ]),
         "Coordinator": system.union(transport).union([
             "Allocation", "ControlAPI", "ControlAPIMapping", "CoordinatorCore", "DaemonSupport", "FleetProtocol",
-            "FleetMapping", "Forecasting", "Foundation", "Logging", "NetworkTypes", "SNISpace", "ServiceLifecycle",
-            "Store", "SwiftProtobuf",
+            "FleetMapping", "Forecasting", "Foundation", "HTTPTypes", "HummingbirdCore", "Logging", "NIOCore",
+            "NIOPosix",
+            "NetworkTypes", "Prometheus", "SNISpace", "ServiceLifecycle", "Store", "SwiftProtobuf",
         ]),
         "outrider-agent": [
             "Agent", "ArgumentParser", "DaemonSupport", "Logging", "Netlink", "NetworkTypes", "ServiceLifecycle",

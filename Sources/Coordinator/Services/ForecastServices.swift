@@ -53,6 +53,29 @@ struct BehavioralProfilerService: Outrider_V1_BehavioralProfiler.SimpleServicePr
     }
 }
 
+extension BehavioralProfilerService {
+    func getHistory(
+        request: Outrider_V1_GetHistoryRequest, context: ServerContext
+    ) async throws -> Outrider_V1_History {
+        let resolution = try filter { () throws(MappingError) in try HistoryResolution(request.resolution) }
+        let count = request.last == 0 ? Int.max : Int(request.last)
+        let info = try await shell.read { (machine, _) throws(CoordinatorError) in
+            try machine.history(of: request.application, resolution, last: count)
+        }
+        return Outrider_V1_History(info, now: CoordinatorClock.wall)
+    }
+
+    func listCommunication(
+        request: Outrider_V1_ListCommunicationRequest, context: ServerContext
+    ) async throws -> Outrider_V1_Communication {
+        let limit = request.limit == 0 ? 100 : Int(request.limit)
+        return Outrider_V1_Communication(
+            try await shell.read { (machine, _) throws(CoordinatorError) in
+                try machine.communication(of: request.application, limit: limit)
+            })
+    }
+}
+
 /// What the allocator decided, and what it will give back.
 struct PredictiveAllocatorService: Outrider_V1_PredictiveAllocator.SimpleServiceProtocol {
     let shell: CoordinatorShell

@@ -37,7 +37,9 @@ struct RecoveredMachine {
         }
         for event in stored.events { machine.replay(event.event) }
         if let contradiction = machine.contradiction() { throw ConfigurationConflict(cause: contradiction) }
-        let effects = machine.recovered(at: now, restoredFromBackup: restoredFromBackup)
+        let effects = machine.recovered(
+            at: now, restoredFromBackup: restoredFromBackup,
+            clockSlot: CoordinatorClock.slot(of: CoordinatorClock.wall, interval: configuration.aggregateInterval))
         return RecoveredMachine(machine: machine, effects: effects, eventsSinceSnapshot: stored.events.count)
     }
 }
@@ -48,31 +50,6 @@ public struct ConfigurationConflict: Error, CustomStringConvertible {
     public var description: String {
         guard case .invalid(let field, let why) = cause else { return "the configuration is refused: \(cause)" }
         return "key '\(field)': \(why); set it back, or give the coordinator another state-directory"
-    }
-}
-
-/// The bytes of a snapshot in the store: a line that says what they are, then the snapshot.
-enum MachineImage {
-    /// Rises when a reader of today could not read what is written, or would read something else.
-    static let version = 2
-    private static let name = "outrider-image"
-
-    static func encode(_ snapshot: CoordinatorSnapshot) throws -> [UInt8] {
-        Array("\(name) \(version)\n".utf8) + Array(try JSONEncoder().encode(snapshot))
-    }
-
-    static func decode(_ image: [UInt8]) throws -> CoordinatorSnapshot {
-        guard let end = image.prefix(64).firstIndex(of: UInt8(ascii: "\n")),
-            let line = String(validating: image[..<end], as: UTF8.self), line.hasPrefix("\(name) "),
-            let found = Int(line.dropFirst(name.count + 1))
-        else { throw ImageError.olderVersion(found: nil, supported: version) }
-        guard found <= version else { throw ImageError.newerVersion(found: found, supported: version) }
-        guard found == version else { throw ImageError.olderVersion(found: found, supported: version) }
-        do {
-            return try JSONDecoder().decode(CoordinatorSnapshot.self, from: Data(image[(end + 1)...]))
-        } catch {
-            throw ImageError.contradictory("\(error)")
-        }
     }
 }
 

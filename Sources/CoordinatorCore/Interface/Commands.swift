@@ -77,6 +77,12 @@ public enum Command: Hashable, Sendable {
     case abortMigration(VMInterface, reason: String)
     /// After a restore from a backup: goes on without the hosts that have not said what they hold.
     case endRestoration(reason: String)
+    // Profiler
+    /// What another source than the agents says now, good for `lifetime`; `clockSlot` counts aggregate intervals since
+    /// 1970.
+    case observe([ExternalSample], clockSlot: Int, lifetime: Duration)
+    /// What was learnt elsewhere of an application of which nothing is known.
+    case backfill(ApplicationReference, LearntPast)
 }
 
 public enum ReclaimTarget: Hashable, Sendable {
@@ -102,6 +108,7 @@ public enum Reply: Hashable, Sendable {
     case migration(MigrationInfo)
     /// What changed, and how many identifiers are still owned in ranges that leave the pool.
     case sharding(ShardingDifference, excludingLeft: Int)
+    case observed(ExternalOutcome)
 }
 
 /// Refusals of commands and queries. Every refused command leaves the state as it was.

@@ -32,6 +32,10 @@ public enum CoordinatorEvent: Hashable, Sendable, Codable {
     case aggregated(HostID, sequence: UInt64, slot: Int, launches: [LaunchTally])
     /// The fleet-wide samples of one aggregate interval, folded from all hosts; `slot` counts the intervals.
     case sampled(slot: Int, [FleetSample])
+    /// An application's past from another source: its forecaster and its history in Base64, up to `slot`.
+    case backfilled(ApplicationID, slot: Int, forecaster: String, history: String)
+    /// More applications than are followed: what was learnt of these, the longest idle, is given up.
+    case profilesEvicted([ApplicationID])
 }
 
 /// What an installation may never change.
@@ -110,6 +114,8 @@ public struct FleetSample: Hashable, Sendable, Codable {
     public var application: ApplicationID
     /// Nil when a host that matters did not report.
     public var demand: Demand?
+    /// Told by another source than the agents; nil when it was not.
+    public var external: Bool?
 
     /// Sums over the hosts.
     public struct Demand: Hashable, Sendable, Codable {
@@ -119,12 +125,17 @@ public struct FleetSample: Hashable, Sendable, Codable {
         public var stops: Int
         /// Nil unless every host with VMs of the application told all of it.
         public var load: Load?
-        public init(vms: Int = 0, peak: Int = 0, launches: Int = 0, stops: Int = 0, load: Load? = nil) {
+        /// Nil when nothing of it is known.
+        public var usage: Usage?
+        public init(
+            vms: Int = 0, peak: Int = 0, launches: Int = 0, stops: Int = 0, load: Load? = nil, usage: Usage? = nil
+        ) {
             self.vms = vms
             self.peak = peak
             self.launches = launches
             self.stops = stops
             self.load = load
+            self.usage = usage
         }
     }
 
@@ -147,8 +158,9 @@ public struct FleetSample: Hashable, Sendable, Codable {
         var indicators: [Double] { [cpu, Double(bytes), Double(misses)] }
     }
 
-    public init(application: ApplicationID, demand: Demand?) {
+    public init(application: ApplicationID, demand: Demand?, external: Bool? = nil) {
         self.application = application
         self.demand = demand
+        self.external = external
     }
 }

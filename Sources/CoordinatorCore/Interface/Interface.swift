@@ -86,6 +86,8 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
     public var drainTimeout: Duration
     /// Length of the season that demand repeats with; nil means the longest horizon.
     public var dayLength: Duration?
+    /// Applications that the profiler follows; the longest idle one beyond is given up.
+    public var profilesMax: Int
     /// Version of the program, for status.
     public var version: String
 
@@ -98,7 +100,8 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
         cooldown: Duration = .seconds(60), quarantine: Duration = .seconds(60),
         reservationLifetime: Duration = .seconds(86_400), standardLifetime: Duration = .seconds(600),
         bindUntil: Duration = .seconds(86_400), unreachableAfter: Duration = .seconds(30),
-        drainTimeout: Duration = .seconds(60), dayLength: Duration? = nil, version: String = "dev"
+        drainTimeout: Duration = .seconds(60), dayLength: Duration? = nil, profilesMax: Int = 65_536,
+        version: String = "dev"
     ) {
         self.pool = pool
         self.excluded = excluded
@@ -119,6 +122,7 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
         self.unreachableAfter = unreachableAfter
         self.drainTimeout = drainTimeout
         self.dayLength = dayLength
+        self.profilesMax = profilesMax
         self.version = version
     }
 }

@@ -180,6 +180,12 @@ public struct StatusInfo: Hashable, Sendable {
     public var blocksStaged: Int
     /// Blocks that are staged, with a path that does not answer.
     public var blocksPartial: Int
+    /// Applications that the profiler follows.
+    public var profiles: Int
+    /// Since the start of the process.
+    public var profilesEvicted: Int
+    /// Entries of aggregates that named no application, since the start of the process.
+    public var unknownEntries: Int
 }
 
 /// How much a profile knows.

@@ -3,15 +3,19 @@ import NetworkTypes
 /// What no single key can tell: values that are fine alone and not together.
 extension CoordinatorSettings {
     static func contradictions(_ document: SettingsDocument) -> [ConfigurationProblem] {
-        listenProblems(document) + poolProblems(document) + excludeProblems(document) + timeProblems(document)
+        listenProblems(document, Keys.listen) + listenProblems(document, Keys.httpListen)
+            + PrometheusSettings.contradictions(document) + poolProblems(document) + excludeProblems(document)
+            + timeProblems(document)
     }
 
-    private static func listenProblems(_ document: SettingsDocument) -> [ConfigurationProblem] {
-        let endpoints = document[Keys.listen]
+    private static func listenProblems(
+        _ document: SettingsDocument, _ key: SettingKey<[Endpoint]>
+    ) -> [ConfigurationProblem] {
+        let endpoints = document[key]
         return endpoints.indices.compactMap { index in
             guard let first = endpoints.firstIndex(of: endpoints[index]), first < index else { return nil }
             return document.contradiction(
-                Keys.listen, element: index, "\(endpoints[index]) stands twice", fix: "keep one of the two")
+                key, element: index, "\(endpoints[index]) stands twice", fix: "keep one of the two")
         }
     }
 

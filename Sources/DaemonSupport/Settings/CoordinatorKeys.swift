@@ -77,6 +77,14 @@ extension CoordinatorSettings {
         static let drainTimeout = SettingKey.scalar(
             "drain-timeout", .duration(), .defaulted(.seconds(60)),
             "A host that does not answer a mark within this time keeps the block; the mark is taken back.")
+        static let httpListen = SettingKey.list(
+            "http-listen", of: .listenEndpoint, atLeast: 0,
+            .defaulted([Endpoint(host: .ipv4(IPv4Address(127 << 24 | 1)), port: 7401)]),
+            "Addresses of the HTTP endpoints /metrics, /healthz and /readyz. There is no authentication; [] turns them off."
+        )
+        static let profilesMax = SettingKey.scalar(
+            "profiles-max", .integer(1...1_000_000), .defaulted(65_536),
+            "Applications that the profiler follows, at some 25 kB each. Beyond, the longest idle are given up.")
         static let logLevel = SettingKey.logLevel
     }
 
@@ -93,6 +101,6 @@ extension CoordinatorSettings {
             Keys.overlayIPv6, Keys.overlayMTU, Keys.vxlanPort, Keys.sampleInterval, Keys.aggregateInterval,
             Keys.decisionInterval, Keys.leadTime, Keys.horizons, Keys.cooldown, Keys.quarantine,
             Keys.reservationLifetime, Keys.standardLifetime, Keys.bindUntil, Keys.unreachableAfter, Keys.drainTimeout,
-            Keys.logLevel,
-        ])
+            Keys.httpListen, Keys.profilesMax,
+        ] + PrometheusSettings.Keys.all + [Keys.logLevel])
 }

@@ -29,6 +29,11 @@ public struct CoordinatorSettings: Hashable, Sendable {
     public var bindUntil: Duration
     public var unreachableAfter: Duration
     public var drainTimeout: Duration
+    /// Of /metrics, /healthz and /readyz.
+    public var httpListen: [Endpoint]
+    public var profilesMax: Int
+    /// A second source of samples; nil when there is none.
+    public var prometheus: PrometheusSettings?
     public var logLevel: Logger.Level
     /// The configuration in force, defaults included, as a file that means the same.
     public private(set) var effectiveText: String
@@ -66,6 +71,9 @@ public struct CoordinatorSettings: Hashable, Sendable {
         bindUntil = document[Keys.bindUntil]
         unreachableAfter = document[Keys.unreachableAfter]
         drainTimeout = document[Keys.drainTimeout]
+        httpListen = document[Keys.httpListen]
+        profilesMax = document[Keys.profilesMax]
+        prometheus = PrometheusSettings(document)
         logLevel = document[Keys.logLevel]
         effectiveText = Self.schema.effective(document)
     }

@@ -16,6 +16,19 @@ public enum SampleRejection: Error, Hashable, Sendable {
     case future(tick: Int, newest: Int)
     /// Ticks are not negative.
     case beforeTime(tick: Int)
+
+    /// A stable word for counting.
+    public var reason: String {
+        switch self {
+        case .notFinite: "not-finite"
+        case .negative: "negative"
+        case .tooLarge: "too-large"
+        case .absurdJump: "absurd-jump"
+        case .late: "late"
+        case .future: "future"
+        case .beforeTime: "before-time"
+        }
+    }
 }
 
 extension SeriesForecaster {

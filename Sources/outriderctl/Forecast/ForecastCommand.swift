@@ -5,7 +5,8 @@ struct ForecastCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "forecast", abstract: "What the profiler expects and the allocator decides.",
         subcommands: [
-            ForecastList.self, ForecastShow.self, ForecastWatch.self, ForecastExplain.self, ForecastDecisions.self,
+            ForecastList.self, ForecastShow.self, ForecastWatch.self, ForecastExplain.self, ForecastHistory.self,
+            ForecastPeers.self, ForecastDecisions.self,
             ForecastSchedule.self,
         ])
 }

@@ -51,6 +51,13 @@ struct StatusCommand: AsyncParsableCommand {
         facts.add("leased, idle", status.leasedIdle)
         facts.add("bound", status.bound)
         facts.add("blocks staged", "\(status.blocksStaged), and \(status.blocksStagedPartial) staged-partial")
+        facts.add(
+            "profiles",
+            "\(status.profiles) followed"
+                + (status.profilesEvicted > 0 ? ", \(status.profilesEvicted) given up: there are too many" : ""))
+        if status.unknownEntries > 0 {
+            facts.add("unknown applications", "\(status.unknownEntries) entries in reports: an agent is broken")
+        }
         facts.add("in reclamation", status.reclaiming)
         facts.add("in quarantine", status.quarantined)
         facts.add(
