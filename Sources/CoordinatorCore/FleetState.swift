@@ -107,6 +107,7 @@ struct FleetState: Sendable {
         case .applicationUpdated(let id, let policy, let revision):
             applications[id]?.policy = policy
             applications[id]?.revision = revision
+            limitForecast(of: id)
         case .applicationDeleting(let id, let revision):
             applications[id]?.deleting = true
             applications[id]?.revision = revision

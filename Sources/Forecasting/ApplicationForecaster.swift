@@ -56,7 +56,7 @@ public struct ApplicationForecaster: Sendable {
     ///   - indicators: up to four figures of the same interval that may foretell VMs, always in the same order; empty
     ///     where they are unknown.
     public mutating func observe(_ sample: DemandSample, at tick: Int, indicators: [Double] = []) {
-        do {
+        do throws(SampleRejection) {
             // Peaks and launches come from the same source: one word about all three.
             let most = max(sample.peak, sample.launches, sample.stops)
             guard Double(most) <= max(vms.usualMax, 1000 * Double(sample.concurrent)) else {

@@ -58,6 +58,29 @@ import Testing
         #expect(fleet.agents[host]?.acknowledgedAggregate == 6)
     }
 
+    /// A quota is a bound of every quantile, from its change on and across a restart.
+    @Test func noMoreIsForecastThanTheCap() throws {
+        let fleet = try Fleet(hosts: 1)
+        fleet.start()
+        let free = try fleet.application("free")
+        let capped = try fleet.application("capped", ApplicationPolicy(cap: 128))
+        let host = fleet.names[0]
+        for vms in 1...120 {
+            fleet.aggregate(host, [(free, vms: vms, launches: 1), (capped, vms: vms, launches: 1)])
+        }
+        func most(_ machine: CoordinatorMachine, _ app: ApplicationID) throws -> Double {
+            let profile = try #require(machine.state.series[app]).profile()
+            return profile.horizons.flatMap { $0.peak + $0.concurrent }.map(\.value).max() ?? 0
+        }
+        #expect(try most(fleet.machine, free) > 128)
+        #expect(try most(fleet.machine, capped) <= 128)
+        let record = try #require(fleet.machine.state.applications[free])
+        let update = Command.updateApplication(
+            "free", policy: ApplicationPolicy(cap: 124), expectedRevision: record.revision)
+        _ = try fleet.command(update).get()
+        #expect(try most(fleet.machine, free) <= 124)
+    }
+
     /// CPU and traffic foretell VMs only where all of it is known.
     @Test(arguments: [false, true]) func loadIsKnownWhenEveryHostToldIt(isWhole: Bool) throws {
         let fleet = try Fleet(hosts: 2)

@@ -43,12 +43,19 @@ extension FleetState {
             }
         }
         guard series[id] != nil else { return }
+        limitForecast(of: id)
         series[id]?.add(sample.demand, slot: slot)
         if let demand = sample.demand {
             histories[id]?.record(demand.historyValues, at: slot)
         } else {
             histories[id]?.skip(to: slot)
         }
+    }
+
+    /// No more is forecast than the application may have.
+    mutating func limitForecast(of id: ApplicationID) {
+        guard let policy = applications[id]?.policy else { return }
+        series[id]?.cap = policy.cap == 0 ? nil : policy.cap
     }
 
     mutating func forgetProfile(of id: ApplicationID) {
@@ -70,6 +77,7 @@ extension FleetState {
             let forecaster = try? ApplicationForecaster(encoded: past.forecaster, shape: forecasting)
         else { return }
         series[id] = forecaster
+        limitForecast(of: id)
         histories[id] = history
         lastActive[id] = past.slot
         fed.insert(id)
@@ -111,6 +119,7 @@ extension FleetState {
         for attachment in older + snapshot.attachments where series[attachment.application] != nil {
             restore(attachment)
         }
+        for id in series.keys { limitForecast(of: id) }
         guard snapshot.activity == nil else { return }
         for (id, forecaster) in series where forecaster.demand.current ?? 0 > 0 { agentsSpoke.insert(id) }
     }
