@@ -15,7 +15,9 @@ public struct CoordinatorDaemon: Sendable {
     let logger: Logger
 
     /// Opens the store and recovers from it. Nothing listens yet.
-    init(_ settings: CoordinatorSettings, restoredFromBackup: Bool = false, logger: Logger) async throws {
+    init(
+        _ settings: CoordinatorSettings, isProfiling: Bool = true, restoredFromBackup: Bool = false, logger: Logger
+    ) async throws {
         self.settings = settings
         self.logger = logger
         let store = try SQLiteStore(directory: settings.stateDirectory)
@@ -23,7 +25,8 @@ public struct CoordinatorDaemon: Sendable {
         let clock = CoordinatorClock()
         var random = SystemRandomNumberGenerator()
         let recovered = try await RecoveredMachine.load(
-            CoordinatorConfiguration(settings, version: Version.current), seed: random.next(), store: store,
+            CoordinatorConfiguration(settings, isProfiling: isProfiling, version: Version.current), seed: random.next(),
+            store: store,
             at: clock.now, restoredFromBackup: restoredFromBackup)
         logger.info(
             "state recovered",
@@ -31,11 +34,13 @@ public struct CoordinatorDaemon: Sendable {
         let shell = CoordinatorShell(
             recovered: recovered, store: store, clock: clock, tickInterval: settings.tickInterval, logger: logger)
         self.shell = shell
-        servers = settings.listen.map { Server(endpoint: $0, shell: shell) }
-        let counts = settings.prometheus.map { _ in PrometheusCounts() }
+        servers = settings.listen.map { Server(endpoint: $0, shell: shell, isProfiling: isProfiling) }
+        // Nobody would learn from it.
+        let source = isProfiling ? settings.prometheus : nil
+        let counts = source.map { _ in PrometheusCounts() }
         let pages = HTTPPages(shell: shell, prometheus: counts)
         endpoints = settings.httpListen.map { HTTPEndpoint(endpoint: $0, pages: pages, logger: logger) }
-        prometheus = settings.prometheus.flatMap { source in
+        prometheus = source.flatMap { source in
             counts.map {
                 PrometheusFeed(
                     source: PrometheusSource(source, counts: $0), shell: shell, clock: clock,
@@ -53,20 +58,23 @@ public struct CoordinatorDaemon: Sendable {
 
     /// Runs until SIGTERM or SIGINT.
     ///
-    /// - Parameter restoredFromBackup: the store is older than what it ruled: nothing moves before hosts say what they
-    ///   hold. For the first start after a restore only.
+    /// - Parameters:
+    ///   - isProfiling: without it nothing is learnt, what was learnt before is kept, and the allocator has its
+    ///     watermarks.
+    ///   - restoredFromBackup: the store is older than what it ruled: nothing moves before hosts say what they hold. For
+    ///     the first start after a restore only.
     /// - Throws: ``StoreError``, ``ImageError``, ``ListenError``, or what the machine says of a configuration that
     ///   contradicts the store.
     public static func run(
         settings: CoordinatorSettings, configurationFile: String, environment: DaemonEnvironment,
-        restoredFromBackup: Bool = false
+        isProfiling: Bool = true, restoredFromBackup: Bool = false
     ) async throws {
         let control = LogControl(level: settings.logLevel)
         let logger = Logger.daemon(
             label: "outrider-coordinator", control: control, journalStream: environment.journalStream)
         logger.info("starting", metadata: ["version": "\(Version.current)", "configuration": "\(configurationFile)"])
         let daemon = try await CoordinatorDaemon(
-            settings, restoredFromBackup: restoredFromBackup, logger: logger)
+            settings, isProfiling: isProfiling, restoredFromBackup: restoredFromBackup, logger: logger)
         let notifier = ServiceManagerNotifier(socketPath: environment.notifySocket)
         try await Daemon(logger: logger, control: control, notifier: notifier) {
             try CoordinatorSettings.load(file: configurationFile).logLevel

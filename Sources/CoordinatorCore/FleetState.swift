@@ -39,6 +39,9 @@ struct FleetState: Sendable {
     let forecasting: ForecastShape
     let launchHalfLife: Duration
     let profilesMax: Int
+    let isProfiling: Bool
+    /// What was learnt before, kept as it is while there is no profiler.
+    var dormant = DormantProfiles()
     var isFounded = false
     var foundation: Foundation
     var generation: UInt64 = 1
@@ -80,6 +83,7 @@ struct FleetState: Sendable {
         self.forecasting = forecasting
         launchHalfLife = configuration.seasonLength / 48
         profilesMax = configuration.profilesMax
+        isProfiling = configuration.isProfiling
         self.foundation = foundation
         book = Book(plan: try foundation.plan())
     }
@@ -101,9 +105,7 @@ struct FleetState: Sendable {
         case .applicationCreated(let id, let name, let policy, let revision):
             applications[id] = ApplicationRecord(id: id, name: name, policy: policy, revision: revision)
             names[name] = id
-            series[id] = ApplicationForecaster(shape: forecasting)
-            histories[id] = ApplicationHistory()
-            lastActive[id] = slot
+            beginProfile(of: id)
         case .applicationUpdated(let id, let policy, let revision):
             applications[id]?.policy = policy
             applications[id]?.revision = revision

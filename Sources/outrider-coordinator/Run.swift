@@ -2,9 +2,22 @@ import ArgumentParser
 import Coordinator
 import DaemonSupport
 
-/// Names accepted by `--services`.
-enum ServiceSelection: String, CaseIterable {
-    case all
+/// What `--services` accepts: `all`, or all but the profiler, in any order.
+struct ServiceSelection: Equatable {
+    static let needed: Set<String> = ["network-manager", "session-manager", "allocator"]
+    static let profiler = "profiler"
+
+    let isProfiling: Bool
+
+    init?(_ text: String) {
+        let names = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        switch Set(names) {
+        case ["all"], Self.needed.union([Self.profiler]): isProfiling = true
+        case Self.needed: isProfiling = false
+        default: return nil
+        }
+        guard Set(names).count == names.count else { return nil }
+    }
 }
 
 struct Run: AsyncParsableCommand {
@@ -17,7 +30,12 @@ struct Run: AsyncParsableCommand {
 
     @OptionGroup var configuration: ConfigurationFile
 
-    @Option(help: "Services of this process. This version runs all of them in one process: 'all'.")
+    @Option(
+        help: """
+            Services of this process: 'all', or 'network-manager,session-manager,allocator' for a coordinator without a \
+            profiler: nothing is learnt, what was learnt is kept, identifiers are held by watermarks. The profiler does \
+            not run in a process of its own yet.
+            """)
     var services = "all"
 
     @Flag(
@@ -28,9 +46,9 @@ struct Run: AsyncParsableCommand {
     var restoredFromBackup = false
 
     func validate() throws {
-        guard ServiceSelection(rawValue: services) != nil else {
+        guard ServiceSelection(services) != nil else {
             throw ValidationError(
-                "--services '\(services)' is not supported: this version runs all services in one process; use 'all'")
+                "--services '\(services)' is not supported: use 'all', or 'network-manager,session-manager,allocator'")
         }
     }
 
@@ -39,7 +57,7 @@ struct Run: AsyncParsableCommand {
         do {
             try await CoordinatorDaemon.run(
                 settings: settings, configurationFile: configuration.file, environment: .current,
-                restoredFromBackup: restoredFromBackup)
+                isProfiling: ServiceSelection(services)?.isProfiling ?? true, restoredFromBackup: restoredFromBackup)
         } catch {
             throw Failure.exit(error, CoordinatorDaemon.exitCode(for: error))
         }

@@ -101,6 +101,24 @@ import Testing
         #expect(try fleet.machine.profile("a").current == 4)
     }
 
+    /// Without a profiler nothing is learnt and nothing forgotten, and decisions are those of watermarks.
+    @Test func withoutAProfilerWhatWasLearntIsKept() throws {
+        let fleet = try Fleet(hosts: 1)
+        fleet.start()
+        let app = try fleet.application("web")
+        for _ in 0..<100 { fleet.aggregate(fleet.names[0], [(app, vms: 5, launches: 1)]) }
+        var configuration = Fleet.seconds
+        configuration.isProfiling = false
+        var machine = try CoordinatorMachine(
+            restoring: fleet.machine.snapshot(), configuration: configuration, randomSeed: 3)
+        _ = machine.recovered(at: fleet.now)
+        #expect(machine.followed == 0 && machine.backfillPlan().applications.isEmpty)
+        #expect(try machine.profile("web").state == .cold)
+        let again = try CoordinatorMachine(
+            restoring: machine.snapshot(), configuration: Fleet.seconds, randomSeed: 4)
+        #expect(try again.profile("web") == fleet.machine.profile("web"))
+    }
+
     /// Whatever order and number of times aggregates come in, a slot is told once, and late ones change no sample.
     @Test func lateAndReorderedAggregates() throws {
         let fleet = try Fleet(hosts: 2)

@@ -68,6 +68,47 @@ import Testing
         #expect(try Self.run(["--help"]).output.contains("78  configuration error"))
     }
 
+    /// A process without a profiler: applications, ranges and decisions go on by watermarks, and what was learnt is
+    /// there again when a profiler is.
+    @Test func withoutAProfilerEverythingElseGoesOn() async throws {
+        let directory = try TemporaryDirectory()
+        let port = try freePort()
+        let file = try Self.configuration(directory.path, port: port)
+        for services in ["all", "allocator,session-manager,network-manager", "all"] {
+            let process = Process()
+            process.executableURL = Self.program
+            process.arguments = ["run", "--config", file, "--services", services]
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            try await withClient(port: port) { client in
+                let sessions = Outrider_V1_SessionManager.Client(wrapping: client)
+                let ranges = Outrider_V1_NetworkManager.Client(wrapping: client)
+                let profiler = Outrider_V1_BehavioralProfiler.Client(wrapping: client)
+                var options = CallOptions.defaults
+                options.waitForReady = true
+                // Only turns a hang into a failure.
+                options.timeout = .seconds(600)
+                let made = try await sessions.createApplication(
+                    .with { $0.name = "of-\(services.prefix(3))-\(UInt32.random(in: 0...(.max)))" }, options: options)
+                let grant = try await ranges.allocateRange(
+                    .with {
+                        $0.application = made.name
+                        $0.predictedVmCount = 20
+                    }, options: options)
+                #expect(grant.granted >= 20)
+                do {
+                    let profiles = try await profiler.listScalingProfiles(.init(), options: options).profiles
+                    #expect(services == "all" && profiles.contains { $0.application == made.id })
+                } catch let error as RPCError {
+                    #expect(services != "all" && error.code == .unimplemented)
+                }
+            }
+            process.terminate()
+            process.waitUntilExit()
+            #expect(process.terminationStatus == 0)
+        }
+    }
+
     /// Kill without warning between two writes: the next process knows everything that was answered.
     @Test func killedProcessLosesNothingThatWasAnswered() async throws {
         let directory = try TemporaryDirectory()

@@ -88,6 +88,8 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
     public var dayLength: Duration?
     /// Applications that the profiler follows; the longest idle one beyond is given up.
     public var profilesMax: Int
+    /// Without it nothing is learnt or forgotten, and the allocator has its watermarks.
+    public var isProfiling: Bool
     /// Version of the program, for status.
     public var version: String
 
@@ -101,6 +103,7 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
         reservationLifetime: Duration = .seconds(86_400), standardLifetime: Duration = .seconds(600),
         bindUntil: Duration = .seconds(86_400), unreachableAfter: Duration = .seconds(30),
         drainTimeout: Duration = .seconds(60), dayLength: Duration? = nil, profilesMax: Int = 65_536,
+        isProfiling: Bool = true,
         version: String = "dev"
     ) {
         self.pool = pool
@@ -123,6 +126,7 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
         self.drainTimeout = drainTimeout
         self.dayLength = dayLength
         self.profilesMax = profilesMax
+        self.isProfiling = isProfiling
         self.version = version
     }
 }

@@ -27,11 +27,28 @@ public struct FeedCounts: Hashable, Sendable {
     public var refused = 0
 }
 
+/// Parts of a snapshot that nobody reads in this process.
+struct DormantProfiles: Sendable {
+    var activity: [CoordinatorSnapshot.Activity] = []
+    var attachments: [CoordinatorSnapshot.Attachment] = []
+}
+
 /// What the profiler keeps, as events change it.
 extension FleetState {
+    mutating func beginProfile(of id: ApplicationID) {
+        guard isProfiling else {
+            // Followed from then on when there is a profiler again.
+            dormant.activity.append(.init(application: id, lastActive: slot, agentsSpoke: false, fed: false))
+            return
+        }
+        series[id] = ApplicationForecaster(shape: forecasting)
+        histories[id] = ApplicationHistory()
+        lastActive[id] = slot
+    }
+
     mutating func learn(_ sample: FleetSample, slot: Int) {
         let id = sample.application
-        guard applications[id] != nil else { return }
+        guard isProfiling, applications[id] != nil else { return }
         let isActive = sample.demand.map { $0.vms > 0 || $0.launches > 0 } ?? false
         if isActive {
             lastActive[id] = slot
@@ -59,6 +76,8 @@ extension FleetState {
     }
 
     mutating func forgetProfile(of id: ApplicationID) {
+        dormant.activity.removeAll { $0.application == id }
+        dormant.attachments.removeAll { $0.application == id }
         series[id] = nil
         histories[id] = nil
         lastActive[id] = nil
@@ -84,6 +103,10 @@ extension FleetState {
     }
 
     var activities: [CoordinatorSnapshot.Activity] {
+        isProfiling ? present : dormant.activity
+    }
+
+    private var present: [CoordinatorSnapshot.Activity] {
         lastActive.sorted { $0.key < $1.key }.map {
             .init(
                 application: $0.key, lastActive: $0.value, agentsSpoke: agentsSpoke.contains($0.key),
@@ -92,6 +115,10 @@ extension FleetState {
     }
 
     var attachments: [CoordinatorSnapshot.Attachment] {
+        isProfiling ? learnt : dormant.attachments
+    }
+
+    private var learnt: [CoordinatorSnapshot.Attachment] {
         series.sorted { $0.key < $1.key }.flatMap { id, forecaster in
             [CoordinatorSnapshot.Attachment(application: id, kind: .forecaster, bytes: forecaster.encoded())]
                 + (histories[id].map { [.init(application: id, kind: .history, bytes: $0.encoded())] } ?? [])
@@ -99,6 +126,14 @@ extension FleetState {
     }
 
     mutating func restoreProfiles(_ snapshot: CoordinatorSnapshot) {
+        guard isProfiling else {
+            dormant = DormantProfiles(
+                activity: snapshot.activity
+                    ?? applications.keys.sorted().map {
+                        .init(application: $0, lastActive: slot, agentsSpoke: false, fed: false)
+                    }, attachments: older(snapshot) + snapshot.attachments)
+            return
+        }
         for entry in snapshot.activity ?? [] where applications[entry.application] != nil {
             lastActive[entry.application] = entry.lastActive
             if entry.agentsSpoke { agentsSpoke.insert(entry.application) }
@@ -112,16 +147,19 @@ extension FleetState {
             series[id] = ApplicationForecaster(shape: forecasting)
             histories[id] = ApplicationHistory()
         }
-        let older = (snapshot.learnt ?? []).map {
-            CoordinatorSnapshot.Attachment(
-                application: $0.application, kind: .forecaster, bytes: Hexadecimal.bytes($0.forecaster))
-        }
-        for attachment in older + snapshot.attachments where series[attachment.application] != nil {
+        for attachment in older(snapshot) + snapshot.attachments where series[attachment.application] != nil {
             restore(attachment)
         }
         for id in series.keys { limitForecast(of: id) }
         guard snapshot.activity == nil else { return }
         for (id, forecaster) in series where forecaster.demand.current ?? 0 > 0 { agentsSpoke.insert(id) }
+    }
+
+    /// Of images of version 2.
+    private func older(_ snapshot: CoordinatorSnapshot) -> [CoordinatorSnapshot.Attachment] {
+        (snapshot.learnt ?? []).map {
+            .init(application: $0.application, kind: .forecaster, bytes: Hexadecimal.bytes($0.forecaster))
+        }
     }
 
     private mutating func restore(_ attachment: CoordinatorSnapshot.Attachment) {
