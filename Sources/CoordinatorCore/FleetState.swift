@@ -29,7 +29,7 @@ extension ApplicationForecaster {
         observe(
             DemandSample(
                 concurrent: demand.vms, peak: demand.peak, launches: demand.launches, stops: demand.stops),
-            at: slot, indicators: demand.load?.indicators ?? [])
+            at: slot, indicators: demand.indicators)
     }
 }
 

@@ -5,7 +5,7 @@ import SNISpace
 /// Session Manager: applications and sessions. VMs are what the agents report.
 extension CoordinatorMachine {
     static let labelMax = 128
-    static let applicationsMax = 65_536
+    static let applicationsMax = 131_072
 
     func resolve(_ reference: ApplicationReference) throws(CoordinatorError) -> ApplicationRecord {
         if let id = ApplicationID(reference), let record = state.applications[id] { return record }

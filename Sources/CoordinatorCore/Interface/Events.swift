@@ -153,9 +153,8 @@ public struct FleetSample: Hashable, Sendable, Codable {
             self.misses = misses
         }
 
-        static let indicatorNames = ["cpu", "traffic", "misses"]
-        /// In the order of their names.
-        var indicators: [Double] { [cpu, Double(bytes), Double(misses)] }
+        /// Those of ``FleetSample/Demand/indicators``.
+        static let indicatorNames = ["cpu", "traffic", "misses", "peers"]
     }
 
     public init(application: ApplicationID, demand: Demand?, external: Bool? = nil) {

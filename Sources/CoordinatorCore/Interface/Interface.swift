@@ -102,7 +102,7 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
         cooldown: Duration = .seconds(60), quarantine: Duration = .seconds(60),
         reservationLifetime: Duration = .seconds(86_400), standardLifetime: Duration = .seconds(600),
         bindUntil: Duration = .seconds(86_400), unreachableAfter: Duration = .seconds(30),
-        drainTimeout: Duration = .seconds(60), dayLength: Duration? = nil, profilesMax: Int = 65_536,
+        drainTimeout: Duration = .seconds(60), dayLength: Duration? = nil, profilesMax: Int = 131_072,
         isProfiling: Bool = true,
         version: String = "dev"
     ) {

@@ -20,13 +20,13 @@ extension CoordinatorMachine {
         let forecaster = state.series[record.id] ?? ApplicationForecaster(shape: state.forecasting)
         let series = forecaster.explanation
         let interval = state.forecasting.coarseInterval
-        let hasIndicators = series.leads.contains { !$0.indicators.isEmpty }
+        let indicators = series.leads.map(\.indicators.count).max() ?? 0
         return ForecastExplanationInfo(
             application: record.id, state: forecaster.state, samples: forecaster.demand.samples,
             rejected: forecaster.rejections + forecaster.vms.coarseRejections, usesBaseline: forecaster.usesBaseline,
             sampleInterval: interval, series: series,
             lastShiftAge: series.lastShift.map { interval * max(0, forecaster.vms.coarseTick - $0) },
-            indicators: hasIndicators ? FleetSample.Load.indicatorNames : [])
+            indicators: Array(FleetSample.Load.indicatorNames.prefix(indicators)))
     }
 
     private func profile(of record: ApplicationRecord) -> ScalingProfileInfo {

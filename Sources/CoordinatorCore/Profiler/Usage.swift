@@ -64,6 +64,13 @@ extension FleetSample {
 }
 
 extension FleetSample.Demand {
+    /// What may foretell VMs, in the order of ``FleetSample/Load/indicatorNames``; empty where it is unknown. Traffic
+    /// between VMs stands last, and is missing where no agent tells of pairs.
+    var indicators: [Double] {
+        guard let load else { return [] }
+        return [load.cpu, Double(load.bytes), Double(load.misses)] + (usage?.peers.map { [Double($0)] } ?? [])
+    }
+
     /// For an ``ApplicationHistory``.
     var historyValues: [HistoryMeasure: UInt64] {
         var values: [HistoryMeasure: UInt64] = [

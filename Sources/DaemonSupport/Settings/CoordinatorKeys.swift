@@ -83,7 +83,7 @@ extension CoordinatorSettings {
             "Addresses of the HTTP endpoints /metrics, /healthz and /readyz. There is no authentication; [] turns them off."
         )
         static let profilesMax = SettingKey.scalar(
-            "profiles-max", .integer(1...1_000_000), .defaulted(65_536),
+            "profiles-max", .integer(1...1_000_000), .defaulted(131_072),
             "Applications that the profiler follows, at some 25 kB each. Beyond, the longest idle are given up.")
         static let logLevel = SettingKey.logLevel
     }
