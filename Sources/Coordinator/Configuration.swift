@@ -1,9 +1,12 @@
 import CoordinatorCore
 import DaemonSupport
+import Forecasting
 
 extension CoordinatorConfiguration {
     /// The machine's settings out of the checked configuration file.
-    init(_ settings: CoordinatorSettings, isProfiling: Bool = true, version: String) {
+    init(
+        _ settings: CoordinatorSettings, calendar: SeriesCalendar? = nil, isProfiling: Bool = true, version: String
+    ) {
         self.init(
             pool: settings.pool, excluded: settings.excluded, chunkSize: settings.chunkSize,
             blockSize: settings.blockSize, overlay: settings.overlay, overlayMTU: settings.overlayMTU,
@@ -12,7 +15,8 @@ extension CoordinatorConfiguration {
             cooldown: settings.cooldown, quarantine: settings.quarantine,
             reservationLifetime: settings.reservationLifetime, standardLifetime: settings.standardLifetime,
             bindUntil: settings.bindUntil, unreachableAfter: settings.unreachableAfter,
-            drainTimeout: settings.drainTimeout, profilesMax: settings.profilesMax, isProfiling: isProfiling,
+            drainTimeout: settings.drainTimeout, profilesMax: settings.profilesMax, calendar: calendar,
+            isProfiling: isProfiling,
             version: version)
     }
 }

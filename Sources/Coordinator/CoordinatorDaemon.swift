@@ -1,5 +1,6 @@
 import CoordinatorCore
 public import DaemonSupport
+import Forecasting
 import Logging
 import ServiceLifecycle
 import Store
@@ -20,12 +21,14 @@ public struct CoordinatorDaemon: Sendable {
     ) async throws {
         self.settings = settings
         self.logger = logger
+        let calendar = try settings.calendar.map { try SeriesCalendar($0, now: CoordinatorClock.wall) }
         let store = try SQLiteStore(directory: settings.stateDirectory)
         self.store = store
         let clock = CoordinatorClock()
         var random = SystemRandomNumberGenerator()
         let recovered = try await RecoveredMachine.load(
-            CoordinatorConfiguration(settings, isProfiling: isProfiling, version: Version.current), seed: random.next(),
+            CoordinatorConfiguration(settings, calendar: calendar, isProfiling: isProfiling, version: Version.current),
+            seed: random.next(),
             store: store,
             at: clock.now, restoredFromBackup: restoredFromBackup)
         logger.info(
@@ -93,7 +96,7 @@ public struct CoordinatorDaemon: Sendable {
             case .corrupt, .writeFailed, .outOfOrder: .failure
             }
         case is ListenError, is HTTPListenError: .cannotCreate
-        case is ConfigurationError, is ConfigurationConflict: .configuration
+        case is ConfigurationError, is ConfigurationConflict, is UnknownTimeZone: .configuration
         case let error as ImageError: error.isOfAnotherVersion ? .configuration : .failure
         default: .failure
         }

@@ -237,7 +237,7 @@ extension CoordinatorConfiguration {
             sampleInterval: aggregateInterval, horizons: horizons, shortLeads: [aggregateInterval, step, step * 2],
             dayLength: max(seasonLength, aggregateInterval))
         do throws(SeriesConfigurationError) {
-            return try ForecastShape(profile)
+            return try ForecastShape(profile, calendar: calendar)
         } catch {
             throw CoordinatorError.invalid(
                 field: "aggregate-interval", why: "a season of \(seasonLength) can't be followed at this interval")

@@ -158,6 +158,17 @@ import Testing
         #expect(try CoordinatorSettings(yaml: "", file: "c.yaml").prometheus == nil)
     }
 
+    @Test func aCalendarNeedsATimeZone() throws {
+        let settings = try CoordinatorSettings(
+            yaml: "time-zone: Europe/Berlin\nrest-days: [friday]\nholidays: [2024-02-29, 2026-12-25]\n", file: "c.yaml")
+        let calendar = try #require(settings.calendar)
+        #expect(calendar.timeZone == "Europe/Berlin" && calendar.restDays.map(\.number) == [4])
+        // As `date -d 2026-12-25 +%s` divided by 86,400 says.
+        #expect(calendar.holidays.map(\.number) == [19_782, 20_812])
+        #expect(try CoordinatorSettings(yaml: settings.effectiveText, file: "c.yaml") == settings)
+        #expect(try CoordinatorSettings(yaml: "holidays: [2026-12-25]\n", file: "c.yaml").calendar == nil)
+    }
+
     @Test(arguments: [
         ("prometheus: http://a:9090\n", "there is no query for VMs"),
         ("prometheus-vms: up\n", "there is no server to ask"),
@@ -167,6 +178,11 @@ import Testing
         ("prometheus: http://a\nprometheus-vms: up\nprometheus-label: 1a\n", "'1a' is not accepted"),
         ("http-listen: [127.0.0.1:80, 127.0.0.1:80]\n", "127.0.0.1:80 stands twice"),
         ("profiles-max: 0\n", "'0' is not accepted"),
+        ("time-zone: Mars/Olympus\n", "/usr/share/zoneinfo has no 'Mars/Olympus'"),
+        ("time-zone: ../../etc/passwd\n", "is not accepted"),
+        ("rest-days: [caturday]\n", "'caturday' is not accepted"),
+        ("holidays: [2026-02-29]\n", "'2026-02-29' is not accepted"),
+        ("holidays: [2026-1-01]\n", "'2026-1-01' is not accepted"),
     ])
     func contradictionsAreRefused(yaml: String, complaint: String) {
         #expect(problems(yaml).contains(complaint))

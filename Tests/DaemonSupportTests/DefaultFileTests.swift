@@ -37,7 +37,8 @@ import Testing
         let required = "host: node-1\ncoordinator: 10.0.0.2:7400\nvtep: 10.0.0.5\n"
         #expect(try AgentSettings(yaml: agent, file: "a") == AgentSettings(yaml: required, file: "a"))
         let coordinator = uncommented(CoordinatorSettings.schema).replacing("sample-interval: 10s\n", with: "")
-            .replacing(/prometheus(-(vms|launches|cpu|memory|received|sent))?: .*\n/, with: "")
+            .replacing("time-zone: Europe/Berlin\n", with: "").replacing(
+                /prometheus(-(vms|launches|cpu|memory|received|sent))?: .*\n/, with: "")
         #expect(try CoordinatorSettings(yaml: coordinator, file: "c") == CoordinatorSettings(yaml: "", file: "c"))
     }
 

@@ -1,4 +1,5 @@
 public import FleetProtocol
+public import Forecasting
 public import NetworkTypes
 
 /// Chosen by the shell; names a caller that waits for a reply.
@@ -88,6 +89,8 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
     public var dayLength: Duration?
     /// Applications that the profiler follows; the longest idle one beyond is given up.
     public var profilesMax: Int
+    /// Of those who use the applications; nil for days of UTC and weeks that are all alike.
+    public var calendar: SeriesCalendar?
     /// Without it nothing is learnt or forgotten, and the allocator has its watermarks.
     public var isProfiling: Bool
     /// Version of the program, for status.
@@ -103,7 +106,7 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
         reservationLifetime: Duration = .seconds(86_400), standardLifetime: Duration = .seconds(600),
         bindUntil: Duration = .seconds(86_400), unreachableAfter: Duration = .seconds(30),
         drainTimeout: Duration = .seconds(60), dayLength: Duration? = nil, profilesMax: Int = 131_072,
-        isProfiling: Bool = true,
+        calendar: SeriesCalendar? = nil, isProfiling: Bool = true,
         version: String = "dev"
     ) {
         self.pool = pool
@@ -126,6 +129,7 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
         self.drainTimeout = drainTimeout
         self.dayLength = dayLength
         self.profilesMax = profilesMax
+        self.calendar = calendar
         self.isProfiling = isProfiling
         self.version = version
     }

@@ -5,7 +5,7 @@ extension CoordinatorSettings {
     static func contradictions(_ document: SettingsDocument) -> [ConfigurationProblem] {
         listenProblems(document, Keys.listen) + listenProblems(document, Keys.httpListen)
             + PrometheusSettings.contradictions(document) + poolProblems(document) + excludeProblems(document)
-            + timeProblems(document)
+            + timeProblems(document) + CalendarSettings.contradictions(document)
     }
 
     private static func listenProblems(

@@ -102,5 +102,5 @@ extension CoordinatorSettings {
             Keys.decisionInterval, Keys.leadTime, Keys.horizons, Keys.cooldown, Keys.quarantine,
             Keys.reservationLifetime, Keys.standardLifetime, Keys.bindUntil, Keys.unreachableAfter, Keys.drainTimeout,
             Keys.httpListen, Keys.profilesMax,
-        ] + PrometheusSettings.Keys.all + [Keys.logLevel])
+        ] + CalendarSettings.Keys.all + PrometheusSettings.Keys.all + [Keys.logLevel])
 }

@@ -32,6 +32,8 @@ public struct CoordinatorSettings: Hashable, Sendable {
     /// Of /metrics, /healthz and /readyz.
     public var httpListen: [Endpoint]
     public var profilesMax: Int
+    /// For forecasts; nil where no time zone is configured.
+    public var calendar: CalendarSettings?
     /// A second source of samples; nil when there is none.
     public var prometheus: PrometheusSettings?
     public var logLevel: Logger.Level
@@ -73,6 +75,7 @@ public struct CoordinatorSettings: Hashable, Sendable {
         drainTimeout = document[Keys.drainTimeout]
         httpListen = document[Keys.httpListen]
         profilesMax = document[Keys.profilesMax]
+        calendar = CalendarSettings(document)
         prometheus = PrometheusSettings(document)
         logLevel = document[Keys.logLevel]
         effectiveText = Self.schema.effective(document)
