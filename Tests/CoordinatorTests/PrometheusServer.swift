@@ -95,7 +95,16 @@ final class PrometheusServer: Sendable {
 }
 
 /// What curl gets; nil when nobody answers.
-func fetchText(_ url: String) async throws -> (status: Int, text: String)? {
+func fetchText(_ url: String) async throws -> (status: Int, text: String)? { try await aside { try curl(url) } }
+
+/// Blocking work on a thread of its own: the server that is asked runs on the few threads of the concurrency pool, too.
+func aside<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+    try await withCheckedThrowingContinuation { done in
+        Thread.detachNewThread { done.resume(with: Swift.Result { try body() }) }
+    }
+}
+
+private func curl(_ url: String) throws -> (status: Int, text: String)? {
     let process = Process()
     let output = Pipe()
     process.executableURL = URL(filePath: "/usr/bin/env")

@@ -163,7 +163,8 @@ import Testing
         ] {
             #expect(page.text.contains(expected), "no \(expected) in \(page.text)")
         }
-        try promtoolAccepts(page.text)
+        let text = page.text
+        try await aside { try promtoolAccepts(text) }
         #expect(try await fetchText("http://127.0.0.1:\(port)/healthz")?.text == "ok\n")
         #expect(try await fetchText("http://127.0.0.1:\(port)/readyz")?.status == 200)
         #expect(try await fetchText("http://127.0.0.1:\(port)/other")?.status == 404)
