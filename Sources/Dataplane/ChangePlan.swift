@@ -43,6 +43,16 @@ public enum CommitStage: Int, CaseIterable, Comparable, Sendable {
     case releasePairs
 
     public static func < (lhs: Self, rhs: Self) -> Bool { lhs.rawValue < rhs.rawValue }
+
+    /// Elements of filter sets and nothing else; a stage of other objects has none.
+    public var isOfElements: Bool {
+        switch self {
+        case .acquirePairs, .acquireSources, .acquireIngress, .releasePairs, .releaseSources, .releaseIngress: true
+        case .acquireAddresses, .acquireNeighbors, .acquireNexthops, .acquireRoutes, .acquireVNIs, .releaseVNIs,
+            .releaseRoutes, .releaseNexthops, .releaseNeighbors, .releaseAddresses:
+            false
+        }
+    }
 }
 
 /// Operations of one stage: independent of each other, so they may travel as one batch. In a stage of filter elements

@@ -117,17 +117,14 @@ public final class KernelDataplane {
         var elements: [KernelOperation] = []
         var objects: [KernelOperation] = []
         for step in plan.steps {
-            let found = step.operations.filter(\.isElement)
-            let others = found.isEmpty ? step.operations : step.operations.filter { !$0.isElement }
-            if !found.isEmpty {
+            if step.stage.isOfElements {
                 executeObjects(objects, devices: &devices, into: &outcome)
                 objects = []
-                elements += found
-            }
-            if !others.isEmpty {
+                elements += step.operations
+            } else {
                 executeElements(elements, into: &outcome)
                 elements = []
-                objects += others
+                objects += step.operations
             }
         }
         executeElements(elements, into: &outcome)
@@ -265,12 +262,6 @@ public final class KernelDataplane {
 }
 
 extension KernelOperation {
-    fileprivate var isElement: Bool {
-        switch self {
-        case .create(.element), .replace(.element), .delete(.element): true
-        default: false
-        }
-    }
     fileprivate var isUnderlay: Bool {
         if case .element(let element) = key { element.set.isUnderlay } else { false }
     }
