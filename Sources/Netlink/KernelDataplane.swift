@@ -120,11 +120,12 @@ public final class KernelDataplane {
             if step.stage.isOfElements {
                 executeObjects(objects, devices: &devices, into: &outcome)
                 objects = []
-                elements += step.operations
+                elements = elements.isEmpty ? step.operations : elements + step.operations
             } else {
                 executeElements(elements, into: &outcome)
                 elements = []
-                objects += step.operations
+                // Nothing is copied where there is one stage of a hundred thousand.
+                objects = objects.isEmpty ? step.operations : objects + step.operations
             }
         }
         executeElements(elements, into: &outcome)

@@ -58,6 +58,11 @@ struct AttachBenchmark {
     /// Returns what such a launch takes, p50, microseconds.
     private func journalled() throws -> Double {
         let peer = [installation.peer.overlayNamespace, installation.peer.namespace]
+        // Its agent makes a table for its own counters when it first reads them.
+        try installation.cluster.waitUntil("the other host's first reading", timeout: .seconds(60)) {
+            () throws(KitError) in
+            try Command.run(["nft", "list", "tables"], namespace: peer[0]).contains("outrider_flows")
+        }
         let watch = try KernelWatch(namespaces: peer)
         defer { watch.close() }
         var staged = 0
