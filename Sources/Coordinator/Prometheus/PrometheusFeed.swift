@@ -21,8 +21,11 @@ struct PrometheusFeed: Service {
     let logger: Logger
 
     func run() async throws {
-        // Cancellation is how it ends.
-        try? await cancelWhenGracefulShutdown { try await follow() }
+        do {
+            try await cancelWhenGracefulShutdown { try await follow() }
+        } catch is CancellationError {
+            // How it ends.
+        }
     }
 
     private func follow() async throws {
@@ -110,7 +113,8 @@ struct PrometheusFeed: Service {
     }
 
     private func note(_ error: PrometheusError, _ state: inout State) {
-        guard state.failure != error.kind else { return }
+        // A query that the end of the process breaks off says nothing of the server.
+        guard !Task.isCancelled, state.failure != error.kind else { return }
         state.failure = error.kind
         logger.warning(
             "Prometheus gives no samples; what only it tells of is unknown until it does",
