@@ -71,40 +71,23 @@ public enum Weekday: String, Hashable, Sendable, CaseIterable {
 
 /// A day of the Gregorian calendar, as `YYYY-MM-DD` (ISO 8601).
 public struct CalendarDay: Hashable, Sendable, LosslessStringConvertible {
-    public let year: Int
-    public let month: Int
-    public let day: Int
+    private static let format = Date.ISO8601FormatStyle().year().month().day()
+    private static let length = 86_400.0
 
-    /// Nil for what is no date, from 1970 to 9999.
+    /// Days since 1970-01-01.
+    public let number: Int
+
+    /// Nil for what is no date, and for dates before 1970.
     public init?(_ description: String) {
-        let parts = description.split(separator: "-", omittingEmptySubsequences: false)
-        guard description.utf8.count == 10, parts.count == 3, parts.map(\.utf8.count) == [4, 2, 2],
-            description.utf8.allSatisfy({
-                $0 == UInt8(ascii: "-") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
-            }),
-            let year = Int(parts[0]), let month = Int(parts[1]), let day = Int(parts[2]),
-            year >= 1970, (1...12).contains(month), (1...Self.length(of: month, in: year)).contains(day)
-        else { return nil }
-        (self.year, self.month, self.day) = (year, month, day)
+        guard let date = try? Date(description, strategy: Self.format), date.timeIntervalSince1970 >= 0 else {
+            return nil
+        }
+        number = Int(date.timeIntervalSince1970 / Self.length)
+        // The library reads 30 February and single digits, too.
+        guard self.description == description else { return nil }
     }
 
     public var description: String {
-        func padded(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
-        return "\(year)-\(padded(month))-\(padded(day))"
-    }
-
-    /// Days since 1970-01-01.
-    public var number: Int {
-        let leaps = { (year: Int) in (year - 1) / 4 - (year - 1) / 100 + (year - 1) / 400 }
-        let before = 365 * (year - 1970) + leaps(year) - leaps(1970)
-        return before + (1..<month).reduce(0) { $0 + Self.length(of: $1, in: year) } + day - 1
-    }
-
-    private static func length(of month: Int, in year: Int) -> Int {
-        switch month {
-        case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
-        case 4, 6, 9, 11: 30
-        default: 31
-        }
+        Date(timeIntervalSince1970: Double(number) * Self.length).formatted(Self.format)
     }
 }
