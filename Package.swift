@@ -142,12 +142,12 @@ let package = Package(
                 "CoordinatorCore", "FleetProtocol", "SNISpace", "Forecasting", "Allocation", "Store", "NetworkTypes",
                 "ControlAPI", "ControlAPIMapping", "FleetMapping", "DaemonSupport", "Prometheus", grpcCore,
                 grpcTransport,
-                httpServer, httpTypes, nio, nioPosix, logging, lifecycle,
+                httpServer, httpTypes, nio, nioPosix, logging, lifecycle, collections,
             ]),
 
         // Programs.
         executable("outrider-agent", ["Agent", "DaemonSupport", "Netlink", "NetworkTypes", arguments]),
-        executable("outrider-coordinator", ["Coordinator", "DaemonSupport", arguments]),
+        executable("outrider-coordinator", ["Coordinator", "CoordinatorCore", "DaemonSupport", arguments]),
         executable(
             "outriderctl",
             ["ControlAPI", "LocalAPI", "NetworkTypes", "DaemonSupport", grpcCore, grpcTransport, protobuf, arguments]),

@@ -1,5 +1,6 @@
 import AgentCore
 import ControlAPI
+import DaemonSupport
 import FleetMapping
 import FleetProtocol
 import GRPCCore
@@ -39,8 +40,6 @@ struct OutboundStream: Sendable {
 /// Keeps one stream to the coordinator: connects, hands messages over, and connects again with jittered backoff.
 struct CoordinatorLink: Sendable {
     static let outboundLimit = 16384
-    static let backoffMin = Duration.milliseconds(100)
-    static let backoffMax = Duration.seconds(5)
 
     let host: String
     let port: Int
@@ -49,21 +48,18 @@ struct CoordinatorLink: Sendable {
 
     /// Runs until its task is cancelled.
     func run(owner: some CoordinatorLinkOwner) async {
-        var backoff = Self.backoffMin
+        var backoff = Backoff()
         var number: UInt64 = 0
         while !Task.isCancelled {
             number += 1
             let started = ContinuousClock.now
             let reason = await attempt(number: number, owner: owner)
             await owner.linkDown(stream: number, reason: reason)
-            if ContinuousClock.now - started > .seconds(10) { backoff = Self.backoffMin }
-            let jitter = Double.random(in: 0.5...1.0)
             do {
-                try await Task.sleep(for: backoff * jitter)
+                try await Task.sleep(for: backoff.pause(after: ContinuousClock.now - started))
             } catch {
                 return
             }
-            backoff = min(backoff * 2, Self.backoffMax)
         }
     }
 
@@ -74,8 +70,8 @@ struct CoordinatorLink: Sendable {
                 config: .defaults { config in
                     config.connection.keepalive = .init(
                         time: .seconds(20), timeout: .seconds(10), allowWithoutCalls: false)
-                    config.backoff.initial = Self.backoffMin
-                    config.backoff.max = Self.backoffMax
+                    config.backoff.initial = Backoff.least
+                    config.backoff.max = Backoff.most
                 })
             try await withGRPCClient(transport: transport) { client in
                 try await stream(over: Outrider_V1_Fleet.Client(wrapping: client), number: number, owner: owner)

@@ -5,7 +5,7 @@ import Forecasting
 extension CoordinatorConfiguration {
     /// The machine's settings out of the checked configuration file.
     init(
-        _ settings: CoordinatorSettings, calendar: SeriesCalendar? = nil, isProfiling: Bool = true, version: String
+        _ settings: CoordinatorSettings, calendar: SeriesCalendar? = nil, profiler: ProfilerPlace = .here, version: String
     ) {
         self.init(
             pool: settings.pool, excluded: settings.excluded, chunkSize: settings.chunkSize,
@@ -16,8 +16,7 @@ extension CoordinatorConfiguration {
             reservationLifetime: settings.reservationLifetime, standardLifetime: settings.standardLifetime,
             bindUntil: settings.bindUntil, unreachableAfter: settings.unreachableAfter,
             drainTimeout: settings.drainTimeout, profilesMax: settings.profilesMax, calendar: calendar,
-            isProfiling: isProfiling,
-            version: version)
+            profiler: profiler, version: version)
     }
 }
 

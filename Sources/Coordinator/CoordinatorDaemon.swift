@@ -1,6 +1,7 @@
-import CoordinatorCore
+public import CoordinatorCore
 public import DaemonSupport
 import Forecasting
+import GRPCCore
 import Logging
 import ServiceLifecycle
 import Store
@@ -13,21 +14,25 @@ public struct CoordinatorDaemon: Sendable {
     let servers: [Server]
     let endpoints: [HTTPEndpoint]
     let prometheus: PrometheusFeed?
+    /// What speaks with a profiler or a coordinator in another process.
+    let peers: [any Service]
     let logger: Logger
 
     /// Opens the store and recovers from it. Nothing listens yet.
     init(
-        _ settings: CoordinatorSettings, isProfiling: Bool = true, restoredFromBackup: Bool = false, logger: Logger
+        _ settings: CoordinatorSettings, profiler place: ProfilerPlace = .here, restoredFromBackup: Bool = false,
+        logger: Logger
     ) async throws {
         self.settings = settings
         self.logger = logger
+        let peer = try ProfilerPeer(settings, place, logger: logger)
         let calendar = try settings.calendar.map { try SeriesCalendar($0, now: CoordinatorClock.wall) }
         let store = try SQLiteStore(directory: settings.stateDirectory)
         self.store = store
         let clock = CoordinatorClock()
         var random = SystemRandomNumberGenerator()
         let recovered = try await RecoveredMachine.load(
-            CoordinatorConfiguration(settings, calendar: calendar, isProfiling: isProfiling, version: Version.current),
+            CoordinatorConfiguration(settings, calendar: calendar, profiler: place, version: Version.current),
             seed: random.next(),
             store: store,
             at: clock.now, restoredFromBackup: restoredFromBackup)
@@ -37,11 +42,14 @@ public struct CoordinatorDaemon: Sendable {
         let shell = CoordinatorShell(
             recovered: recovered, store: store, clock: clock, tickInterval: settings.tickInterval, logger: logger)
         self.shell = shell
-        servers = settings.listen.map { Server(endpoint: $0, shell: shell, isProfiling: isProfiling) }
+        peers = peer.services(shell, settings)
+        servers = settings.listen.map {
+            Server(endpoint: $0, shell: shell, services: peer.offered(shell, clock))
+        }
         // Nobody would learn from it.
-        let source = isProfiling ? settings.prometheus : nil
+        let source = place == .elsewhere ? nil : settings.prometheus
         let counts = source.map { _ in PrometheusCounts() }
-        let pages = HTTPPages(shell: shell, prometheus: counts)
+        let pages = HTTPPages(shell: shell, prometheus: counts, peer: peer)
         endpoints = settings.httpListen.map { HTTPEndpoint(endpoint: $0, pages: pages, logger: logger) }
         prometheus = source.flatMap { source in
             counts.map {
@@ -55,29 +63,29 @@ public struct CoordinatorDaemon: Sendable {
     /// In starting order; they end in reverse.
     func services(notifier: ServiceManagerNotifier) -> [any Service] {
         [ShellService(shell: shell, store: store, logger: logger)] + servers + endpoints
-            + (prometheus.map { [$0] } ?? [])
+            + (prometheus.map { [$0] } ?? []) + peers
             + [ReadyNotice(servers: servers, endpoints: endpoints, notifier: notifier, logger: logger)]
     }
 
     /// Runs until SIGTERM or SIGINT.
     ///
     /// - Parameters:
-    ///   - isProfiling: without it nothing is learnt, what was learnt before is kept, and the allocator has its
-    ///     watermarks.
+    ///   - place: where the profiler is. Elsewhere: nothing is learnt here, what was learnt before is kept, and the
+    ///     allocator has its watermarks while no forecasts come.
     ///   - restoredFromBackup: the store is older than what it ruled: nothing moves before hosts say what they hold. For
     ///     the first start after a restore only.
     /// - Throws: ``StoreError``, ``ImageError``, ``ListenError``, or what the machine says of a configuration that
     ///   contradicts the store.
     public static func run(
         settings: CoordinatorSettings, configurationFile: String, environment: DaemonEnvironment,
-        isProfiling: Bool = true, restoredFromBackup: Bool = false
+        profiler place: ProfilerPlace = .here, restoredFromBackup: Bool = false
     ) async throws {
         let control = LogControl(level: settings.logLevel)
         let logger = Logger.daemon(
             label: "outrider-coordinator", control: control, journalStream: environment.journalStream)
         logger.info("starting", metadata: ["version": "\(Version.current)", "configuration": "\(configurationFile)"])
         let daemon = try await CoordinatorDaemon(
-            settings, isProfiling: isProfiling, restoredFromBackup: restoredFromBackup, logger: logger)
+            settings, profiler: place, restoredFromBackup: restoredFromBackup, logger: logger)
         let notifier = ServiceManagerNotifier(socketPath: environment.notifySocket)
         try await Daemon(logger: logger, control: control, notifier: notifier) {
             try CoordinatorSettings.load(file: configurationFile).logLevel
@@ -96,7 +104,9 @@ public struct CoordinatorDaemon: Sendable {
             case .corrupt, .writeFailed, .outOfOrder: .failure
             }
         case is ListenError, is HTTPListenError: .cannotCreate
-        case is ConfigurationError, is ConfigurationConflict, is UnknownTimeZone: .configuration
+        case is ConfigurationError, is ConfigurationConflict, is UnknownTimeZone, is MissingCoordinator: .configuration
+        // Of a coordinator with other settings, which no restart mends.
+        case let error as RPCError where error.code == .invalidArgument: .configuration
         case let error as ImageError: error.isOfAnotherVersion ? .configuration : .failure
         default: .failure
         }

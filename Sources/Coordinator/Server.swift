@@ -15,19 +15,13 @@ struct Server: Service {
     private let server: GRPCServer<HTTP2ServerTransport.Posix>
     private let transport: HTTP2ServerTransport.Posix
 
-    init(endpoint: DaemonSupport.Endpoint, shell: CoordinatorShell, isProfiling: Bool = true) {
+    init(endpoint: DaemonSupport.Endpoint, shell: CoordinatorShell, services: [any RegistrableRPCService]) {
         self.endpoint = endpoint
         self.shell = shell
         transport = HTTP2ServerTransport.Posix(
             address: endpoint.socketAddress, transportSecurity: .plaintext,
             config: .defaults { $0.rpc.maxRequestPayloadSize = Self.messageBytesMax })
-        let always: [any RegistrableRPCService] = [
-            FleetService(shell: shell), SessionManagerService(shell: shell), NetworkManagerService(shell: shell),
-            PredictiveAllocatorService(shell: shell),
-        ]
-        server = GRPCServer(
-            transport: transport,
-            services: always + (isProfiling ? [BehavioralProfilerService(shell: shell)] : []))
+        server = GRPCServer(transport: transport, services: services)
     }
 
     func run() async throws {

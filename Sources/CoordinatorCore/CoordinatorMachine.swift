@@ -112,6 +112,7 @@ public struct CoordinatorMachine: Sendable {
         case .connected(let stream): live.streams[stream] = StreamState()
         case .message(let stream, let identity, let message): receive(message, from: identity, on: stream)
         case .disconnected(let stream): disconnect(stream)
+        case .forecasts(let forecasts): take(forecasts)
         case .tick: break
         }
         settle()

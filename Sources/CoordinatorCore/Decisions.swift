@@ -12,7 +12,7 @@ extension CoordinatorMachine {
     mutating func decideAll() {
         live.timers.arm(.decision, at: now + configuration.decisionInterval)
         live.decidedAt = now
-        guard !state.restoration.isOn else { return }
+        guard !state.restoration.isOn, configuration.profiler != .alone else { return }
         pursueMigrations()
         drainExcluded()
         for id in state.applications.keys.sorted() {
@@ -71,7 +71,7 @@ extension CoordinatorMachine {
         return AllocationInput(
             application: record.id, policy: policy(of: record),
             hosts: demands.values.sorted { $0.host < $1.host }, blocks: blocks,
-            pendingElsewhere: live.refusedLaunches[record.id] ?? 0, forecast: state.series[record.id])
+            pendingElsewhere: live.refusedLaunches[record.id] ?? 0, forecast: state.series[record.id] ?? told(of: record.id))
     }
 
     /// What is left of reservations that a caller asked for: theirs until they expire.

@@ -36,7 +36,8 @@ extension ApplicationForecaster {
 /// All that survives the process. ``apply(_:)`` is the only mutation and decides nothing.
 struct FleetState: Sendable {
     let interval: Duration
-    let forecasting: ForecastShape
+    /// With what the fleet has taught.
+    var forecasting: ForecastShape
     let launchHalfLife: Duration
     let profilesMax: Int
     let isProfiling: Bool
@@ -83,7 +84,7 @@ struct FleetState: Sendable {
         self.forecasting = forecasting
         launchHalfLife = configuration.seasonLength / 48
         profilesMax = configuration.profilesMax
-        isProfiling = configuration.isProfiling
+        isProfiling = configuration.profiler != .elsewhere
         self.foundation = foundation
         book = Book(plan: try foundation.plan())
     }
@@ -140,6 +141,7 @@ struct FleetState: Sendable {
             for sample in samples { learn(sample, slot: slot) }
         case .backfilled(let id, let slot, let forecaster, let history):
             applyPast(id, LearntPast(forecaster: Base64.bytes(forecaster), history: Base64.bytes(history), slot: slot))
+        case .priorRenewed: renewPrior()
         case .profilesEvicted(let ids):
             for id in ids { forgetProfile(of: id) }
         }

@@ -140,6 +140,10 @@ struct Live: Sendable {
     var feed = FeedCounts()
     var communication = CommunicationBook()
     var communicationTidied = 0
+    /// What a profiler in another process said last.
+    var forecasts: [ApplicationID: ToldForecast] = [:]
+    /// Of the coordinator that this profiler follows.
+    var followed = Followed()
     /// When the last binding of a block ended.
     var idleSince: [UInt32: Instant] = [:]
     var memories: [ApplicationID: AllocationMemory] = [:]

@@ -36,6 +36,7 @@ extension CoordinatorMachine {
         case .observe(let samples, let clockSlot, let lifetime):
             observe(samples, clockSlot: clockSlot, lifetime: lifetime)
         case .backfill(let reference, let past): try backfill(reference, past)
+        case .follow(let batch): try follow(batch)
         }
     }
 

@@ -73,6 +73,8 @@ public struct CoordinatorSnapshot: Hashable, Sendable, Codable {
             case forecaster = 1
             /// Of an ``ApplicationHistory``.
             case history = 2
+            /// What young ones borrow from the fleet; of no application.
+            case prior = 3
         }
         public var application: ApplicationID
         public var kind: Kind

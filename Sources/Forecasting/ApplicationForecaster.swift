@@ -3,7 +3,8 @@ public final class ForecastShape: Sendable {
     public let profile: ProfileConfiguration
     /// Of the coarse series.
     public let plan: SeriesPlan
-    let prior: FleetPrior
+    /// What young series borrow; that of no fleet, or learnt from one.
+    public let prior: FleetPrior
     /// Samples per coarse one: 30 for ten seconds and a day of 24 hours.
     public let ratio: Int
     /// Time between two coarse samples.
@@ -23,6 +24,22 @@ public final class ForecastShape: Sendable {
         self.ratio = ratio
         coarseInterval = profile.sampleInterval * ratio
     }
+
+    /// The same with another prior.
+    public init(_ shape: ForecastShape, prior: FleetPrior) {
+        profile = shape.profile
+        plan = shape.plan
+        ratio = shape.ratio
+        coarseInterval = shape.coarseInterval
+        self.prior = prior
+    }
+
+    /// The same with a prior that a fleet teaches; nil while too few of it know anything.
+    public convenience init?(_ shape: ForecastShape, fleet: [ApplicationForecaster]) {
+        let members = fleet.map(\.vms.coarse)
+        guard members.count(where: FleetPrior.votes) >= FleetPrior.votersMin else { return nil }
+        self.init(shape, prior: FleetPrior(plan: shape.plan, fleet: members))
+    }
 }
 
 /// Everything that the profiler keeps of one application, and what it says of it.
@@ -32,7 +49,7 @@ public final class ForecastShape: Sendable {
 /// needs (the running peak within a lead, launches up to it) is that of a ``DemandProfile``, which counts how windows of
 /// exactly that length went; a peak is never forecast below the VMs at its end.
 public struct ApplicationForecaster: Sendable {
-    public let shape: ForecastShape
+    public private(set) var shape: ForecastShape
     public private(set) var demand: DemandProfile
     public private(set) var vms: FineSeries
     /// Samples that were not learnt since the start of the process.
@@ -49,11 +66,17 @@ public struct ApplicationForecaster: Sendable {
         vms = FineSeries(plan: shape.plan, prior: shape.prior, ratio: shape.ratio)
     }
 
+    /// Goes on with another prior; all else of both shapes is the same.
+    public mutating func adopt(_ shape: ForecastShape) {
+        self.shape = shape
+        vms.adopt(shape.prior)
+    }
+
     // MARK: Learning
 
     /// - Parameters:
     ///   - tick: number of the sample interval, counted by who owns the clock: what was jumped over is unknown.
-    ///   - indicators: up to four figures of the same interval that may foretell VMs, always in the same order; empty
+    ///   - indicators: up to five figures of the same interval that may foretell VMs, always in the same order; empty
     ///     where they are unknown.
     public mutating func observe(_ sample: DemandSample, at tick: Int, indicators: [Double] = []) {
         do throws(SampleRejection) {
@@ -147,8 +170,15 @@ extension ApplicationForecaster: DemandForecast {
     }
 
     public func peakQuantile(_ level: Double, lead: Duration) -> Double? {
-        guard let peak = demand.peakQuantile(level, lead: lead) else { return nil }
-        return min(limit, max(peak, moment(lead).map { Self.value($0, at: level) } ?? 0))
+        demand.peakQuantile(level, lead: lead).flatMap { bounded([$0], [level], lead: lead).first }
+    }
+
+    /// Peaks at levels: no lower than the VMs at their end, no higher than the cap.
+    func bounded(_ peaks: [Double], _ levels: [Double], lead: Duration) -> [Double] {
+        let end = moment(lead)
+        return zip(peaks, levels).map { peak, level in
+            min(limit, max(peak, end.map { Self.value($0, at: level) } ?? 0))
+        }
     }
 
     public func exceedance(of held: Int, within horizon: Duration) -> Double? {

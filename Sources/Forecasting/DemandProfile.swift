@@ -115,6 +115,21 @@ public struct DemandProfile: Sendable, DemandForecast {
         quantile(.peak, level, views: views(), lead: lead)
     }
 
+    /// Quantiles of the running peak, by lead, then by level, up to the first lead that is not known.
+    func peaks(_ levels: [Double], leads: [Duration]) -> [[Double]] {
+        let views = views()
+        var rows: [[Double]] = []
+        for lead in leads {
+            var row: [Double] = []
+            for level in levels {
+                guard let value = quantile(.peak, level, views: views, lead: lead) else { return rows }
+                row.append(value)
+            }
+            rows.append(row)
+        }
+        return rows
+    }
+
     public func exceedance(of held: Int, within horizon: Duration) -> Double? {
         guard samples > 0 else { return nil }
         let views = views()

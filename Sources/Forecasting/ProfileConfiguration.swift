@@ -42,6 +42,9 @@ public struct ProfileConfiguration: Hashable, Sendable {
         precondition(!leads.isEmpty, "a profile needs at least one horizon")
     }
 
+    /// The followed leads, ascending.
+    var peakLeads: [Duration] { leads.map { sampleInterval * $0.ticks } }
+
     /// 2^(ticks / half-life): by how much a newer observation outweighs an older one.
     func growth(ticks: Int, halfLife: Duration? = nil) -> Double {
         Elementary.exp2(Double(ticks) / max(1, (halfLife ?? memory) / sampleInterval))

@@ -1,19 +1,21 @@
 import ArgumentParser
 import Coordinator
+import CoordinatorCore
 import DaemonSupport
 
-/// What `--services` accepts: `all`, or all but the profiler, in any order.
+/// What `--services` accepts: `all`, all but the profiler in any order, or the profiler alone.
 struct ServiceSelection: Equatable {
     static let needed: Set<String> = ["network-manager", "session-manager", "allocator"]
     static let profiler = "profiler"
 
-    let isProfiling: Bool
+    let place: ProfilerPlace
 
     init?(_ text: String) {
         let names = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
         switch Set(names) {
-        case ["all"], Self.needed.union([Self.profiler]): isProfiling = true
-        case Self.needed: isProfiling = false
+        case ["all"], Self.needed.union([Self.profiler]): place = .here
+        case Self.needed: place = .elsewhere
+        case [Self.profiler]: place = .alone
         default: return nil
         }
         guard Set(names).count == names.count else { return nil }
@@ -32,9 +34,9 @@ struct Run: AsyncParsableCommand {
 
     @Option(
         help: """
-            Services of this process: 'all', or 'network-manager,session-manager,allocator' for a coordinator without a \
-            profiler: nothing is learnt, what was learnt is kept, identifiers are held by watermarks. The profiler does \
-            not run in a process of its own yet.
+            Services of this process: 'all'; or 'network-manager,session-manager,allocator' for a coordinator that \
+            learns nothing: forecasts come from the process that key 'profiler' names, and while none come identifiers \
+            are held by watermarks; or 'profiler' for that process: it follows what key 'coordinator' names.
             """)
     var services = "all"
 
@@ -48,7 +50,8 @@ struct Run: AsyncParsableCommand {
     func validate() throws {
         guard ServiceSelection(services) != nil else {
             throw ValidationError(
-                "--services '\(services)' is not supported: use 'all', or 'network-manager,session-manager,allocator'")
+                "--services '\(services)' is not supported: use 'all', 'network-manager,session-manager,allocator', or "
+                    + "'profiler'")
         }
     }
 
@@ -57,7 +60,7 @@ struct Run: AsyncParsableCommand {
         do {
             try await CoordinatorDaemon.run(
                 settings: settings, configurationFile: configuration.file, environment: .current,
-                isProfiling: ServiceSelection(services)?.isProfiling ?? true, restoredFromBackup: restoredFromBackup)
+                profiler: ServiceSelection(services)?.place ?? .here, restoredFromBackup: restoredFromBackup)
         } catch {
             throw Failure.exit(error, CoordinatorDaemon.exitCode(for: error))
         }

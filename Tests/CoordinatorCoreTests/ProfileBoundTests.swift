@@ -108,7 +108,7 @@ import Testing
         let app = try fleet.application("web")
         for _ in 0..<100 { fleet.aggregate(fleet.names[0], [(app, vms: 5, launches: 1)]) }
         var configuration = Fleet.seconds
-        configuration.isProfiling = false
+        configuration.profiler = .elsewhere
         var machine = try CoordinatorMachine(
             restoring: fleet.machine.snapshot(), configuration: configuration, randomSeed: 3)
         _ = machine.recovered(at: fleet.now)

@@ -52,8 +52,11 @@ import Testing
             #expect(outcome.errors.contains("\(bad):1: key 'cooldwn': outrider-coordinator has no such key"))
             #expect(outcome.errors.contains("\(bad):2: key 'block-size': '5' is not accepted"))
         }
-        let services = try Self.run(["run", "--services", "profiler"])
-        #expect(services.status == 64 && services.errors.contains("'profiler' is not supported"))
+        let services = try Self.run(["run", "--services", "profiler,allocator"])
+        #expect(services.status == 64 && services.errors.contains("'profiler,allocator' is not supported"))
+        let lonely = try Self.configuration(directory.path, port: 7400)
+        let profiler = try Self.run(["run", "--services", "profiler", "--config", lonely])
+        #expect(profiler.status == 78 && profiler.errors.contains("give its address with the key 'coordinator'"))
         let missing = try Self.run(["config", "check", "--config", "/nonexistent/c.yaml"])
         #expect(missing.status == 78 && missing.errors.contains("no such file"))
     }

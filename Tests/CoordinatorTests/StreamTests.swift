@@ -12,69 +12,6 @@ import Testing
 
 /// A scripted agent on a real stream.
 @Suite struct StreamTests {
-    private static let identity = AgentIdentity(
-        host: HostID("node-1").unsafelyKnown, incarnation: Incarnation(UUID128(high: 1, low: 1)),
-        boot: BootID(UUID128(high: 2, low: 2)))
-
-    private static func hello(recovering: Bool = false) -> AgentMessage {
-        .hello(
-            Hello(
-                fingerprint: "f", vtep: .v4(IPv4Address(10 << 24 | 1)), underlayMTU: 1500, position: .zero,
-                journalSequence: 0, version: "test", leases: [], bindings: [], recovering: recovering,
-                aggregateSequence: 1))
-    }
-
-    /// Opens the agent's stream; `script` gets what to send with and what comes back.
-    private static func connect(
-        _ client: Client,
-        _ script: @Sendable @escaping (Script) async throws -> Void
-    ) async throws {
-        let (answers, sink) = AsyncThrowingStream<CoordinatorMessage, any Error>.makeStream()
-        let (orders, orderSink) = AsyncStream<AgentMessage>.makeStream()
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask {
-                do {
-                    try await Outrider_V1_Fleet.Client(wrapping: client).connect { writer in
-                        var sequence: UInt64 = 0
-                        for await message in orders {
-                            sequence += 1
-                            try await writer.write(
-                                Outrider_V1_AgentMessage(message, from: identity, sequence: sequence))
-                        }
-                    } onResponse: { response in
-                        for try await message in response.messages { sink.yield(try message.value()) }
-                    }
-                    sink.finish()
-                } catch {
-                    sink.finish(throwing: error)
-                }
-            }
-            try await script(Script(orders: orderSink, answers: answers))
-            orderSink.finish()
-            try await group.waitForAll()
-        }
-    }
-
-    private struct Script: Sendable {
-        let orders: AsyncStream<AgentMessage>.Continuation
-        let answers: AsyncThrowingStream<CoordinatorMessage, any Error>
-        func send(_ message: AgentMessage) { orders.yield(message) }
-        /// The first answer that `pick` takes.
-        func wait<Value>(_ pick: (CoordinatorMessage) -> Value?) async throws -> Value {
-            for try await answer in answers {
-                if let value = pick(answer) { return value }
-            }
-            throw RPCError(code: .cancelled, message: "the stream ended without the answer")
-        }
-        func lease() async throws -> LeaseOrder {
-            try await wait { answer in
-                guard case .stateUpdate(let update) = answer else { return nil }
-                for case .setLease(let order) in update.operations { return order }
-                return nil
-            }
-        }
-    }
-
     /// A watch tells what is, then what was learnt since; a coordinator that stops ends it.
     @Test func profilesAreWatchedAndExplained() async throws {
         let directory = try TemporaryDirectory()
@@ -89,8 +26,8 @@ import Testing
                 }
             }
             #expect(nobody == "notFound unknown-application")
-            try await Self.connect(client) { agent in
-                agent.send(Self.hello())
+            try await ScriptedAgent.connect(client) { agent in
+                agent.send(ScriptedAgent.hello())
                 _ = try await agent.wait { if case .bootGrant(let grant) = $0 { grant } else { nil } }
                 let seen = try await profiler.watchScalingProfiles(.with { $0.application = "web" }) { response in
                     var seen: [UInt64] = []
@@ -126,8 +63,8 @@ import Testing
             let fleet = Outrider_V1_Fleet.Client(wrapping: client)
             let made = try await sessions.createApplication(.with { $0.name = "web" })
             let application = try #require(ApplicationID(made.id))
-            try await Self.connect(client) { agent in
-                agent.send(Self.hello())
+            try await ScriptedAgent.connect(client) { agent in
+                agent.send(ScriptedAgent.hello())
                 let grant = try await agent.wait { if case .bootGrant(let grant) = $0 { grant } else { nil } }
                 #expect(grant.identity == Self.identity && grant.overlayMTU == 1450 && grant.vxlanPort == 4789)
                 let first = try await agent.wait { if case .stateUpdate(let update) = $0 { update } else { nil } }
@@ -184,17 +121,17 @@ import Testing
     @Test func secondBootOfALiveHostIsRefused() async throws {
         let directory = try TemporaryDirectory()
         try await withCoordinator(try testSettings(directory.path)) { client in
-            try await Self.connect(client) { agent in
-                agent.send(Self.hello())
+            try await ScriptedAgent.connect(client) { agent in
+                agent.send(ScriptedAgent.hello())
                 _ = try await agent.wait { if case .bootGrant(let grant) = $0 { grant } else { nil } }
                 let other = AgentIdentity(
-                    host: Self.identity.host, incarnation: Self.identity.incarnation,
+                    host: ScriptedAgent.identity.host, incarnation: ScriptedAgent.identity.incarnation,
                     boot: BootID(UUID128(high: 3, low: 3)))
                 let fleet = Outrider_V1_Fleet.Client(wrapping: client)
                 let refused = RefusalBox()
                 _ = await refusal {
                     try await fleet.connect { writer in
-                        try await writer.write(Outrider_V1_AgentMessage(Self.hello(), from: other, sequence: 1))
+                        try await writer.write(Outrider_V1_AgentMessage(ScriptedAgent.hello(), from: other, sequence: 1))
                         try await Task.sleep(for: .seconds(5))
                     } onResponse: { response in
                         for try await message in response.messages {

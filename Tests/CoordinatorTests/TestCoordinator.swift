@@ -1,4 +1,5 @@
 import ControlAPI
+import CoordinatorCore
 import DaemonSupport
 import Foundation
 import GRPCCore
@@ -56,9 +57,10 @@ func withCoordinator<Result: Sendable>(
 
 /// The same, for who looks into it.
 func withDaemon<Result: Sendable>(
-    _ settings: CoordinatorSettings, _ body: @Sendable @escaping (CoordinatorDaemon, Client) async throws -> Result
+    _ settings: CoordinatorSettings, profiler: ProfilerPlace = .here,
+    _ body: @Sendable @escaping (CoordinatorDaemon, Client) async throws -> Result
 ) async throws -> Result {
-    let daemon = try await CoordinatorDaemon(settings, logger: quietLogger)
+    let daemon = try await CoordinatorDaemon(settings, profiler: profiler, logger: quietLogger)
     let services = daemon.services(notifier: ServiceManagerNotifier(socketPath: nil))
     let group = ServiceGroup(
         configuration: ServiceGroupConfiguration(

@@ -46,14 +46,16 @@ private let allowed: [String: Set<String>] = {
         ]),
         "Coordinator": system.union(transport).union([
             "Allocation", "ControlAPI", "ControlAPIMapping", "CoordinatorCore", "DaemonSupport", "FleetProtocol",
-            "FleetMapping", "Forecasting", "Foundation", "HTTPTypes", "HummingbirdCore", "Logging", "NIOCore",
+            "DequeModule", "FleetMapping", "Forecasting", "Foundation", "HTTPTypes", "HummingbirdCore", "Logging", "NIOCore",
             "NIOPosix",
             "NetworkTypes", "Prometheus", "SNISpace", "ServiceLifecycle", "Store", "SwiftProtobuf",
         ]),
         "outrider-agent": [
             "Agent", "ArgumentParser", "DaemonSupport", "Logging", "Netlink", "NetworkTypes", "ServiceLifecycle",
         ],
-        "outrider-coordinator": ["ArgumentParser", "Coordinator", "DaemonSupport", "Logging", "ServiceLifecycle"],
+        "outrider-coordinator": [
+            "ArgumentParser", "Coordinator", "CoordinatorCore", "DaemonSupport", "Logging", "ServiceLifecycle",
+        ],
         "outriderctl": transport.union([
             "ArgumentParser", "ControlAPI", "DaemonSupport", "Foundation", "LocalAPI", "NetworkTypes", "SwiftProtobuf",
         ]),

@@ -22,18 +22,24 @@ struct CoordinatorFigures: Sendable {
     typealias Sample = MetricFamily.Sample
     typealias Label = MetricFamily.Label
 
-    var families: [MetricFamily] { installation + feedFamilies + profilerFamilies + forecasts }
+    var profiling: [MetricFamily] { feedFamilies + profilerFamilies + forecasts }
 
     private static func labelled(_ label: String, _ values: KeyValuePairs<String, Int>) -> [Sample] {
         values.map { Sample(Double($0.value), [Label(label, $0.key)]) }
     }
 
-    private var installation: [MetricFamily] {
-        let (launches, labelled) = (status.launches, Self.labelled)
-        return [
+    var process: [MetricFamily] {
+        [
             MetricFamily(
                 "outrider_info", .gauge, "Version of the coordinator.", [Sample(1, [Label("version", status.version)])]),
             MetricFamily("outrider_uptime_seconds", .gauge, "Time since the start.", Int(status.uptime.inSeconds)),
+        ]
+    }
+
+    /// Of a process that rules a fleet.
+    var ruling: [MetricFamily] {
+        let (launches, labelled) = (status.launches, Self.labelled)
+        return [
             MetricFamily("outrider_hosts", .gauge, "Hosts known.", status.hosts),
             MetricFamily("outrider_hosts_connected", .gauge, "Hosts connected.", status.hostsConnected),
             MetricFamily("outrider_applications", .gauge, "Applications.", status.applications),

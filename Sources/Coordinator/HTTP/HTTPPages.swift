@@ -12,6 +12,7 @@ struct HTTPPages: Sendable {
 
     let shell: CoordinatorShell
     let prometheus: PrometheusCounts?
+    let peer: ProfilerPeer
 
     func page(_ method: HTTPRequest.Method, _ path: String) async -> Page {
         guard method == .get || method == .head else { return Page(status: 405, text: "only GET and HEAD\n") }
@@ -28,6 +29,7 @@ struct HTTPPages: Sendable {
     /// Whether calls are answered: what was read is durable.
     private func ready() async -> Page {
         do {
+            if peer.place == .alone { return try await following() }
             let isRestoring = try await shell.read { (machine, _) throws(CoordinatorError) in machine.isRestoring }
             return Page(text: isRestoring ? "ok, restoring: nothing moves before hosts say what they hold\n" : "ok\n")
         } catch {
@@ -35,12 +37,20 @@ struct HTTPPages: Sendable {
         }
     }
 
+    /// A profiler is of use once it knows which applications there are.
+    private func following() async throws -> Page {
+        let age = try await shell.read { (machine, now) throws(CoordinatorError) in machine.followedAge(at: now) }
+        guard age != nil else { return Page(status: 503, text: "the coordinator has not said anything yet\n") }
+        return Page(text: peer.link?.isUp == true ? "ok\n" : "ok, the coordinator is away: nothing is learnt\n")
+    }
+
     private func metrics() async -> Page {
         do {
             let figures = try await shell.read { (machine, now) throws(CoordinatorError) in
                 CoordinatorFigures(machine, at: now)
             }
-            let all = figures.families + Self.families(shell.streams) + (prometheus?.values.families ?? [])
+            let ruling = peer.place == .alone ? [] : figures.ruling + Self.families(shell.streams)
+            let all = figures.process + ruling + figures.profiling + (prometheus?.values.families ?? []) + peer.families
             return Page(contentType: MetricsText.contentType, text: MetricsText.text(all))
         } catch {
             return Page(status: 503, text: "the store cannot be written; the coordinator is stopping\n")

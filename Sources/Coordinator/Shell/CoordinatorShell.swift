@@ -3,6 +3,7 @@ import FleetMapping
 import ControlAPIMapping
 import CoordinatorCore
 import FleetProtocol
+import Forecasting
 import GRPCCore
 import Logging
 import NetworkTypes
@@ -26,6 +27,8 @@ actor CoordinatorShell {
 
     nonisolated let streams = AgentStreams()
     nonisolated let samples = SampleWatch()
+    /// Where a profiler in another process may ask for the last intervals.
+    nonisolated let ring: SampleRing?
     private let store: any Store
     private let clock: CoordinatorClock
     private let tickInterval: Duration
@@ -44,6 +47,7 @@ actor CoordinatorShell {
         recovered: RecoveredMachine, store: any Store, clock: CoordinatorClock, tickInterval: Duration, logger: Logger
     ) {
         machine = recovered.machine
+        ring = machine.configuration.profiler == .elsewhere ? SampleRing() : nil
         let first = WorkItem(effects: recovered.effects)
         eventsSinceSnapshot = recovered.eventsSinceSnapshot + first.events.count
         self.store = store
@@ -89,6 +93,7 @@ actor CoordinatorShell {
     func received(_ stream: StreamID, _ identity: AgentIdentity, _ message: AgentMessage) {
         handle(.message(stream, identity, message))
     }
+    func received(_ forecasts: [ApplicationID: PeakForecast]) { handle(.forecasts(forecasts)) }
     func disconnected(_ stream: StreamID) {
         streams.forget(stream)
         handle(.disconnected(stream))
@@ -172,10 +177,17 @@ actor CoordinatorShell {
     private func perform(_ item: WorkItem) {
         item.reader?.resume()
         for effect in item.effects { perform(effect) }
-        let hasSamples = item.events.contains {
-            if case .sampled = $0 { true } else { false }
+        var isNews = false
+        for event in item.events {
+            switch event {
+            case .sampled(let slot, let parts):
+                ring?.keep(parts, of: slot)
+                isNews = true
+            case .applicationCreated, .applicationUpdated, .applicationDeleted: isNews = true
+            default: break
+            }
         }
-        if hasSamples { samples.tell() }
+        if isNews { samples.tell() }
     }
 
     private func perform(_ effect: CoordinatorEffect) {

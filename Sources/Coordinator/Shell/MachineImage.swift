@@ -7,8 +7,8 @@ import NetworkTypes
 /// Numbers are little-endian.
 enum MachineImage {
     /// Rises when a reader of today could not read what is written, or would read something else.
-    static let version = 3
-    /// Read as well: everything is in its JSON, what was learnt in hexadecimal digits.
+    static let version = 4
+    /// Read as well, beside version 3, which has no prior: everything is in its JSON, what was learnt in hexadecimal digits.
     static let versionOfText = 2
     private static let name = "outrider-image"
     /// More than any application's state takes, by far.

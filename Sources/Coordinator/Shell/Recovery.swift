@@ -39,7 +39,9 @@ struct RecoveredMachine {
         if let contradiction = machine.contradiction() { throw ConfigurationConflict(cause: contradiction) }
         let effects = machine.recovered(
             at: now, restoredFromBackup: restoredFromBackup,
-            clockSlot: CoordinatorClock.slot(of: CoordinatorClock.wall, interval: configuration.aggregateInterval))
+            // A profiler alone counts as the coordinator does that it follows.
+            clockSlot: configuration.profiler == .alone
+                ? nil : CoordinatorClock.slot(of: CoordinatorClock.wall, interval: configuration.aggregateInterval))
         return RecoveredMachine(machine: machine, effects: effects, eventsSinceSnapshot: stored.events.count)
     }
 }

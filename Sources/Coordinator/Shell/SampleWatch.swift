@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Tells whoever watches that samples of the fleet were learnt. Leaf data behind a lock, because a stop signal arrives on
+/// Tells whoever watches that samples of the fleet were learnt, or that applications changed. Leaf data behind a lock, because a stop signal arrives on
 /// no actor.
 final class SampleWatch: Sendable {
     private struct State {

@@ -83,6 +83,8 @@ public enum Command: Hashable, Sendable {
     case observe([ExternalSample], clockSlot: Int, lifetime: Duration)
     /// What was learnt elsewhere of an application of which nothing is known.
     case backfill(ApplicationReference, LearntPast)
+    /// What the coordinator says that this profiler follows.
+    case follow(SampleBatch)
 }
 
 public enum ReclaimTarget: Hashable, Sendable {
@@ -109,6 +111,7 @@ public enum Reply: Hashable, Sendable {
     /// What changed, and how many identifiers are still owned in ranges that leave the pool.
     case sharding(ShardingDifference, excludingLeft: Int)
     case observed(ExternalOutcome)
+    case followed
 }
 
 /// Refusals of commands and queries. Every refused command leaves the state as it was.

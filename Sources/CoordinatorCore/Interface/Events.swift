@@ -34,6 +34,8 @@ public enum CoordinatorEvent: Hashable, Sendable, Codable {
     case sampled(slot: Int, [FleetSample])
     /// An application's past from another source: its forecaster and its history in Base64, up to `slot`.
     case backfilled(ApplicationID, slot: Int, forecaster: String, history: String)
+    /// What the applications taught so far is what young ones borrow from here on.
+    case priorRenewed
     /// More applications than are followed: what was learnt of these, the longest idle, is given up.
     case profilesEvicted([ApplicationID])
 }
@@ -154,7 +156,7 @@ public struct FleetSample: Hashable, Sendable, Codable {
         }
 
         /// Those of ``FleetSample/Demand/indicators``.
-        static let indicatorNames = ["cpu", "traffic", "misses", "peers"]
+        static let indicatorNames = ["cpu", "traffic", "misses", "memory", "peers"]
     }
 
     public init(application: ApplicationID, demand: Demand?, external: Bool? = nil) {

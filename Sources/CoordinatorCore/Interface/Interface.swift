@@ -23,6 +23,8 @@ public enum CoordinatorInput: Sendable {
     case connected(StreamID)
     case message(StreamID, AgentIdentity, AgentMessage)
     case disconnected(StreamID)
+    /// What a profiler in another process forecasts for some applications.
+    case forecasts([ApplicationID: PeakForecast])
     /// Time passed. The shell ticks at ``CoordinatorMachine/nextDeadline`` or a little later.
     case tick
 }
@@ -51,6 +53,17 @@ public struct Notice: Hashable, Sendable {
         self.code = code
         self.message = message
     }
+}
+
+/// Where the Behavioral Profiler is.
+public enum ProfilerPlace: Hashable, Sendable {
+    /// In this process, as everything else.
+    case here
+    /// In another process, or nowhere: nothing is learnt or forgotten here, and where no forecasts come the allocator has
+    /// its watermarks.
+    case elsewhere
+    /// Nothing else is in this process: it follows the samples of a coordinator, and rules nothing.
+    case alone
 }
 
 /// Settings of an installation. All times are lengths; nothing in the core knows the wall clock.
@@ -91,8 +104,7 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
     public var profilesMax: Int
     /// Of those who use the applications; nil for days of UTC and weeks that are all alike.
     public var calendar: SeriesCalendar?
-    /// Without it nothing is learnt or forgotten, and the allocator has its watermarks.
-    public var isProfiling: Bool
+    public var profiler: ProfilerPlace
     /// Version of the program, for status.
     public var version: String
 
@@ -106,7 +118,7 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
         reservationLifetime: Duration = .seconds(86_400), standardLifetime: Duration = .seconds(600),
         bindUntil: Duration = .seconds(86_400), unreachableAfter: Duration = .seconds(30),
         drainTimeout: Duration = .seconds(60), dayLength: Duration? = nil, profilesMax: Int = 131_072,
-        calendar: SeriesCalendar? = nil, isProfiling: Bool = true,
+        calendar: SeriesCalendar? = nil, profiler: ProfilerPlace = .here,
         version: String = "dev"
     ) {
         self.pool = pool
@@ -130,7 +142,7 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
         self.dayLength = dayLength
         self.profilesMax = profilesMax
         self.calendar = calendar
-        self.isProfiling = isProfiling
+        self.profiler = profiler
         self.version = version
     }
 }

@@ -8,6 +8,11 @@ public struct TalkingGroups: Hashable, Sendable {
     public var destination: VMGroup
     /// A lower bound: hosts tell their busiest pairs only.
     public var bytesPerSecond: Double
+    public init(source: VMGroup, destination: VMGroup, bytesPerSecond: Double) {
+        self.source = source
+        self.destination = destination
+        self.bytesPerSecond = bytesPerSecond
+    }
 }
 
 /// Traffic between two applications.
@@ -60,12 +65,8 @@ extension CoordinatorMachine {
         of reference: ApplicationReference = "", limit: Int
     ) throws(CoordinatorError) -> CommunicationInfo {
         let chosen = reference.isEmpty ? nil : try resolve(reference).id
-        let seconds = configuration.aggregateInterval.inSeconds
-        let groups = live.communication.all(at: state.slot)
+        let groups = talking
             .filter { chosen == nil || $0.source.application == chosen || $0.destination.application == chosen }
-            .map {
-                TalkingGroups(source: $0.source, destination: $0.destination, bytesPerSecond: $0.bytesPerSlot / seconds)
-            }
         var between: [TalkingPair: Double] = [:]
         for entry in groups {
             between[
@@ -82,6 +83,15 @@ extension CoordinatorMachine {
         return CommunicationInfo(
             groups: Array(groups.prefix(limit)), applications: Array(applications.prefix(limit)),
             advice: subjects.prefix(limit).compactMap { Self.advice(for: $0, groups) })
+    }
+
+    /// Most traffic first.
+    private var talking: [TalkingGroups] {
+        guard configuration.profiler != .alone else { return live.followed.groups }
+        let seconds = configuration.aggregateInterval.inSeconds
+        return live.communication.all(at: state.slot).map {
+            TalkingGroups(source: $0.source, destination: $0.destination, bytesPerSecond: $0.bytesPerSlot / seconds)
+        }
     }
 
     private static func advice(for application: ApplicationID, _ groups: [TalkingGroups]) -> CommunicationAdvice? {

@@ -84,7 +84,7 @@ extension CoordinatorMachine {
 
     /// Where no agent reports, the other source's samples are the beat of the fleet.
     private mutating func beatWithoutAgents(_ clockSlot: Int) {
-        guard !live.hosts.values.contains(where: { $0.reach.isStreaming }), live.slots.isEmpty else { return }
+        guard !live.hosts.values.contains(where: { $0.reach.isStreaming }), live.slots.isEmpty, mayBeat else { return }
         // A store from before slots began at 1970 counts on as it did.
         let leap = clockSlot - state.slot
         let isClock = leap > 0 && leap <= Self.slotLeapMax

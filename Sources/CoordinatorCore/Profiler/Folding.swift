@@ -85,7 +85,9 @@ extension CoordinatorMachine {
                 for part in report { parts[part.application, default: []].append(part) }
             }
             let samples = state.applications.keys.sorted().map { sample(of: $0, parts[$0] ?? [], in: fill) }
+            let before = state.slot
             commit(.sampled(slot: slot, samples))
+            renewPrior(since: before)
             boundProfiles()
         }
         live.timers.cancel(.fold)
@@ -101,7 +103,11 @@ extension CoordinatorMachine {
     private mutating func sample(
         of application: ApplicationID, _ parts: [ApplicationAggregate], in fill: SlotFill
     ) -> FleetSample {
-        let agents = told(application, parts, in: fill)
+        sample(of: application, agents: configuration.profiler == .alone ? nil : told(application, parts, in: fill))
+    }
+
+    /// - Parameter agents: what they say; nil when one that matters said nothing.
+    mutating func sample(of application: ApplicationID, agents: FleetSample.Demand?) -> FleetSample {
         let isTold = agents.map { $0.vms > 0 || $0.launches > 0 } ?? false
         let isTheirs = isTold || state.agentsSpoke.contains(application)
         if let external = external(for: application, agents: agents, isTheirs: isTheirs) {

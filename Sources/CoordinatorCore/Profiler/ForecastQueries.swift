@@ -34,7 +34,7 @@ extension CoordinatorMachine {
             return ScalingProfileInfo(application: record.id, state: .cold, samples: 0, current: 0, horizons: [])
         }
         let profile = demand.profile()
-        let owned = state.book.owned(by: record.id)
+        let owned = live.followed.owned[record.id] ?? state.book.owned(by: record.id)
         let size = blockSize(of: record.id)
         let level = record.policy.priority.quantile
         let horizons = profile.horizons.map { forecast in

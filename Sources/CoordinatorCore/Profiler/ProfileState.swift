@@ -119,7 +119,9 @@ extension FleetState {
     }
 
     private var learnt: [CoordinatorSnapshot.Attachment] {
-        series.sorted { $0.key < $1.key }.flatMap { id, forecaster in
+        let prior = CoordinatorSnapshot.Attachment(
+            application: Self.everyApplication, kind: .prior, bytes: forecasting.prior.encoded())
+        return [prior] + series.sorted { $0.key < $1.key }.flatMap { id, forecaster in
             [CoordinatorSnapshot.Attachment(application: id, kind: .forecaster, bytes: forecaster.encoded())]
                 + (histories[id].map { [.init(application: id, kind: .history, bytes: $0.encoded())] } ?? [])
         }
@@ -143,6 +145,7 @@ extension FleetState {
         if snapshot.activity == nil {
             for id in applications.keys { lastActive[id] = slot }
         }
+        restorePrior(snapshot)
         for id in lastActive.keys {
             series[id] = ApplicationForecaster(shape: forecasting)
             histories[id] = ApplicationHistory()
@@ -162,6 +165,28 @@ extension FleetState {
         }
     }
 
+    /// Stands for all of them.
+    private static let everyApplication = ApplicationID(UUID128(high: 0, low: 0))
+    /// Of which a fleet is taught at most: they are taken evenly.
+    private static let teachersMax = 512
+
+    /// One of another interval is left: so is what was learnt with it.
+    private mutating func restorePrior(_ snapshot: CoordinatorSnapshot) {
+        guard let stored = snapshot.attachments.first(where: { $0.kind == .prior }),
+            let prior = try? FleetPrior(encoded: stored.bytes, plan: forecasting.plan)
+        else { return }
+        forecasting = ForecastShape(forecasting, prior: prior)
+    }
+
+    mutating func renewPrior() {
+        let ids = series.keys.sorted()
+        let stride = (ids.count + Self.teachersMax - 1) / Self.teachersMax
+        let teachers = ids.indices.filter { stride < 2 || $0 % stride == 0 }.compactMap { series[ids[$0]] }
+        guard let taught = ForecastShape(forecasting, fleet: teachers) else { return }
+        forecasting = taught
+        for id in ids { series[id]?.adopt(taught) }
+    }
+
     private mutating func restore(_ attachment: CoordinatorSnapshot.Attachment) {
         switch attachment.kind {
         case .forecaster:
@@ -175,7 +200,18 @@ extension FleetState {
             // Its resolutions count intervals, so the past of another interval shows a wrong time, and is left.
             guard let history = ApplicationHistory(encoded: attachment.bytes) else { return }
             histories[attachment.application] = history
+        case .prior: break
         }
+    }
+}
+
+/// What young applications borrow from the fleet.
+extension CoordinatorMachine {
+    /// Once a day, when `slot` is the first of one.
+    mutating func renewPrior(since before: Int) {
+        let day = max(1, Int((configuration.seasonLength / configuration.aggregateInterval).rounded()))
+        guard configuration.profiler != .elsewhere, before > 0, state.slot / day != before / day else { return }
+        commit(.priorRenewed)
     }
 }
 

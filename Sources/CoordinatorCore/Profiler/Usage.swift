@@ -64,11 +64,13 @@ extension FleetSample {
 }
 
 extension FleetSample.Demand {
-    /// What may foretell VMs, in the order of ``FleetSample/Load/indicatorNames``; empty where it is unknown. Traffic
-    /// between VMs stands last, and is missing where no agent tells of pairs.
+    /// What may foretell VMs, in the order of ``FleetSample/Load/indicatorNames``; empty where it is unknown. Memory, and
+    /// traffic between VMs, stand last: both are missing where memory is not told, the latter where no agent tells of pairs.
     var indicators: [Double] {
         guard let load else { return [] }
-        return [load.cpu, Double(load.bytes), Double(load.misses)] + (usage?.peers.map { [Double($0)] } ?? [])
+        let always = [load.cpu, Double(load.bytes), Double(load.misses)]
+        guard let memory = usage?.memory else { return always }
+        return always + [Double(memory)] + (usage?.peers.map { [Double($0)] } ?? [])
     }
 
     /// For an ``ApplicationHistory``.

@@ -85,6 +85,14 @@ extension CoordinatorSettings {
         static let profilesMax = SettingKey.scalar(
             "profiles-max", .integer(1...1_000_000), .defaulted(131_072),
             "Applications that the profiler follows, at some 25 kB each. Beyond, the longest idle are given up.")
+        static let profiler = SettingKey.scalar(
+            "profiler", .remoteEndpoint, .optional(example: "10.0.0.6:7400"),
+            "Where the profiler is reached when it is a process of its own: for --services",
+            "network-manager,session-manager,allocator. Without it that coordinator has no forecasts.")
+        static let coordinator = SettingKey.scalar(
+            "coordinator", .remoteEndpoint, .optional(example: "10.0.0.5:7400"),
+            "The coordinator whose applications a profiler in a process of its own follows: for --services profiler, with",
+            "aggregate-interval, decision-interval, lead-time and horizons as there.")
         static let logLevel = SettingKey.logLevel
     }
 
@@ -101,6 +109,6 @@ extension CoordinatorSettings {
             Keys.overlayIPv6, Keys.overlayMTU, Keys.vxlanPort, Keys.sampleInterval, Keys.aggregateInterval,
             Keys.decisionInterval, Keys.leadTime, Keys.horizons, Keys.cooldown, Keys.quarantine,
             Keys.reservationLifetime, Keys.standardLifetime, Keys.bindUntil, Keys.unreachableAfter, Keys.drainTimeout,
-            Keys.httpListen, Keys.profilesMax,
+            Keys.httpListen, Keys.profilesMax, Keys.profiler, Keys.coordinator,
         ] + CalendarSettings.Keys.all + PrometheusSettings.Keys.all + [Keys.logLevel])
 }

@@ -32,6 +32,10 @@ public struct CoordinatorSettings: Hashable, Sendable {
     /// Of /metrics, /healthz and /readyz.
     public var httpListen: [Endpoint]
     public var profilesMax: Int
+    /// A profiler in another process; nil when there is none.
+    public var profiler: Endpoint?
+    /// For a profiler in a process of its own; nil for others.
+    public var coordinator: Endpoint?
     /// For forecasts; nil where no time zone is configured.
     public var calendar: CalendarSettings?
     /// A second source of samples; nil when there is none.
@@ -75,6 +79,8 @@ public struct CoordinatorSettings: Hashable, Sendable {
         drainTimeout = document[Keys.drainTimeout]
         httpListen = document[Keys.httpListen]
         profilesMax = document[Keys.profilesMax]
+        profiler = document[optional: Keys.profiler]
+        coordinator = document[optional: Keys.coordinator]
         calendar = CalendarSettings(document)
         prometheus = PrometheusSettings(document)
         logLevel = document[Keys.logLevel]

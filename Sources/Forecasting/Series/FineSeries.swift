@@ -27,7 +27,7 @@ public struct FineSeries: Sendable {
     private var told = -1
     private var doubts = SampleDoubts()
     /// Of the indicators of the coarse sample under way.
-    private var indicatorSums = SIMD4<Double>()
+    private var indicatorSums = SIMD8<Double>()
     private var indicatorsKnown = 0
     private var indicatorCount: UInt8 = 0
 
@@ -38,6 +38,9 @@ public struct FineSeries: Sendable {
         self.ratio = ratio
         self.folding = folding
     }
+
+    /// Borrows from another fleet from now on.
+    mutating func adopt(_ prior: FleetPrior) { coarse.prior = prior }
 
     /// Learns one fine sample; those in between that nobody told of are unknown.
     ///
@@ -98,7 +101,7 @@ public struct FineSeries: Sendable {
         defer {
             sum = 0
             known = 0
-            indicatorSums = SIMD4()
+            indicatorSums = SIMD8()
             indicatorsKnown = 0
         }
         guard known > 0, folding == .last || 2 * known >= ratio else { return }

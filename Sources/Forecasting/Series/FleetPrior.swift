@@ -86,6 +86,54 @@ public final class FleetPrior: Sendable {
             }, losses: losses.map { ($0.0 / $0.3, $0.1 / $0.3, $0.2 / $0.3) })
     }
 
+    /// Members that know something below which a fleet teaches nothing.
+    static let votersMin = 8
+
+    /// Whether a member knows something.
+    static func votes(_ member: SeriesForecaster) -> Bool { (member.leads.first?.lossCount ?? 0) >= ownCount }
+
+    /// As bytes: what is read again is the same to the bit.
+    public func encoded() -> [UInt8] {
+        var writer = StateWriter()
+        for value in scales + residuals {
+            var value = value
+            writer.code(&value)
+        }
+        for row in increments + low + middle + high {
+            var row = row
+            writer.code(&row)
+        }
+        writer.finish()
+        return writer.bytes
+    }
+
+    /// - Throws: ``SeriesStateError`` for bytes of another plan, or damaged.
+    public convenience init(encoded bytes: [UInt8], plan: SeriesPlan) throws(SeriesStateError) {
+        var reader = StateReader(bytes: bytes)
+        guard reader.isIntact else { throw .corrupt }
+        func numbers(_ count: Int) -> [Float] {
+            (0..<count).map { _ in
+                var value: Float = 0
+                reader.code(&value)
+                return value
+            }
+        }
+        func rows() -> [SIMD8<Float>] {
+            plan.leads.map { _ in
+                var row = SIMD8<Float>()
+                reader.code(&row)
+                return row
+            }
+        }
+        let scales = numbers(plan.leads.count)
+        let residuals = numbers(plan.leads.count * SeriesForecaster.histogramsPerLead * ResidualGrid.count)
+        let (increments, low, middle, high) = (rows(), rows(), rows(), rows())
+        guard reader.isAtEnd else { throw .length(bytes.count) }
+        self.init(
+            scales: scales, residuals: residuals, increments: increments,
+            losses: plan.leads.indices.map { (low[$0], middle[$0], high[$0]) })
+    }
+
     /// Nil without a member that knows them.
     private static func increments(_ lead: Int, _ fleet: [SeriesForecaster]) -> SIMD8<Float>? {
         var points: [(value: Float, mass: Float)] = []

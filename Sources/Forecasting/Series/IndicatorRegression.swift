@@ -1,9 +1,10 @@
-/// Up to four other series (CPU, memory, own and peers' traffic, pending launches) as leading indicators of one.
+/// Up to five other series (CPU, memory, own and peers' traffic, launches without an identifier) as leading indicators of
+/// one.
 ///
 /// For each lead up to an hour: decayed ridge regression of the coming change on the indicators' changes over the last 1,
 /// 2, 4 and 7 samples. What it says moves one expert only, so that it counts where it has earned its weight.
 struct IndicatorRegression: Sendable, Hashable {
-    static let indicatorMax = 4
+    static let indicatorMax = 5
     static let lags = [1, 2, 4, 7]
     private static let history = 20
     /// Half-life of what is learnt: four days.

@@ -15,7 +15,7 @@ public enum SeriesStateError: Error, Hashable, Sendable {
 /// State as bytes, little-endian: version, samples per day, prior, fields in the order below, checksum. What is restored
 /// forecasts the same to the bit.
 extension SeriesForecaster {
-    private static let version: UInt8 = 2
+    private static let version: UInt8 = 3
 
     public func encoded() -> [UInt8] {
         var copy = self
@@ -117,7 +117,7 @@ extension StateCoder {
         value = byte != 0
     }
     mutating func code(_ value: inout SIMD4<Float>) { for lane in 0..<4 { code(&value[lane]) } }
-    mutating func code(_ value: inout SIMD4<Double>) { for lane in 0..<4 { code(&value[lane]) } }
+    mutating func code(_ value: inout SIMD8<Double>) { for lane in 0..<8 { code(&value[lane]) } }
     mutating func code(_ value: inout SIMD8<Float>) { for lane in 0..<8 { code(&value[lane]) } }
 }
 

@@ -6,7 +6,7 @@
 public struct SeriesForecaster: Sendable {
     public let plan: SeriesPlan
     /// What the fleet lends while the series is young.
-    public let prior: FleetPrior
+    public internal(set) var prior: FleetPrior
     /// Known samples seen.
     public internal(set) var samples = 0
     var firstTick = 0

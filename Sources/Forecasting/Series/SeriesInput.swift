@@ -38,7 +38,7 @@ extension SeriesForecaster {
     ///   - value: in the units of the series, at least zero.
     ///   - tick: number of its interval, best counted from the start of 1970 so that days begin at midnight UTC; ticks in
     ///     between that nobody told of are unknown.
-    ///   - indicators: of the same interval, up to four, always the same ones in the same order; empty where they are
+    ///   - indicators: of the same interval, up to five, always the same ones in the same order; empty where they are
     ///     unknown. Those that are negative or not finite count as unknown.
     /// - Throws: ``SampleRejection``, having learnt nothing.
     public mutating func observe(

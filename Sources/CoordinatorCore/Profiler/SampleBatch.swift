@@ -1,0 +1,66 @@
+public import Allocation
+public import NetworkTypes
+
+/// What a profiler in another process is told: what changed, and the samples of at most one interval.
+public struct SampleBatch: Hashable, Sendable {
+    /// As far as a profiler cares.
+    public struct Application: Hashable, Sendable {
+        public var id: ApplicationID
+        public var name: String
+        public var priority: PriorityClass
+        /// 0 means none.
+        public var cap: Int
+        public var blockSize: Int
+        /// Identifiers.
+        public var owned: Int
+        public init(
+            id: ApplicationID, name: String, priority: PriorityClass, cap: Int, blockSize: Int, owned: Int
+        ) {
+            self.id = id
+            self.name = name
+            self.priority = priority
+            self.cap = cap
+            self.blockSize = blockSize
+            self.owned = owned
+        }
+    }
+
+    /// Number of the interval; where there are no samples, of the last one that comes no more.
+    public var slot: Int
+    public var interval: Duration
+    /// ``applications`` are all that there are.
+    public var isWhole: Bool
+    /// New or changed.
+    public var applications: [Application]
+    public var removed: [ApplicationID]
+    /// Nil when the batch is of no interval; an application without a sample is unknown.
+    public var samples: [FleetSample]?
+    /// Who talks with whom, most traffic first; nil leaves what was known.
+    public var groups: [TalkingGroups]?
+    public init(
+        slot: Int, interval: Duration, isWhole: Bool = false, applications: [Application] = [],
+        removed: [ApplicationID] = [], samples: [FleetSample]? = nil, groups: [TalkingGroups]? = nil
+    ) {
+        self.slot = slot
+        self.interval = interval
+        self.isWhole = isWhole
+        self.applications = applications
+        self.removed = removed
+        self.samples = samples
+        self.groups = groups
+    }
+}
+
+extension CoordinatorMachine {
+    /// What ``SampleBatch/applications`` are made of, by id.
+    public func applicationsForProfiler() -> [ApplicationID: SampleBatch.Application] {
+        state.applications.mapValues { record in
+            SampleBatch.Application(
+                id: record.id, name: record.name, priority: record.policy.priority, cap: record.policy.cap,
+                blockSize: blockSize(of: record.id), owned: state.book.owned(by: record.id))
+        }
+    }
+
+    /// Number of the newest interval.
+    public var newestSlot: Int { state.slot }
+}

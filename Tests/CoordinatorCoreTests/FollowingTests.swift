@@ -1,0 +1,292 @@
+import Allocation
+import FleetProtocol
+import Forecasting
+import NetworkTypes
+import SNISpace
+import Testing
+
+@testable import CoordinatorCore
+
+/// A coordinator whose profiler is elsewhere, and the profiler that follows it.
+private final class Pair {
+    let fleet: Fleet
+    let profiler: Fleet
+    private var carried = 0
+
+    init(_ configuration: CoordinatorConfiguration = Fleet.seconds, hosts: Int = 2) throws {
+        var (theirs, mine) = (configuration, configuration)
+        theirs.profiler = .elsewhere
+        mine.profiler = .alone
+        fleet = try Fleet(theirs, hosts: hosts)
+        profiler = try Fleet(mine, hosts: 0)
+        fleet.start()
+    }
+
+    var whole: SampleBatch {
+        SampleBatch(
+            slot: fleet.machine.newestSlot, interval: fleet.configuration.aggregateInterval, isWhole: true,
+            applications: Array(fleet.machine.applicationsForProfiler().values))
+    }
+
+    /// What the coordinator has sampled since the last time.
+    func batches() -> [SampleBatch] {
+        defer { carried = fleet.log.count }
+        return fleet.log[carried...].compactMap { event in
+            guard case .sampled(let slot, let samples) = event else { return nil }
+            return SampleBatch(slot: slot, interval: fleet.configuration.aggregateInterval, samples: samples)
+        }
+    }
+
+    @discardableResult
+    func follow(_ batch: SampleBatch) -> Result<Reply, CoordinatorError> {
+        profiler.now = fleet.now
+        return profiler.command(.follow(batch))
+    }
+
+    /// Everything that is new, both ways.
+    func carry() {
+        for batch in batches() { follow(batch) }
+        tell()
+    }
+
+    func tell() {
+        let table = profiler.machine.peaks(of: profiler.machine.followedApplications)
+        fleet.input(
+            .forecasts(
+                table.applications.compactMapValues {
+                    PeakForecast(state: $0.state, leads: table.leads, levels: PeakForecast.levels, peaks: $0.peaks)
+                }))
+    }
+
+    func state(_ application: ApplicationID) -> [UInt8]? {
+        profiler.machine.state.series[application]?.encoded()
+    }
+}
+
+@Suite struct FollowingTests {
+    /// So many VMs at a time.
+    private static func vms(_ step: Int) -> Int { 6 + step * 5 % 7 + step / 40 }
+
+    private static func run(_ fleet: Fleet, _ app: ApplicationID, _ steps: Range<Int>, _ each: () -> Void = {}) {
+        for step in steps {
+            fleet.now = fleet.now + .seconds(1)
+            for host in fleet.names { fleet.aggregate(host, [(app, vms: vms(step), launches: step % 2)]) }
+            each()
+        }
+    }
+
+    @Test func learnsTheSameAsInOneProcess() throws {
+        let here = try Fleet(hosts: 2)
+        here.start()
+        let pair = try Pair()
+        let apps = try [here, pair.fleet].map { try $0.application("web", ApplicationPolicy(cap: 64)) }
+        #expect(apps[0] == apps[1])
+        pair.follow(pair.whole)
+        Self.run(here, apps[0], 0..<300)
+        Self.run(pair.fleet, apps[1], 0..<300) { pair.carry() }
+        #expect(pair.state(apps[0]) == here.machine.state.series[apps[0]]?.encoded())
+        #expect(pair.profiler.machine.state.histories[apps[0]] == here.machine.state.histories[apps[0]])
+        #expect(try pair.profiler.machine.profile("web") == here.machine.profile("web"))
+        #expect(pair.fleet.machine.state.series.isEmpty)
+        // It rules nothing.
+        pair.profiler.pass(.seconds(5000))
+        #expect(pair.profiler.machine.state.book.owned(by: apps[0]) == 0)
+        // And learns on after a restart, from the snapshot as from the log.
+        for fromSnapshot in [true, false] {
+            let before = pair.state(apps[0])
+            try pair.profiler.restart(fromSnapshot: fromSnapshot)
+            #expect(pair.state(apps[0]) == before)
+        }
+        #expect(pair.profiler.machine.followedSlot == pair.fleet.machine.newestSlot)
+        pair.follow(pair.whole)
+        Self.run(here, apps[0], 300..<310)
+        Self.run(pair.fleet, apps[1], 300..<310) { pair.carry() }
+        #expect(pair.state(apps[0]) == here.machine.state.series[apps[0]]?.encoded())
+    }
+
+    @Test(arguments: [PriorityClass.critical, .standard, .batch])
+    func decidesTheSameAsInOneProcess(priority: PriorityClass) throws {
+        var configuration = Fleet.seconds
+        configuration.decisionInterval = .seconds(2)
+        let here = try Fleet(configuration, hosts: 2)
+        here.start()
+        let pair = try Pair(configuration)
+        let policy = ApplicationPolicy(priority: priority)
+        let app = try here.application("web", policy)
+        _ = try pair.fleet.application("web", policy)
+        pair.follow(pair.whole)
+        var used = 0
+        for step in 0..<240 {
+            Self.run(here, app, step..<step + 1)
+            Self.run(pair.fleet, app, step..<step + 1) { pair.carry() }
+            for fleet in [here, pair.fleet] {
+                fleet.input(.tick)
+                fleet.quiesce()
+            }
+            let (mine, theirs) = try (here.machine.decisions().first, pair.fleet.machine.decisions().first)
+            #expect(mine?.target == theirs?.target && mine?.owned == theirs?.owned, "step \(step)")
+            if mine?.forecast != nil { used += 1 }
+            #expect((mine?.forecast == nil) == (theirs?.forecast == nil))
+        }
+        #expect(used > 100)
+    }
+
+    /// A profiler that is away: its last words count for two decisions, then there are watermarks.
+    @Test func whatIsNotRenewedLapses() throws {
+        var configuration = Fleet.seconds
+        configuration.decisionInterval = .seconds(10)
+        let pair = try Pair(configuration)
+        let app = try pair.fleet.application("web")
+        pair.follow(pair.whole)
+        Self.run(pair.fleet, app, 0..<200) { pair.carry() }
+        pair.fleet.pass(.seconds(10))
+        #expect(try pair.fleet.machine.decisions().first?.forecast != nil)
+        pair.fleet.pass(.seconds(10))
+        pair.fleet.pass(.seconds(10))
+        #expect(try pair.fleet.machine.decisions().first?.forecast == nil)
+        pair.tell()
+        pair.fleet.pass(.seconds(10))
+        #expect(try pair.fleet.machine.decisions().first?.forecast != nil)
+    }
+
+    @Test func lostAndRepeatedBatches() throws {
+        let pair = try Pair()
+        let app = try pair.fleet.application("web")
+        pair.follow(pair.whole)
+        Self.run(pair.fleet, app, 0..<100)
+        let batches = pair.batches()
+        for batch in batches.prefix(50) { pair.follow(batch) }
+        let known = pair.state(app)
+        for batch in batches.prefix(50) { pair.follow(batch) }
+        #expect(pair.state(app) == known && pair.profiler.machine.feed.duplicates == 50)
+        // What is lost is unknown: it is no sample, and no scale-in.
+        for batch in batches.suffix(20) { pair.follow(batch) }
+        #expect(try pair.profiler.machine.profile("web").samples == 70)
+        #expect(try pair.profiler.machine.profile("web").current == 2 * Self.vms(99))
+    }
+
+    @Test func applicationsComeAndGo() throws {
+        let pair = try Pair()
+        let web = try pair.fleet.application("web")
+        _ = try pair.fleet.application("shop", ApplicationPolicy(priority: .critical, cap: 8))
+        pair.follow(pair.whole)
+        #expect(pair.profiler.machine.profiles().count == 2)
+        _ = try pair.fleet.command(.deleteApplication("web")).get()
+        let again = try pair.fleet.application("web")
+        pair.follow(pair.whole)
+        #expect(pair.profiler.machine.state.names["web"] == again && again != web)
+        #expect(pair.profiler.machine.state.applications[web] == nil)
+        var change = SampleBatch(slot: 0, interval: .seconds(1), removed: [again])
+        pair.follow(change)
+        #expect(pair.profiler.machine.profiles().count == 1)
+        change.applications = Array(pair.fleet.machine.applicationsForProfiler().values)
+        change.removed = []
+        pair.follow(change)
+        #expect(pair.profiler.machine.profiles().count == 2)
+        #expect(pair.profiler.machine.state.names["shop"].flatMap { pair.profiler.machine.state.applications[$0] }?
+            .policy == ApplicationPolicy(priority: .critical, cap: 8, blockSize: 16))
+    }
+
+    @Test func whatDoesNotFitIsRefused() throws {
+        let pair = try Pair()
+        _ = try pair.fleet.application("web")
+        var batch = pair.whole
+        batch.interval = .seconds(7)
+        let events = pair.profiler.log.count
+        guard case .failure(.invalid(field: "aggregate-interval", _)) = pair.follow(batch) else {
+            Issue.record("another interval was taken")
+            return
+        }
+        #expect(pair.profiler.log.count == events)
+        guard case .failure(.invalid(field: "services", _)) = pair.fleet.command(.follow(pair.whole)) else {
+            Issue.record("a coordinator follows another")
+            return
+        }
+    }
+
+    /// A coordinator that was restored from a backup counts from before.
+    @Test func aCountThatWentBack() throws {
+        let pair = try Pair()
+        let app = try pair.fleet.application("web")
+        pair.follow(pair.whole)
+        Self.run(pair.fleet, app, 0..<60) { pair.carry() }
+        var whole = pair.whole
+        whole.slot = 10
+        pair.follow(whole)
+        let demand = FleetSample.Demand(vms: 33, peak: 33)
+        for slot in 11...15 {
+            pair.follow(
+                SampleBatch(
+                    slot: slot, interval: .seconds(1), samples: [FleetSample(application: app, demand: demand)]))
+        }
+        let profile = try pair.profiler.machine.profile("web")
+        #expect(profile.samples == 65 && profile.current == 33)
+    }
+
+    /// Where no agent samples, another source may count the intervals; the coordinator's then follow its own.
+    @Test func anotherSourceGoesOnWithoutSamples() throws {
+        let pair = try Pair()
+        _ = try pair.fleet.application("web")
+        let theirs = try pair.fleet.application("theirs")
+        func observe(_ vms: Int) {
+            pair.profiler.now = pair.profiler.now + .seconds(1)
+            _ = pair.profiler.command(
+                .observe([ExternalSample(application: "theirs", vms: vms)], clockSlot: 0, lifetime: .seconds(2)))
+        }
+        // Before the coordinator has said anything there is no count to go on with.
+        observe(4)
+        #expect(pair.profiler.machine.newestSlot == 0)
+        var whole = pair.whole
+        whole.slot = 1000
+        pair.follow(whole)
+        for _ in 0..<10 { observe(5) }
+        let slot = pair.profiler.machine.newestSlot
+        #expect(slot > 1003 && slot <= 1010)
+        #expect(try pair.profiler.machine.profile("theirs").current == 5)
+        // The coordinator goes on where it was.
+        let before = try pair.profiler.machine.profile("web").samples
+        let demand = FleetSample.Demand(vms: 2, peak: 2, launches: 2)
+        let web = try #require(pair.profiler.machine.state.names["web"])
+        for slot in 1001...1005 {
+            pair.profiler.now = pair.profiler.now + .seconds(1)
+            _ = pair.profiler.command(
+                .follow(
+                    SampleBatch(
+                        slot: slot, interval: .seconds(1),
+                        samples: [
+                            FleetSample(application: web, demand: demand),
+                            FleetSample(application: theirs, demand: .init()),
+                        ])))
+        }
+        #expect(try pair.profiler.machine.profile("web").samples == before + 5)
+        // Nothing that agents do not say of an application of others is a scale-in.
+        #expect(try pair.profiler.machine.profile("theirs").current == 5)
+    }
+}
+
+@Suite struct FleetPriorTests {
+    /// Once a day what the fleet has taught is what young applications borrow, and it survives.
+    @Test func isLearntOnceADayAndKept() throws {
+        let fleet = try Fleet(hosts: 1)
+        fleet.start()
+        let apps = try (1...9).map { try fleet.application("app-\($0)") }
+        let standard = fleet.machine.state.forecasting.prior.encoded()
+        for step in 0..<400 {
+            fleet.aggregate(
+                fleet.names[0],
+                apps.enumerated().map { ($1, vms: 3 + $0 * $0 + (step * (3 + $0)) % 7, launches: step % 2) })
+        }
+        let renewals = fleet.log.count { $0 == .priorRenewed }
+        #expect((6...7).contains(renewals))
+        let taught = fleet.machine.state.forecasting.prior.encoded()
+        #expect(taught != standard)
+        let before = fleet.machine.state.series.mapValues { $0.encoded() }
+        for fromSnapshot in [false, true] {
+            try fleet.restart(fromSnapshot: fromSnapshot)
+            #expect(fleet.machine.state.forecasting.prior.encoded() == taught)
+            #expect(fleet.machine.state.series.mapValues { $0.encoded() } == before)
+        }
+        let young = try fleet.application("young")
+        #expect(fleet.machine.state.series[young]?.shape.prior.encoded() == taught)
+    }
+}
