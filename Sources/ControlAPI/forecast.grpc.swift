@@ -1505,10 +1505,24 @@ public enum Outrider_V1_PredictiveAllocator: Sendable {
                 type: .unary
             )
         }
+        /// Namespace for "PlacementHints" metadata.
+        public enum PlacementHints: Sendable {
+            /// Request type for "PlacementHints".
+            public typealias Input = Outrider_V1_PlacementHintsRequest
+            /// Response type for "PlacementHints".
+            public typealias Output = Outrider_V1_PlacementHintsResponse
+            /// Descriptor for "PlacementHints".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "outrider.v1.PredictiveAllocator"),
+                method: "PlacementHints",
+                type: .unary
+            )
+        }
         /// Descriptors for all methods in the "outrider.v1.PredictiveAllocator" service.
         public static let descriptors: [GRPCCore.MethodDescriptor] = [
             ListDecisions.descriptor,
-            GetReleaseSchedule.descriptor
+            GetReleaseSchedule.descriptor,
+            PlacementHints.descriptor
         ]
     }
 }
@@ -1574,6 +1588,24 @@ extension Outrider_V1_PredictiveAllocator {
             request: GRPCCore.StreamingServerRequest<Outrider_V1_GetReleaseScheduleRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ReleaseSchedule>
+
+        /// Handle the "PlacementHints" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Where launches would find an identifier that is there already: for a scheduler that prefers such hosts.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Outrider_V1_PlacementHintsRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Outrider_V1_PlacementHintsResponse` messages.
+        func placementHints(
+            request: GRPCCore.StreamingServerRequest<Outrider_V1_PlacementHintsRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_PlacementHintsResponse>
     }
 
     /// Service protocol for the "outrider.v1.PredictiveAllocator" service.
@@ -1623,6 +1655,24 @@ extension Outrider_V1_PredictiveAllocator {
             request: GRPCCore.ServerRequest<Outrider_V1_GetReleaseScheduleRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ReleaseSchedule>
+
+        /// Handle the "PlacementHints" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Where launches would find an identifier that is there already: for a scheduler that prefers such hosts.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_PlacementHintsRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Outrider_V1_PlacementHintsResponse` message.
+        func placementHints(
+            request: GRPCCore.ServerRequest<Outrider_V1_PlacementHintsRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Outrider_V1_PlacementHintsResponse>
     }
 
     /// Simple service protocol for the "outrider.v1.PredictiveAllocator" service.
@@ -1670,6 +1720,24 @@ extension Outrider_V1_PredictiveAllocator {
             request: Outrider_V1_GetReleaseScheduleRequest,
             context: GRPCCore.ServerContext
         ) async throws -> Outrider_V1_ReleaseSchedule
+
+        /// Handle the "PlacementHints" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Where launches would find an identifier that is there already: for a scheduler that prefers such hosts.
+        ///
+        /// - Parameters:
+        ///   - request: A `Outrider_V1_PlacementHintsRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Outrider_V1_PlacementHintsResponse` to respond with.
+        func placementHints(
+            request: Outrider_V1_PlacementHintsRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Outrider_V1_PlacementHintsResponse
     }
 }
 
@@ -1694,6 +1762,17 @@ extension Outrider_V1_PredictiveAllocator.StreamingServiceProtocol {
             serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ReleaseSchedule>(),
             handler: { request, context in
                 try await self.getReleaseSchedule(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
+            forMethod: Outrider_V1_PredictiveAllocator.Method.PlacementHints.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_PlacementHintsRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_PlacementHintsResponse>(),
+            handler: { request, context in
+                try await self.placementHints(
                     request: request,
                     context: context
                 )
@@ -1726,6 +1805,17 @@ extension Outrider_V1_PredictiveAllocator.ServiceProtocol {
         )
         return GRPCCore.StreamingServerResponse(single: response)
     }
+
+    public func placementHints(
+        request: GRPCCore.StreamingServerRequest<Outrider_V1_PlacementHintsRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_PlacementHintsResponse> {
+        let response = try await self.placementHints(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
 }
 
 // Default implementation of methods from 'ServiceProtocol'.
@@ -1750,6 +1840,19 @@ extension Outrider_V1_PredictiveAllocator.SimpleServiceProtocol {
     ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ReleaseSchedule> {
         return GRPCCore.ServerResponse<Outrider_V1_ReleaseSchedule>(
             message: try await self.getReleaseSchedule(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    public func placementHints(
+        request: GRPCCore.ServerRequest<Outrider_V1_PlacementHintsRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Outrider_V1_PlacementHintsResponse> {
+        return GRPCCore.ServerResponse<Outrider_V1_PlacementHintsResponse>(
+            message: try await self.placementHints(
                 request: request.message,
                 context: context
             ),
@@ -1815,6 +1918,29 @@ extension Outrider_V1_PredictiveAllocator {
             deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ReleaseSchedule>,
             options: GRPCCore.CallOptions,
             onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ReleaseSchedule>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "PlacementHints" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Where launches would find an identifier that is there already: for a scheduler that prefers such hosts.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_PlacementHintsRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_PlacementHintsRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_PlacementHintsResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func placementHints<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_PlacementHintsRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_PlacementHintsRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_PlacementHintsResponse>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_PlacementHintsResponse>) async throws -> Result
         ) async throws -> Result where Result: Sendable
     }
 
@@ -1905,6 +2031,40 @@ extension Outrider_V1_PredictiveAllocator {
                 onResponse: handleResponse
             )
         }
+
+        /// Call the "PlacementHints" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Where launches would find an identifier that is there already: for a scheduler that prefers such hosts.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_PlacementHintsRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_PlacementHintsRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_PlacementHintsResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func placementHints<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_PlacementHintsRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_PlacementHintsRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_PlacementHintsResponse>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_PlacementHintsResponse>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Outrider_V1_PredictiveAllocator.Method.PlacementHints.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
     }
 }
 
@@ -1964,6 +2124,35 @@ extension Outrider_V1_PredictiveAllocator.ClientProtocol {
             request: request,
             serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_GetReleaseScheduleRequest>(),
             deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ReleaseSchedule>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "PlacementHints" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Where launches would find an identifier that is there already: for a scheduler that prefers such hosts.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Outrider_V1_PlacementHintsRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func placementHints<Result>(
+        request: GRPCCore.ClientRequest<Outrider_V1_PlacementHintsRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_PlacementHintsResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.placementHints(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_PlacementHintsRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_PlacementHintsResponse>(),
             options: options,
             onResponse: handleResponse
         )
@@ -2033,6 +2222,39 @@ extension Outrider_V1_PredictiveAllocator.ClientProtocol {
             metadata: metadata
         )
         return try await self.getReleaseSchedule(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "PlacementHints" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Where launches would find an identifier that is there already: for a scheduler that prefers such hosts.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func placementHints<Result>(
+        _ message: Outrider_V1_PlacementHintsRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_PlacementHintsResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Outrider_V1_PlacementHintsRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.placementHints(
             request: request,
             options: options,
             onResponse: handleResponse

@@ -787,6 +787,69 @@ public nonisolated struct Outrider_V1_ReleaseSchedule: Sendable {
   public init() {}
 }
 
+/// Request of PlacementHints.
+public nonisolated struct Outrider_V1_PlacementHintsRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Application id or name.
+  public var application: String = String()
+
+  /// VMs that will be launched; 0 means that only what is there is asked for.
+  public var count: UInt32 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// One host as a place for launches of an application.
+public nonisolated struct Outrider_V1_PlacementHint: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Host.
+  public var host: String = String()
+
+  /// Free identifiers in blocks that every peer's kernel knows: a launch here tells nobody anything.
+  public var staged: UInt32 = 0
+
+  /// Free identifiers in blocks of this host that not every peer has acknowledged yet.
+  public var leased: UInt32 = 0
+
+  /// VMs of the application that run here.
+  public var bound: UInt32 = 0
+
+  /// Launches of those asked for that should go here.
+  public var place: UInt32 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Answer of PlacementHints.
+public nonisolated struct Outrider_V1_PlacementHintsResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Best first. Hosts that may bind nothing now are left out.
+  public var hosts: [Outrider_V1_PlacementHint] = []
+
+  /// Free identifiers of the application that no host has yet: they cost a launch one round trip.
+  public var reserved: UInt32 = 0
+
+  /// Launches of those asked for that find no identifier at any host.
+  public var unplaced: UInt32 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "outrider.v1"
@@ -1935,6 +1998,131 @@ nonisolated extension Outrider_V1_ReleaseSchedule: SwiftProtobuf.Message, SwiftP
 
   public static func ==(lhs: Outrider_V1_ReleaseSchedule, rhs: Outrider_V1_ReleaseSchedule) -> Bool {
     if lhs.releases != rhs.releases {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_PlacementHintsRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".PlacementHintsRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}application\0\u{1}count\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.application) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.count) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.application.isEmpty {
+      try visitor.visitSingularStringField(value: self.application, fieldNumber: 1)
+    }
+    if self.count != 0 {
+      try visitor.visitSingularUInt32Field(value: self.count, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_PlacementHintsRequest, rhs: Outrider_V1_PlacementHintsRequest) -> Bool {
+    if lhs.application != rhs.application {return false}
+    if lhs.count != rhs.count {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_PlacementHint: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".PlacementHint"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{1}staged\0\u{1}leased\0\u{1}bound\0\u{1}place\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.host) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.staged) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.leased) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.bound) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.place) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.host.isEmpty {
+      try visitor.visitSingularStringField(value: self.host, fieldNumber: 1)
+    }
+    if self.staged != 0 {
+      try visitor.visitSingularUInt32Field(value: self.staged, fieldNumber: 2)
+    }
+    if self.leased != 0 {
+      try visitor.visitSingularUInt32Field(value: self.leased, fieldNumber: 3)
+    }
+    if self.bound != 0 {
+      try visitor.visitSingularUInt32Field(value: self.bound, fieldNumber: 4)
+    }
+    if self.place != 0 {
+      try visitor.visitSingularUInt32Field(value: self.place, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_PlacementHint, rhs: Outrider_V1_PlacementHint) -> Bool {
+    if lhs.host != rhs.host {return false}
+    if lhs.staged != rhs.staged {return false}
+    if lhs.leased != rhs.leased {return false}
+    if lhs.bound != rhs.bound {return false}
+    if lhs.place != rhs.place {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_PlacementHintsResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".PlacementHintsResponse"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hosts\0\u{1}reserved\0\u{1}unplaced\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.hosts) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.reserved) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.unplaced) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.hosts.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.hosts, fieldNumber: 1)
+    }
+    if self.reserved != 0 {
+      try visitor.visitSingularUInt32Field(value: self.reserved, fieldNumber: 2)
+    }
+    if self.unplaced != 0 {
+      try visitor.visitSingularUInt32Field(value: self.unplaced, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_PlacementHintsResponse, rhs: Outrider_V1_PlacementHintsResponse) -> Bool {
+    if lhs.hosts != rhs.hosts {return false}
+    if lhs.reserved != rhs.reserved {return false}
+    if lhs.unplaced != rhs.unplaced {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

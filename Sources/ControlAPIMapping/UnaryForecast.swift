@@ -78,3 +78,20 @@ extension Outrider_V1_ScheduledRelease {
         reason = info.reason
     }
 }
+
+extension Outrider_V1_PlacementHintsResponse {
+    public init(_ info: PlacementInfo) {
+        self.init()
+        hosts = info.hosts.map { hint in
+            .with {
+                $0.host = hint.host.description
+                $0.staged = UInt32(clamping: hint.staged)
+                $0.leased = UInt32(clamping: hint.leased)
+                $0.bound = UInt32(clamping: hint.bound)
+                $0.place = UInt32(clamping: hint.place)
+            }
+        }
+        reserved = UInt32(clamping: info.reserved)
+        unplaced = UInt32(clamping: info.unplaced)
+    }
+}

@@ -97,4 +97,13 @@ struct PredictiveAllocatorService: Outrider_V1_PredictiveAllocator.SimpleService
         }
         return .with { $0.releases = releases.map(Outrider_V1_ScheduledRelease.init) }
     }
+
+    func placementHints(
+        request: Outrider_V1_PlacementHintsRequest, context: ServerContext
+    ) async throws -> Outrider_V1_PlacementHintsResponse {
+        Outrider_V1_PlacementHintsResponse(
+            try await shell.read { (machine, _) throws(CoordinatorError) in
+                try machine.placementHints(for: request.application, count: Int(request.count))
+            })
+    }
 }
