@@ -51,7 +51,7 @@ struct Reasons {
 func blockCount(_ count: Int) -> String { count == 1 ? "1 block" : "\(count) blocks" }
 
 /// Percent with one decimal where it says something.
-func percent(_ fraction: Double) -> String {
+public func percent(_ fraction: Double) -> String {
     guard fraction.isFinite else { return "?" }
     let tenths = Int((fraction * 1000).rounded())
     return tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"

@@ -1492,6 +1492,19 @@ public enum Outrider_V1_PredictiveAllocator: Sendable {
                 type: .unary
             )
         }
+        /// Namespace for "ExplainDecision" metadata.
+        public enum ExplainDecision: Sendable {
+            /// Request type for "ExplainDecision".
+            public typealias Input = Outrider_V1_ExplainDecisionRequest
+            /// Response type for "ExplainDecision".
+            public typealias Output = Outrider_V1_DecisionExplanation
+            /// Descriptor for "ExplainDecision".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "outrider.v1.PredictiveAllocator"),
+                method: "ExplainDecision",
+                type: .unary
+            )
+        }
         /// Namespace for "GetReleaseSchedule" metadata.
         public enum GetReleaseSchedule: Sendable {
             /// Request type for "GetReleaseSchedule".
@@ -1521,6 +1534,7 @@ public enum Outrider_V1_PredictiveAllocator: Sendable {
         /// Descriptors for all methods in the "outrider.v1.PredictiveAllocator" service.
         public static let descriptors: [GRPCCore.MethodDescriptor] = [
             ListDecisions.descriptor,
+            ExplainDecision.descriptor,
             GetReleaseSchedule.descriptor,
             PlacementHints.descriptor
         ]
@@ -1570,6 +1584,24 @@ extension Outrider_V1_PredictiveAllocator {
             request: GRPCCore.StreamingServerRequest<Outrider_V1_ListDecisionsRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_ListDecisionsResponse>
+
+        /// Handle the "ExplainDecision" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Why an application has what it has: numbers, what was given and refused, and what would change it.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Outrider_V1_ExplainDecisionRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Outrider_V1_DecisionExplanation` messages.
+        func explainDecision(
+            request: GRPCCore.StreamingServerRequest<Outrider_V1_ExplainDecisionRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_DecisionExplanation>
 
         /// Handle the "GetReleaseSchedule" method.
         ///
@@ -1638,6 +1670,24 @@ extension Outrider_V1_PredictiveAllocator {
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ListDecisionsResponse>
 
+        /// Handle the "ExplainDecision" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Why an application has what it has: numbers, what was given and refused, and what would change it.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ExplainDecisionRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Outrider_V1_DecisionExplanation` message.
+        func explainDecision(
+            request: GRPCCore.ServerRequest<Outrider_V1_ExplainDecisionRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Outrider_V1_DecisionExplanation>
+
         /// Handle the "GetReleaseSchedule" method.
         ///
         /// > Source IDL Documentation:
@@ -1703,6 +1753,24 @@ extension Outrider_V1_PredictiveAllocator {
             context: GRPCCore.ServerContext
         ) async throws -> Outrider_V1_ListDecisionsResponse
 
+        /// Handle the "ExplainDecision" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Why an application has what it has: numbers, what was given and refused, and what would change it.
+        ///
+        /// - Parameters:
+        ///   - request: A `Outrider_V1_ExplainDecisionRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Outrider_V1_DecisionExplanation` to respond with.
+        func explainDecision(
+            request: Outrider_V1_ExplainDecisionRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Outrider_V1_DecisionExplanation
+
         /// Handle the "GetReleaseSchedule" method.
         ///
         /// > Source IDL Documentation:
@@ -1757,6 +1825,17 @@ extension Outrider_V1_PredictiveAllocator.StreamingServiceProtocol {
             }
         )
         router.registerHandler(
+            forMethod: Outrider_V1_PredictiveAllocator.Method.ExplainDecision.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_ExplainDecisionRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_DecisionExplanation>(),
+            handler: { request, context in
+                try await self.explainDecision(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
             forMethod: Outrider_V1_PredictiveAllocator.Method.GetReleaseSchedule.descriptor,
             deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_GetReleaseScheduleRequest>(),
             serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ReleaseSchedule>(),
@@ -1795,6 +1874,17 @@ extension Outrider_V1_PredictiveAllocator.ServiceProtocol {
         return GRPCCore.StreamingServerResponse(single: response)
     }
 
+    public func explainDecision(
+        request: GRPCCore.StreamingServerRequest<Outrider_V1_ExplainDecisionRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Outrider_V1_DecisionExplanation> {
+        let response = try await self.explainDecision(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
     public func getReleaseSchedule(
         request: GRPCCore.StreamingServerRequest<Outrider_V1_GetReleaseScheduleRequest>,
         context: GRPCCore.ServerContext
@@ -1827,6 +1917,19 @@ extension Outrider_V1_PredictiveAllocator.SimpleServiceProtocol {
     ) async throws -> GRPCCore.ServerResponse<Outrider_V1_ListDecisionsResponse> {
         return GRPCCore.ServerResponse<Outrider_V1_ListDecisionsResponse>(
             message: try await self.listDecisions(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    public func explainDecision(
+        request: GRPCCore.ServerRequest<Outrider_V1_ExplainDecisionRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Outrider_V1_DecisionExplanation> {
+        return GRPCCore.ServerResponse<Outrider_V1_DecisionExplanation>(
+            message: try await self.explainDecision(
                 request: request.message,
                 context: context
             ),
@@ -1895,6 +1998,29 @@ extension Outrider_V1_PredictiveAllocator {
             deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_ListDecisionsResponse>,
             options: GRPCCore.CallOptions,
             onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_ListDecisionsResponse>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "ExplainDecision" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Why an application has what it has: numbers, what was given and refused, and what would change it.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ExplainDecisionRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_ExplainDecisionRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_DecisionExplanation` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func explainDecision<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_ExplainDecisionRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_ExplainDecisionRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_DecisionExplanation>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_DecisionExplanation>) async throws -> Result
         ) async throws -> Result where Result: Sendable
 
         /// Call the "GetReleaseSchedule" method.
@@ -1991,6 +2117,40 @@ extension Outrider_V1_PredictiveAllocator {
             try await self.client.unary(
                 request: request,
                 descriptor: Outrider_V1_PredictiveAllocator.Method.ListDecisions.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
+
+        /// Call the "ExplainDecision" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Why an application has what it has: numbers, what was given and refused, and what would change it.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Outrider_V1_ExplainDecisionRequest` message.
+        ///   - serializer: A serializer for `Outrider_V1_ExplainDecisionRequest` messages.
+        ///   - deserializer: A deserializer for `Outrider_V1_DecisionExplanation` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func explainDecision<Result>(
+            request: GRPCCore.ClientRequest<Outrider_V1_ExplainDecisionRequest>,
+            serializer: some GRPCCore.MessageSerializer<Outrider_V1_ExplainDecisionRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Outrider_V1_DecisionExplanation>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_DecisionExplanation>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Outrider_V1_PredictiveAllocator.Method.ExplainDecision.descriptor,
                 serializer: serializer,
                 deserializer: deserializer,
                 options: options,
@@ -2100,6 +2260,35 @@ extension Outrider_V1_PredictiveAllocator.ClientProtocol {
         )
     }
 
+    /// Call the "ExplainDecision" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Why an application has what it has: numbers, what was given and refused, and what would change it.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Outrider_V1_ExplainDecisionRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func explainDecision<Result>(
+        request: GRPCCore.ClientRequest<Outrider_V1_ExplainDecisionRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_DecisionExplanation>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.explainDecision(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Outrider_V1_ExplainDecisionRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Outrider_V1_DecisionExplanation>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
     /// Call the "GetReleaseSchedule" method.
     ///
     /// > Source IDL Documentation:
@@ -2189,6 +2378,39 @@ extension Outrider_V1_PredictiveAllocator.ClientProtocol {
             metadata: metadata
         )
         return try await self.listDecisions(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "ExplainDecision" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Why an application has what it has: numbers, what was given and refused, and what would change it.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func explainDecision<Result>(
+        _ message: Outrider_V1_ExplainDecisionRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Outrider_V1_DecisionExplanation>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Outrider_V1_ExplainDecisionRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.explainDecision(
             request: request,
             options: options,
             onResponse: handleResponse

@@ -130,6 +130,63 @@ public nonisolated enum Outrider_V1_HistoryResolution: SwiftProtobuf.Enum, Swift
 
 }
 
+/// What became of something that a decision asked for.
+public nonisolated enum Outrider_V1_OutcomeKind: SwiftProtobuf.Enum, Swift.CaseIterable {
+  public typealias RawValue = Int
+
+  /// Not known.
+  case unspecified // = 0
+
+  /// The application has it.
+  case given // = 1
+
+  /// It was not to be had.
+  case refused // = 2
+
+  /// The application had it and does not need it.
+  case givenBack // = 3
+
+  /// A higher class took it.
+  case taken // = 4
+  case UNRECOGNIZED(Int)
+
+  public init() {
+    self = .unspecified
+  }
+
+  public init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .given
+    case 2: self = .refused
+    case 3: self = .givenBack
+    case 4: self = .taken
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  public var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .given: return 1
+    case .refused: return 2
+    case .givenBack: return 3
+    case .taken: return 4
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  public static let allCases: [Outrider_V1_OutcomeKind] = [
+    .unspecified,
+    .given,
+    .refused,
+    .givenBack,
+    .taken,
+  ]
+
+}
+
 /// One quantile of a forecast.
 public nonisolated struct Outrider_V1_Quantile: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -850,6 +907,125 @@ public nonisolated struct Outrider_V1_PlacementHintsResponse: Sendable {
   public init() {}
 }
 
+/// Request of ExplainDecision.
+public nonisolated struct Outrider_V1_ExplainDecisionRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Application id or name.
+  public var application: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// One of the last things that decisions asked for.
+public nonisolated struct Outrider_V1_DecisionOutcome: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// What became of it.
+  public var kind: Outrider_V1_OutcomeKind = .unspecified
+
+  /// Milliseconds ago.
+  public var ageMs: UInt64 = 0
+
+  /// In words.
+  public var text: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// What the target would be under another priority class, all else alike.
+public nonisolated struct Outrider_V1_ClassOutlook: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Class.
+  public var priority: Outrider_V1_PriorityClass = .unspecified
+
+  /// Its quantile of demand.
+  public var quantile: Double = 0
+
+  /// That quantile of the peak of demand until the next decision plus lead time; negative when not known.
+  public var forecast: Double = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Why an application has what it has.
+public nonisolated struct Outrider_V1_DecisionExplanation: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The last decision; absent before the first.
+  public var decision: Outrider_V1_Decision {
+    get {_storage._decision ?? Outrider_V1_Decision()}
+    set {_uniqueStorage()._decision = newValue}
+  }
+  /// Returns true if `decision` has been explicitly set.
+  public var hasDecision: Bool {_storage._decision != nil}
+  /// Clears the value of `decision`. Subsequent reads from it will return its default value.
+  public mutating func clearDecision() {_uniqueStorage()._decision = nil}
+
+  /// Milliseconds since it was made.
+  public var ageMs: UInt64 {
+    get {_storage._ageMs}
+    set {_uniqueStorage()._ageMs = newValue}
+  }
+
+  /// Class, and the quantile of demand that it is served up to.
+  public var priority: Outrider_V1_PriorityClass {
+    get {_storage._priority}
+    set {_uniqueStorage()._priority = newValue}
+  }
+
+  /// See priority.
+  public var quantile: Double {
+    get {_storage._quantile}
+    set {_uniqueStorage()._quantile = newValue}
+  }
+
+  /// Free identifiers of the pool.
+  public var free: UInt32 {
+    get {_storage._free}
+    set {_uniqueStorage()._free = newValue}
+  }
+
+  /// Newest last.
+  public var outcomes: [Outrider_V1_DecisionOutcome] {
+    get {_storage._outcomes}
+    set {_uniqueStorage()._outcomes = newValue}
+  }
+
+  /// What would change it, in words.
+  public var levers: [String] {
+    get {_storage._levers}
+    set {_uniqueStorage()._levers = newValue}
+  }
+
+  /// By class, highest first.
+  public var classes: [Outrider_V1_ClassOutlook] {
+    get {_storage._classes}
+    set {_uniqueStorage()._classes = newValue}
+  }
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "outrider.v1"
@@ -860,6 +1036,10 @@ nonisolated extension Outrider_V1_ProfileState: SwiftProtobuf._ProtoNameProvidin
 
 nonisolated extension Outrider_V1_HistoryResolution: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0HISTORY_RESOLUTION_UNSPECIFIED\0\u{1}HISTORY_RESOLUTION_FINE\0\u{1}HISTORY_RESOLUTION_MIDDLE\0\u{1}HISTORY_RESOLUTION_COARSE\0")
+}
+
+nonisolated extension Outrider_V1_OutcomeKind: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0OUTCOME_KIND_UNSPECIFIED\0\u{1}OUTCOME_KIND_GIVEN\0\u{1}OUTCOME_KIND_REFUSED\0\u{1}OUTCOME_KIND_GIVEN_BACK\0\u{1}OUTCOME_KIND_TAKEN\0")
 }
 
 nonisolated extension Outrider_V1_Quantile: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -2123,6 +2303,235 @@ nonisolated extension Outrider_V1_PlacementHintsResponse: SwiftProtobuf.Message,
     if lhs.hosts != rhs.hosts {return false}
     if lhs.reserved != rhs.reserved {return false}
     if lhs.unplaced != rhs.unplaced {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_ExplainDecisionRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ExplainDecisionRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}application\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.application) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.application.isEmpty {
+      try visitor.visitSingularStringField(value: self.application, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_ExplainDecisionRequest, rhs: Outrider_V1_ExplainDecisionRequest) -> Bool {
+    if lhs.application != rhs.application {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_DecisionOutcome: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".DecisionOutcome"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kind\0\u{3}age_ms\0\u{1}text\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.kind) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.ageMs) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.text) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.kind != .unspecified {
+      try visitor.visitSingularEnumField(value: self.kind, fieldNumber: 1)
+    }
+    if self.ageMs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.ageMs, fieldNumber: 2)
+    }
+    if !self.text.isEmpty {
+      try visitor.visitSingularStringField(value: self.text, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_DecisionOutcome, rhs: Outrider_V1_DecisionOutcome) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.ageMs != rhs.ageMs {return false}
+    if lhs.text != rhs.text {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_ClassOutlook: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ClassOutlook"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}priority\0\u{1}quantile\0\u{1}forecast\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.priority) }()
+      case 2: try { try decoder.decodeSingularDoubleField(value: &self.quantile) }()
+      case 3: try { try decoder.decodeSingularDoubleField(value: &self.forecast) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.priority != .unspecified {
+      try visitor.visitSingularEnumField(value: self.priority, fieldNumber: 1)
+    }
+    if self.quantile.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.quantile, fieldNumber: 2)
+    }
+    if self.forecast.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.forecast, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_ClassOutlook, rhs: Outrider_V1_ClassOutlook) -> Bool {
+    if lhs.priority != rhs.priority {return false}
+    if lhs.quantile != rhs.quantile {return false}
+    if lhs.forecast != rhs.forecast {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Outrider_V1_DecisionExplanation: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".DecisionExplanation"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}decision\0\u{3}age_ms\0\u{1}priority\0\u{1}quantile\0\u{1}free\0\u{1}outcomes\0\u{1}levers\0\u{1}classes\0")
+
+  fileprivate class _StorageClass {
+    var _decision: Outrider_V1_Decision? = nil
+    var _ageMs: UInt64 = 0
+    var _priority: Outrider_V1_PriorityClass = .unspecified
+    var _quantile: Double = 0
+    var _free: UInt32 = 0
+    var _outcomes: [Outrider_V1_DecisionOutcome] = []
+    var _levers: [String] = []
+    var _classes: [Outrider_V1_ClassOutlook] = []
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _decision = source._decision
+      _ageMs = source._ageMs
+      _priority = source._priority
+      _quantile = source._quantile
+      _free = source._free
+      _outcomes = source._outcomes
+      _levers = source._levers
+      _classes = source._classes
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._decision) }()
+        case 2: try { try decoder.decodeSingularUInt64Field(value: &_storage._ageMs) }()
+        case 3: try { try decoder.decodeSingularEnumField(value: &_storage._priority) }()
+        case 4: try { try decoder.decodeSingularDoubleField(value: &_storage._quantile) }()
+        case 5: try { try decoder.decodeSingularUInt32Field(value: &_storage._free) }()
+        case 6: try { try decoder.decodeRepeatedMessageField(value: &_storage._outcomes) }()
+        case 7: try { try decoder.decodeRepeatedStringField(value: &_storage._levers) }()
+        case 8: try { try decoder.decodeRepeatedMessageField(value: &_storage._classes) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._decision {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      if _storage._ageMs != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._ageMs, fieldNumber: 2)
+      }
+      if _storage._priority != .unspecified {
+        try visitor.visitSingularEnumField(value: _storage._priority, fieldNumber: 3)
+      }
+      if _storage._quantile.bitPattern != 0 {
+        try visitor.visitSingularDoubleField(value: _storage._quantile, fieldNumber: 4)
+      }
+      if _storage._free != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._free, fieldNumber: 5)
+      }
+      if !_storage._outcomes.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._outcomes, fieldNumber: 6)
+      }
+      if !_storage._levers.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._levers, fieldNumber: 7)
+      }
+      if !_storage._classes.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._classes, fieldNumber: 8)
+      }
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_DecisionExplanation, rhs: Outrider_V1_DecisionExplanation) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._decision != rhs_storage._decision {return false}
+        if _storage._ageMs != rhs_storage._ageMs {return false}
+        if _storage._priority != rhs_storage._priority {return false}
+        if _storage._quantile != rhs_storage._quantile {return false}
+        if _storage._free != rhs_storage._free {return false}
+        if _storage._outcomes != rhs_storage._outcomes {return false}
+        if _storage._levers != rhs_storage._levers {return false}
+        if _storage._classes != rhs_storage._classes {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -61,3 +61,40 @@ extension Outrider_V1_ExpertExplanation {
         highLoss = view.highLoss ?? Outrider_V1_HorizonForecast.unknown
     }
 }
+
+extension Outrider_V1_DecisionExplanation {
+    public init(_ info: DecisionExplanationInfo) {
+        self.init()
+        if let known = info.decision { decision = Outrider_V1_Decision(known) }
+        ageMs = milliseconds(info.age)
+        priority = Outrider_V1_PriorityClass(info.priority)
+        quantile = info.priority.quantile
+        free = UInt32(clamping: info.free)
+        outcomes = info.outcomes.map { outcome in
+            .with {
+                $0.kind = Outrider_V1_OutcomeKind(outcome.kind)
+                $0.ageMs = milliseconds(outcome.age)
+                $0.text = outcome.text
+            }
+        }
+        levers = info.levers
+        classes = info.classes.map { outlook in
+            .with {
+                $0.priority = Outrider_V1_PriorityClass(outlook.priority)
+                $0.quantile = outlook.priority.quantile
+                $0.forecast = outlook.forecast ?? Outrider_V1_HorizonForecast.unknown
+            }
+        }
+    }
+}
+
+extension Outrider_V1_OutcomeKind {
+    init(_ kind: DecisionOutcome.Kind) {
+        switch kind {
+        case .given: self = .given
+        case .refused: self = .refused
+        case .givenBack: self = .givenBack
+        case .taken: self = .taken
+        }
+    }
+}

@@ -71,7 +71,7 @@ extension CoordinatorMachine {
         return AllocationInput(
             application: record.id, policy: policy(of: record),
             hosts: demands.values.sorted { $0.host < $1.host }, blocks: blocks,
-            pendingElsewhere: live.refusedLaunches[record.id] ?? 0, forecast: state.series[record.id] ?? told(of: record.id))
+            pendingElsewhere: live.refusedLaunches[record.id] ?? 0, forecast: state.series[record.id] ?? told(of: record.id, at: now))
     }
 
     /// What is left of reservations that a caller asked for: theirs until they expire.
@@ -103,11 +103,16 @@ extension CoordinatorMachine {
                 }
             } catch {
                 // What it gives back now is found at the next decision, what is marked later.
-                preempt(for: decision.application, count: left)
+                let freed = preempt(for: decision.application, count: left)
                 notice(.warning, "short", "application \(decision.application) gets no more: \(error)")
+                note(decision.application, .refused, Self.refusal(of: left, error, freed: freed))
                 return
             }
-            left -= state.book.reservation(id)?.block.size ?? left
+            let block = state.book.reservation(id)?.block
+            if let block {
+                note(decision.application, .given, "reserved \(block.range) (\(order.kind.rawValue))")
+            }
+            left -= block?.size ?? left
         }
     }
 
@@ -119,8 +124,15 @@ extension CoordinatorMachine {
                 let events = try? state.book.lease(
                     application: decision.application, host: share.host, order: order, predicted: true,
                     fromReserved: true)
-                guard let events else { return }
+                guard let events else {
+                    return note(
+                        decision.application, .refused,
+                        "no reserved block is left to lease to \(share.host), which should have \(share.wanted)")
+                }
                 commit(events)
+                if case .leased(let lease)? = events.last {
+                    note(decision.application, .given, "leased \(lease.block.range) to \(share.host)")
+                }
                 left -= 1
             }
         }
@@ -144,9 +156,13 @@ extension CoordinatorMachine {
 
     private mutating func release(_ decision: AllocationDecision) {
         for planned in decision.releases.prefix(Self.changesPerDecisionMax) where planned.after == .zero {
-            if planned.host != nil {
+            if let host = planned.host {
+                note(
+                    decision.application, .givenBack,
+                    "asked \(host) for \(planned.block.range) back: \(planned.reason)")
                 mark(planned.block, reason: planned.reason, force: false)
             } else {
+                note(decision.application, .givenBack, "freed \(planned.block.range): \(planned.reason)")
                 try? book { (book) throws(BookError) in
                     try book.unreserve(planned.block, of: decision.application)
                 }

@@ -149,6 +149,8 @@ struct Live: Sendable {
     var memories: [ApplicationID: AllocationMemory] = [:]
     var decisions: [ApplicationID: AllocationDecision] = [:]
     var decidedAt: Instant?
+    /// What decisions asked for and got, by application, newest last.
+    var outcomes: [ApplicationID: [DecisionOutcome]] = [:]
     /// Blocks that were asked back from lower classes, by who is short.
     var preempted: [ApplicationID: Set<SNIBlock>] = [:]
     /// Where the search for what to preempt goes on.

@@ -29,6 +29,7 @@ extension CoordinatorMachine {
             guard let events else { continue }
             commit(events)
             freed += part.block.size
+            note(part.application, .taken, "\(part.block.range), reserved, went to \(winner)")
             notice(
                 .warning, "preempted",
                 "\(part.block), reserved for \(part.application), goes to \(winner)"
@@ -37,6 +38,7 @@ extension CoordinatorMachine {
         for lease in plan.blocks {
             mark(lease.block, reason: "preempted for \(record.name)", force: isLeftOut)
             live.preempted[application, default: []].insert(lease.block)
+            note(lease.application, .taken, "\(lease.block.range) on \(lease.host) is asked back for \(winner)")
             notice(
                 .warning, "preempting",
                 "\(lease.block) of \(lease.application) on \(lease.host) is asked back for \(winner)"

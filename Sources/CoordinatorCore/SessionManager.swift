@@ -94,6 +94,7 @@ extension CoordinatorMachine {
         guard state.book.owned(by: id) == 0 else { return }
         live.memories[id] = nil
         live.decisions[id] = nil
+        live.outcomes[id] = nil
         live.forecasts[id] = nil
         live.refusedLaunches[id] = nil
         let allowing = state.applications.values.filter { $0.policy.allowed.contains(id) }.map(\.id)

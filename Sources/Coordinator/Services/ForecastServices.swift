@@ -98,6 +98,15 @@ struct PredictiveAllocatorService: Outrider_V1_PredictiveAllocator.SimpleService
         return .with { $0.releases = releases.map(Outrider_V1_ScheduledRelease.init) }
     }
 
+    func explainDecision(
+        request: Outrider_V1_ExplainDecisionRequest, context: ServerContext
+    ) async throws -> Outrider_V1_DecisionExplanation {
+        Outrider_V1_DecisionExplanation(
+            try await shell.read { (machine, now) throws(CoordinatorError) in
+                try machine.decisionExplanation(of: request.application, at: now)
+            })
+    }
+
     func placementHints(
         request: Outrider_V1_PlacementHintsRequest, context: ServerContext
     ) async throws -> Outrider_V1_PlacementHintsResponse {

@@ -129,7 +129,7 @@ extension CoordinatorMachine {
     }
 
     /// Nil when nothing was told lately: then the watermarks decide.
-    func told(of application: ApplicationID) -> PeakForecast? {
+    func told(of application: ApplicationID, at now: Instant) -> PeakForecast? {
         guard let told = live.forecasts[application], told.until > now else { return nil }
         return told.forecast
     }
