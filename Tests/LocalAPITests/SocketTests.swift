@@ -1,6 +1,7 @@
 import Foundation
 import LocalAPI
 import NetworkTypes
+import Synchronization
 import Testing
 
 /// An agent that remembers what it was asked.
@@ -96,6 +97,33 @@ struct EchoAgent: AgentService {
             for nic in 0..<100 {
                 #expect(try client.receive("Attach", timeout: .seconds(120))["sni"] == .integer(Int64(nic)))
             }
+        }
+    }
+
+    /// Callers that hang up at every moment of the server's wait for their next call, many at a time.
+    @Test func callersThatHangUpDoNotEndIt() async throws {
+        try await withServer { path in
+            let failures = Mutex<[String]>([])
+            let done = DispatchGroup()
+            for lane in 0..<4 {
+                done.enter()
+                Thread {
+                    defer { done.leave() }
+                    do {
+                        let interface = try #require(VMInterface(vm: "vm\(lane)", nic: 0))
+                        for _ in 0..<5000 {
+                            var client = try AgentClient(path: path)
+                            try client.detach(DetachCall(interface: interface))
+                            let end = ContinuousClock.now + .nanoseconds(Int.random(in: 0...100_000))
+                            while ContinuousClock.now < end {}
+                        }
+                    } catch {
+                        failures.withLock { $0.append("\(error)") }
+                    }
+                }.start()
+            }
+            done.wait()
+            #expect(failures.withLock { $0 } == [])
         }
     }
 

@@ -25,6 +25,15 @@ import Testing
         try forbid(#"\bTask\.detached\b"#, hint: "Task.", in: Repository.swiftFiles, "tasks have a parent")
     }
 
+    /// On Linux libdispatch ends the process ("Source finalized twice") when a hang-up comes while its source is being
+    /// cancelled. Netlink watches sockets without a peer that could hang up.
+    @Test func sourcesWatchNothingThatHangsUp() throws {
+        let outsideNetlink = Repository.shippedFiles.filter { $0.target != "Netlink" }
+        try forbid(
+            #"\bmake(?:Read|Write)Source\b"#, hint: "Source", in: outsideNetlink, "wait as LocalAPI's SocketWaiter does"
+        )
+    }
+
     @Test func coresAreDeterministic() throws {
         let cores: Set = [
             "NetworkTypes", "FleetProtocol", "SNISpace", "Forecasting", "Allocation", "Dataplane", "Telemetry",

@@ -75,6 +75,19 @@ int outrider_sd_notify(const char *socket_path, const char *state);
 /// In C because struct ucred is hidden behind _GNU_SOURCE.
 int outrider_peer_credentials(int fd, int32_t *pid, uint32_t *uid, uint32_t *gid);
 
+/// Opens a set of descriptors that are waited for together (epoll(7)).
+/// In C, as the next three, because Swift's module of the C library has no <sys/epoll.h>.
+int outrider_waiter_open(void);
+
+/// Adds a descriptor: it is ready when it can be read, its peer hung up, or it failed.
+int outrider_waiter_watch(int waiter, int fd);
+
+/// Takes a descriptor out.
+int outrider_waiter_forget(int waiter, int fd);
+
+/// Waits until some of the descriptors are ready; returns how many, at most 64. They stay in the set.
+int outrider_waiter_next(int waiter, int *ready, int capacity);
+
 /// Takes an exclusive advisory lock (flock(2)) without waiting; -EWOULDBLOCK when somebody else holds it.
 /// In C to retry EINTR and keep the flock() / struct flock name clash out of Swift.
 int outrider_lock_exclusive(int fd);

@@ -20,13 +20,13 @@ final class VarlinkConnection: Sendable {
         case end
     }
 
-    private static let waiting = DispatchQueue(label: "outrider.varlink.connections")
-
     private let descriptor: Int32
+    private let waiter: SocketWaiter
     private let input: Mutex<Input>
 
-    init(descriptor: Int32, limits: VarlinkLimits) {
+    init(descriptor: Int32, waiter: SocketWaiter, limits: VarlinkLimits) {
         self.descriptor = descriptor
+        self.waiter = waiter
         input = Mutex(Input(framing: VarlinkFraming(bytesMax: limits.messageBytesMax)))
     }
 
@@ -36,7 +36,7 @@ final class VarlinkConnection: Sendable {
             switch look() {
             case .message(let message): return message
             case .end: return nil
-            case .nothingYet: await readable()
+            case .nothingYet: guard await waiter.readable(descriptor) else { return nil }
             }
         }
     }
@@ -53,16 +53,6 @@ final class VarlinkConnection: Sendable {
                 }
             }
             return .message(input.ready.removeFirst())
-        }
-    }
-
-    /// Returns when there is something to read, or the socket was shut down. Nothing watches the descriptor afterwards.
-    private func readable() async {
-        await withCheckedContinuation { done in
-            let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: Self.waiting)
-            source.setEventHandler { source.cancel() }
-            source.setCancelHandler { done.resume() }
-            source.activate()
         }
     }
 

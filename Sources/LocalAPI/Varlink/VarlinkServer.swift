@@ -53,6 +53,7 @@ public final class VarlinkServer: Sendable {
 
     public let path: String
     private let descriptor: Int32
+    private let waiter: SocketWaiter
     private let group: UInt32?
     private let info: VarlinkServiceInfo
     private let interfaces: [String: String]
@@ -69,17 +70,28 @@ public final class VarlinkServer: Sendable {
         let result = unsafe outrider_unix_listen(path, 128, 0o660, group.map(Int64.init) ?? -1)
         if result == -EADDRINUSE { throw .inUse(path: path) }
         guard result >= 0 else { throw .system(operation: "listen", path: path, errno: -result) }
+        let waiter: SocketWaiter
+        do throws(SocketWaiter.Refusal) {
+            waiter = try SocketWaiter()
+        } catch {
+            LocalSocket.close(result)
+            LocalSocket.unlink(path)
+            throw .system(operation: "wait for callers", path: path, errno: error.code)
+        }
         return VarlinkServer(
-            path: path, descriptor: result, group: group, info: info, interfaces: interfaces, limits: limits,
+            path: path, descriptor: result, waiter: waiter, group: group, info: info, interfaces: interfaces,
+            limits: limits,
             handler: handler)
     }
 
     private init(
-        path: String, descriptor: Int32, group: UInt32?, info: VarlinkServiceInfo, interfaces: [String: String],
+        path: String, descriptor: Int32, waiter: SocketWaiter, group: UInt32?, info: VarlinkServiceInfo,
+        interfaces: [String: String],
         limits: VarlinkLimits, handler: @escaping Handler
     ) {
         self.path = path
         self.descriptor = descriptor
+        self.waiter = waiter
         self.group = group
         self.info = info
         self.interfaces = interfaces
@@ -103,6 +115,7 @@ public final class VarlinkServer: Sendable {
         } onCancel: {
             LocalSocket.shutDown(descriptor)
         }
+        waiter.stop()
         LocalSocket.close(descriptor)
         LocalSocket.unlink(path)
     }
@@ -132,7 +145,7 @@ public final class VarlinkServer: Sendable {
 
     private func serve(_ descriptor: Int32) async {
         LocalSocket.setSendTimeout(descriptor, seconds: limits.sendTimeoutSeconds)
-        let connection = VarlinkConnection(descriptor: descriptor, limits: limits)
+        let connection = VarlinkConnection(descriptor: descriptor, waiter: waiter, limits: limits)
         let peer = LocalSocket.peer(of: descriptor)
         await withTaskCancellationHandler {
             while let message = await connection.next() {
