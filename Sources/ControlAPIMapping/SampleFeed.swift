@@ -3,6 +3,7 @@ public import CoordinatorCore
 public import FleetMapping
 public import Forecasting
 public import NetworkTypes
+import SwiftProtobuf
 
 // What a coordinator and a profiler in a process of its own say to each other.
 

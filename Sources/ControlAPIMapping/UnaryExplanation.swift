@@ -1,8 +1,10 @@
 public import ControlAPI
 public import CoordinatorCore
 import FleetMapping
+import FleetProtocol
 import Forecasting
 import NetworkTypes
+import SwiftProtobuf
 
 extension Outrider_V1_ForecastExplanation {
     public init(_ info: ForecastExplanationInfo) {

@@ -3,6 +3,7 @@ public import CoordinatorCore
 import FleetMapping
 public import Forecasting
 import NetworkTypes
+import SwiftProtobuf
 
 extension Outrider_V1_ProfileState {
     public init(_ state: Forecasting.ProfileState) {

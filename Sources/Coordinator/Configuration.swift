@@ -5,7 +5,8 @@ import Forecasting
 extension CoordinatorConfiguration {
     /// The machine's settings out of the checked configuration file.
     init(
-        _ settings: CoordinatorSettings, calendar: SeriesCalendar? = nil, profiler: ProfilerPlace = .here, version: String
+        _ settings: CoordinatorSettings, calendar: SeriesCalendar? = nil, profiler: ProfilerPlace = .here,
+        version: String
     ) {
         self.init(
             pool: settings.pool, excluded: settings.excluded, chunkSize: settings.chunkSize,

@@ -54,7 +54,7 @@ extension CoordinatorMachine {
     mutating func note(_ application: ApplicationID, _ kind: DecisionOutcome.Kind, _ text: String) {
         var known = live.outcomes[application] ?? []
         // What is refused again and again is one refusal, of now.
-        if let last = known.last, last.kind == kind, last.text == text { known.removeLast() }
+        known.removeAll { $0.kind == kind && $0.text == text }
         known.append(DecisionOutcome(kind: kind, at: now, text: text))
         live.outcomes[application] = known.suffix(Self.outcomesMax)
     }
@@ -103,7 +103,8 @@ extension CoordinatorMachine {
         }
         if decision.target > decision.owned, live.outcomes[record.id]?.last?.kind == .refused {
             let lower = record.policy.priority.rank > .lowest ? "" : "; batch takes from nobody: raise the priority"
-            levers.append("the pool has \(state.book.free) identifiers left: widen it, or free what others hold\(lower)")
+            levers.append(
+                "the pool has \(state.book.free) identifiers left: widen it, or free what others hold\(lower)")
         }
         let releases = live.decisions[record.id]?.releases ?? []
         if !releases.isEmpty {

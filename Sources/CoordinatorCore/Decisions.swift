@@ -71,7 +71,8 @@ extension CoordinatorMachine {
         return AllocationInput(
             application: record.id, policy: policy(of: record),
             hosts: demands.values.sorted { $0.host < $1.host }, blocks: blocks,
-            pendingElsewhere: live.refusedLaunches[record.id] ?? 0, forecast: state.series[record.id] ?? told(of: record.id, at: now))
+            pendingElsewhere: live.refusedLaunches[record.id] ?? 0,
+            forecast: state.series[record.id] ?? told(of: record.id, at: now))
     }
 
     /// What is left of reservations that a caller asked for: theirs until they expire.

@@ -1,4 +1,5 @@
 public import NetworkTypes
+import SNISpace
 
 /// One host as a place for launches of an application.
 public struct PlacementHint: Hashable, Sendable {
@@ -37,7 +38,7 @@ extension CoordinatorMachine {
         }
         let record = try resolve(reference)
         var hints: [HostID: PlacementHint] = [:]
-        for lease in state.book.leases(of: record.id) 
+        for lease in state.book.leases(of: record.id)
         where (lease.state == .staged || lease.state == .leased) && mayLease(lease.host) {
             let use = state.bindings.use(of: lease.block)
             var hint =

@@ -17,7 +17,8 @@ struct Outriderctl: AsyncParsableCommand {
         subcommands: [
             StatusCommand.self, CheckCommand.self, PoolCommand.self, ApplicationCommand.self, SessionCommand.self,
             HostCommand.self, RangeCommand.self, ReservationCommand.self, LeaseCommand.self, ForecastCommand.self,
-            ExplainCommand.self, PlacementCommand.self,            ReclaimCommand.self, ReclaimedCommand.self, VirtualMachineCommand.self, MigrationCommand.self,
+            ExplainCommand.self, PlacementCommand.self, ReclaimCommand.self, ReclaimedCommand.self,
+            VirtualMachineCommand.self, MigrationCommand.self,
             ShardingCommand.self, RestoreCommand.self, AgentCommand.self, DropsCommand.self,
         ])
 

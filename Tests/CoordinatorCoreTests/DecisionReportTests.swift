@@ -1,3 +1,4 @@
+import Allocation
 import FleetProtocol
 import NetworkTypes
 import SNISpace
@@ -50,17 +51,19 @@ import Testing
         _ = try fleet.command(
             .allocateRange("low", count: 4096, confidence: 1, idempotencyKey: "", lifetime: nil)
         ).get()
-        _ = try fleet.application("same", ApplicationPolicy(priority: .batch, floor: 64))
-        for _ in 0..<3 { fleet.pass(.seconds(10)) }
-        let same = try fleet.machine.decisionExplanation(of: "same", at: fleet.now)
-        #expect(same.outcomes.count { $0.kind == .refused } == 1)
-        #expect(same.outcomes.last.map { $0.text.contains("the pool has 0 left") && $0.age == .zero } == true)
-        #expect(same.levers.contains { $0.contains("batch takes from nobody") })
-        _ = try fleet.application("high", ApplicationPolicy(priority: .critical, floor: 64))
-        for _ in 0..<3 { fleet.pass(.seconds(10)) }
+        let same = try fleet.application("same", ApplicationPolicy(priority: .batch))
+        #expect(fleet.lease(same, on: fleet.names[0], request: 1) == nil)
+        fleet.pass(.seconds(10))
+        #expect(fleet.lease(same, on: fleet.names[0], request: 2) == nil)
+        fleet.pass(.seconds(10))
+        let told = try fleet.machine.decisionExplanation(of: "same", at: fleet.now)
+        let refused = told.outcomes.filter { $0.kind == .refused }
+        #expect(refused.map(\.age) == [.zero, .zero])
+        #expect(refused.first?.text.contains("the pool has 0 left") == true)
+        #expect(told.levers.contains { $0.contains("batch takes from nobody") })
+        let high = try fleet.application("high", ApplicationPolicy(priority: .critical))
+        #expect(fleet.lease(high, on: fleet.names[0], request: 3) != nil)
         let low = try fleet.machine.decisionExplanation(of: "low", at: fleet.now)
         #expect(low.outcomes.contains { $0.kind == .taken && $0.text.contains("went to high, which is critical") })
-        let high = try fleet.machine.decisionExplanation(of: "high", at: fleet.now)
-        #expect(high.outcomes.contains { $0.kind == .given } && (high.decision?.owned ?? 0) >= 64)
     }
 }

@@ -168,7 +168,7 @@ private final class Pair {
     @Test func applicationsComeAndGo() throws {
         let pair = try Pair()
         let web = try pair.fleet.application("web")
-        _ = try pair.fleet.application("shop", ApplicationPolicy(priority: .critical, cap: 8))
+        _ = try pair.fleet.application("shop", ApplicationPolicy(priority: .critical, cap: 32))
         pair.follow(pair.whole)
         #expect(pair.profiler.machine.profiles().count == 2)
         _ = try pair.fleet.command(.deleteApplication("web")).get()
@@ -183,8 +183,9 @@ private final class Pair {
         change.removed = []
         pair.follow(change)
         #expect(pair.profiler.machine.profiles().count == 2)
-        #expect(pair.profiler.machine.state.names["shop"].flatMap { pair.profiler.machine.state.applications[$0] }?
-            .policy == ApplicationPolicy(priority: .critical, cap: 8, blockSize: 16))
+        #expect(
+            pair.profiler.machine.state.names["shop"].flatMap { pair.profiler.machine.state.applications[$0] }?
+                .policy == ApplicationPolicy(priority: .critical, cap: 32, blockSize: 16))
     }
 
     @Test func whatDoesNotFitIsRefused() throws {

@@ -4,6 +4,7 @@ import CoordinatorCore
 import DaemonSupport
 import FleetProtocol
 import GRPCCore
+import GRPCNIOTransportHTTP2Posix
 import NetworkTypes
 import ServiceLifecycle
 import SwiftProtobuf
@@ -13,7 +14,9 @@ import Testing
 
 /// A coordinator and a profiler as services of their own, over real connections.
 @Suite struct ProfilerProcessTests {
-    private static func endpoint(_ port: Int) throws -> Endpoint { try #require(Endpoint("127.0.0.1:\(port)")) }
+    private static func endpoint(_ port: Int) -> DaemonSupport.Endpoint {
+        DaemonSupport.Endpoint(host: .ipv4(IPv4Address(127 << 24 | 1)), port: UInt16(port))
+    }
 
     private static func aggregate(
         _ application: ApplicationID, _ sequence: Int, vms: Int
@@ -25,6 +28,12 @@ import Testing
             Aggregates(
                 sequence: UInt64(sequence), interval: .milliseconds(100), endedAt: Instant(nanoseconds: 1),
                 applications: [part]))
+    }
+
+    private static func following(_ settings: CoordinatorSettings, _ port: Int) -> CoordinatorSettings {
+        var settings = settings
+        settings.coordinator = endpoint(port)
+        return settings
     }
 
     /// Waits for a condition that only a hang keeps away.
@@ -39,19 +48,19 @@ import Testing
     /// Forecasts are learnt there, decided by here, and told by both; without it there are watermarks, and after its
     /// restart it goes on with what it had learnt.
     @Test func learnsThereAndDecidesHere() async throws {
-        let directories = try (TemporaryDirectory(), TemporaryDirectory())
+        let here = try TemporaryDirectory()
+        let there = try TemporaryDirectory()
         let port = try freePort()
-        var theirs = try testSettings(directories.0.path, extra: "")
+        var theirs = try testSettings(here.path)
         theirs.decisionInterval = .milliseconds(300)
-        theirs.profiler = try Self.endpoint(port)
-        var mine = try testSettings(directories.1.path)
+        theirs.profiler = Self.endpoint(port)
+        var mine = try testSettings(there.path)
         mine.decisionInterval = .milliseconds(300)
-        mine.listen = [try Self.endpoint(port)]
+        mine.listen = [Self.endpoint(port)]
         let profilerSettings = mine
         try await withDaemon(theirs, profiler: .elsewhere) { coordinator, client in
             let port = try #require(try await coordinator.servers[0].boundPort())
-            var settings = profilerSettings
-            settings.coordinator = try Self.endpoint(port)
+            let settings = Self.following(profilerSettings, port)
             let sessions = Outrider_V1_SessionManager.Client(wrapping: client)
             let asked = Outrider_V1_BehavioralProfiler.Client(wrapping: client)
             let application = try #require(
@@ -81,7 +90,7 @@ import Testing
     ///
     /// - Returns: samples learnt, as the coordinator tells.
     private static func learn(
-        _ agent: ScriptedAgent.Script, _ asked: Outrider_V1_BehavioralProfiler.Client<Client.Transport>,
+        _ agent: ScriptedAgent.Script, _ asked: Outrider_V1_BehavioralProfiler.Client<HTTP2ClientTransport.Posix>,
         _ application: ApplicationID, _ sequence: ClosedRange<Int>, _ settings: CoordinatorSettings
     ) async throws -> UInt64 {
         for number in sequence.prefix(sequence.count / 2) {
@@ -111,14 +120,15 @@ import Testing
 
     /// A profiler of other settings ends, and says which.
     @Test func anotherIntervalEndsIt() async throws {
-        let directories = try (TemporaryDirectory(), TemporaryDirectory())
-        let theirs = try testSettings(directories.0.path)
-        var mine = try testSettings(directories.1.path)
+        let here = try TemporaryDirectory()
+        let there = try TemporaryDirectory()
+        let theirs = try testSettings(here.path)
+        var mine = try testSettings(there.path)
         mine.aggregateInterval = .milliseconds(200)
         let own = mine
         try await withDaemon(theirs, profiler: .elsewhere) { coordinator, _ in
             var settings = own
-            settings.coordinator = try Self.endpoint(try #require(try await coordinator.servers[0].boundPort()))
+            settings.coordinator = Self.endpoint(try #require(try await coordinator.servers[0].boundPort()))
             let daemon = try await CoordinatorDaemon(settings, profiler: .alone, logger: quietLogger)
             let group = ServiceGroup(
                 configuration: ServiceGroupConfiguration(

@@ -72,3 +72,11 @@ enum ScriptedAgent {
         }
     }
 }
+
+extension Optional {
+    /// For constants in tests.
+    fileprivate var unsafelyKnown: Wrapped {
+        guard let self else { preconditionFailure("a test constant is not valid") }
+        return self
+    }
+}

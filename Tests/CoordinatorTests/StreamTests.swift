@@ -66,7 +66,7 @@ import Testing
             try await ScriptedAgent.connect(client) { agent in
                 agent.send(ScriptedAgent.hello())
                 let grant = try await agent.wait { if case .bootGrant(let grant) = $0 { grant } else { nil } }
-                #expect(grant.identity == Self.identity && grant.overlayMTU == 1450 && grant.vxlanPort == 4789)
+                #expect(grant.identity == ScriptedAgent.identity && grant.overlayMTU == 1450 && grant.vxlanPort == 4789)
                 let first = try await agent.wait { if case .stateUpdate(let update) = $0 { update } else { nil } }
                 #expect(first.isSnapshot && first.operations.isEmpty)
                 agent.send(.leaseRequest(LeaseRequest(request: 7, application: application, waiting: 1)))
@@ -131,7 +131,8 @@ import Testing
                 let refused = RefusalBox()
                 _ = await refusal {
                     try await fleet.connect { writer in
-                        try await writer.write(Outrider_V1_AgentMessage(ScriptedAgent.hello(), from: other, sequence: 1))
+                        try await writer.write(
+                            Outrider_V1_AgentMessage(ScriptedAgent.hello(), from: other, sequence: 1))
                         try await Task.sleep(for: .seconds(5))
                     } onResponse: { response in
                         for try await message in response.messages {
@@ -176,13 +177,5 @@ import Testing
         #expect(again != id)
         streams.closeAll("stopping")
         #expect(throws: RPCError.self) { try streams.open() }
-    }
-}
-
-extension Optional {
-    /// For constants in tests.
-    fileprivate var unsafelyKnown: Wrapped {
-        guard let self else { preconditionFailure("a test constant is not valid") }
-        return self
     }
 }

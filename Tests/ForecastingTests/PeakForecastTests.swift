@@ -64,12 +64,13 @@ import Testing
         #expect(!young.peaks.isEmpty && young.peaks.count < Self.shape.peakLeads.count * PeakForecast.levels.count)
     }
 
-    @Test(arguments: [
-        ([3, 2], [0.1, 0.9], [1]), ([1, .nan], [0.1, 0.9], [1]), ([-1, 2], [0.1, 0.9], [1]),
-        ([1, .infinity], [0.1, 0.9], [1]), ([1, 2, 3], [0.1, 0.9], [1, 2]), ([1, 2, 3, 4], [0.1, 0.9], [1]),
-        ([1, 2], [0.9, 0.1], [1]), ([1, 2], [0, 0.9], [1]), ([1, 2, 3, 4], [0.1, 0.9], [2, 1]), ([], [], [1]),
-        ([1, 2], [0.1, 0.9], [0]),
-    ] as [([Double], [Double], [Int])])
+    @Test(
+        arguments: [
+            ([3, 2], [0.1, 0.9], [1]), ([1, .nan], [0.1, 0.9], [1]), ([-1, 2], [0.1, 0.9], [1]),
+            ([1, .infinity], [0.1, 0.9], [1]), ([1, 2, 3], [0.1, 0.9], [1, 2]), ([1, 2, 3, 4], [0.1, 0.9], [1]),
+            ([1, 2], [0.9, 0.1], [1]), ([1, 2], [0, 0.9], [1]), ([1, 2, 3, 4], [0.1, 0.9], [2, 1]), ([], [], [1]),
+            ([1, 2], [0.1, 0.9], [0]),
+        ] as [([Double], [Double], [Int])])
     func refusesWhatCanBeNoForecast(peaks: [Double], levels: [Double], leads: [Int]) {
         #expect(
             PeakForecast(state: .ready, leads: leads.map { .seconds($0) }, levels: levels, peaks: peaks) == nil)

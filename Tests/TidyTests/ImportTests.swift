@@ -46,7 +46,8 @@ private let allowed: [String: Set<String>] = {
         ]),
         "Coordinator": system.union(transport).union([
             "Allocation", "ControlAPI", "ControlAPIMapping", "CoordinatorCore", "DaemonSupport", "FleetProtocol",
-            "DequeModule", "FleetMapping", "Forecasting", "Foundation", "HTTPTypes", "HummingbirdCore", "Logging", "NIOCore",
+            "DequeModule", "FleetMapping", "Forecasting", "Foundation", "HTTPTypes", "HummingbirdCore", "Logging",
+            "NIOCore",
             "NIOPosix",
             "NetworkTypes", "Prometheus", "SNISpace", "ServiceLifecycle", "Store", "SwiftProtobuf",
         ]),

@@ -4,6 +4,7 @@ import CoordinatorCore
 import FleetMapping
 import GRPCCore
 import ServiceLifecycle
+import SwiftProtobuf
 
 /// Brings a coordinator's applications and samples to a profiler in a process of its own. While it is away, and while it
 /// says nothing, samples are unknown.

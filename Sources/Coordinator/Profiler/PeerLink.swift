@@ -9,7 +9,8 @@ import Synchronization
 /// The connection to another of our processes: one long call at a time, begun again with jittered backoff whenever it ends.
 /// Leaf data behind a lock.
 final class PeerLink: Sendable {
-    typealias Client = GRPCClient<HTTP2ClientTransport.Posix>
+    typealias Transport = HTTP2ClientTransport.Posix
+    typealias Client = GRPCClient<Transport>
 
     private struct State {
         var client: Client?

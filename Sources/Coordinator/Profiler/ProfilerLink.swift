@@ -6,6 +6,7 @@ import GRPCCore
 import Logging
 import NetworkTypes
 import ServiceLifecycle
+import SwiftProtobuf
 
 /// Brings the forecasts of a profiler in another process to the machine. While it is away the allocator has its watermarks.
 struct ProfilerLink: Service {

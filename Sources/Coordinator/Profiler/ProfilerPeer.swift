@@ -19,7 +19,8 @@ struct ProfilerPeer: Sendable {
         case .here:
             link = nil
             if settings.profiler != nil {
-                logger.warning("key 'profiler' says nothing here: this process has a profiler of its own; see --services")
+                logger.warning(
+                    "key 'profiler' says nothing here: this process has a profiler of its own; see --services")
             }
         case .elsewhere: link = settings.profiler.map { PeerLink("profiler", at: $0, logger: logger) }
         case .alone:

@@ -65,7 +65,8 @@ extension CoordinatorMachine {
         of reference: ApplicationReference = "", limit: Int
     ) throws(CoordinatorError) -> CommunicationInfo {
         let chosen = reference.isEmpty ? nil : try resolve(reference).id
-        let groups = talking
+        let groups =
+            talking
             .filter { chosen == nil || $0.source.application == chosen || $0.destination.application == chosen }
         var between: [TalkingPair: Double] = [:]
         for entry in groups {

@@ -1,5 +1,6 @@
 public import Forecasting
 public import NetworkTypes
+import SNISpace
 
 /// What a profiler knows of the coordinator that it follows, beyond what it learnt.
 struct Followed: Sendable {
@@ -29,8 +30,8 @@ extension CoordinatorMachine {
                 why: "is \(configuration.aggregateInterval) here and \(batch.interval) at the coordinator")
         }
         if batch.isWhole {
-            // Its count went back: a backup was restored there.
-            if let last = live.followed.slot, batch.slot < last { live.followed.slot = batch.slot }
+            // What comes follows this; below the last one a backup was restored there.
+            live.followed.slot = min(live.followed.slot ?? batch.slot, batch.slot)
             let kept = Set(batch.applications.map(\.id))
             for id in state.applications.keys.sorted() where !kept.contains(id) { drop(id) }
         }
@@ -77,15 +78,8 @@ extension CoordinatorMachine {
             live.feed.duplicates += 1
             return
         }
-        if theirs + live.followed.offset <= state.slot {
-            // After a restart here, what came before it comes again; else this count is ahead.
-            guard live.followed.slot != nil || theirs > state.slot else {
-                live.followed.slot = theirs
-                live.feed.late += 1
-                return
-            }
-            live.followed.offset = state.slot + 1 - theirs
-        }
+        // This count went on without samples.
+        if theirs + live.followed.offset <= state.slot { live.followed.offset = state.slot + 1 - theirs }
         live.followed.slot = theirs
         let told = Dictionary(samples.map { ($0.application, $0.demand) }, uniquingKeysWith: { first, _ in first })
         let learnt = state.applications.keys.sorted().map { sample(of: $0, agents: told[$0] ?? nil) }

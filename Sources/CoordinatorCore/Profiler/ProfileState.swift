@@ -121,10 +121,11 @@ extension FleetState {
     private var learnt: [CoordinatorSnapshot.Attachment] {
         let prior = CoordinatorSnapshot.Attachment(
             application: Self.everyApplication, kind: .prior, bytes: forecasting.prior.encoded())
-        return [prior] + series.sorted { $0.key < $1.key }.flatMap { id, forecaster in
-            [CoordinatorSnapshot.Attachment(application: id, kind: .forecaster, bytes: forecaster.encoded())]
-                + (histories[id].map { [.init(application: id, kind: .history, bytes: $0.encoded())] } ?? [])
-        }
+        return [prior]
+            + series.sorted { $0.key < $1.key }.flatMap { id, forecaster in
+                [CoordinatorSnapshot.Attachment(application: id, kind: .forecaster, bytes: forecaster.encoded())]
+                    + (histories[id].map { [.init(application: id, kind: .history, bytes: $0.encoded())] } ?? [])
+            }
     }
 
     mutating func restoreProfiles(_ snapshot: CoordinatorSnapshot) {

@@ -1,5 +1,6 @@
-public import Allocation
+public import FleetProtocol
 public import NetworkTypes
+import SNISpace
 
 /// What a profiler in another process is told: what changed, and the samples of at most one interval.
 public struct SampleBatch: Hashable, Sendable {

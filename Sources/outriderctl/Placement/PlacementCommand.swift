@@ -4,7 +4,8 @@ import SwiftProtobuf
 
 struct PlacementCommand: CoordinatorCommand {
     static let configuration = CommandConfiguration(
-        commandName: "placement", abstract: "Where VMs of an application would find an identifier that is there already.",
+        commandName: "placement",
+        abstract: "Where VMs of an application would find an identifier that is there already.",
         discussion: """
             For a scheduler that prefers such hosts. STAGED are free identifiers of which every peer's kernel knows: a launch \
             there tells nobody anything. LEASED are free identifiers that the host has and not all peers know yet. Hosts \
