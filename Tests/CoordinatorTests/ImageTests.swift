@@ -74,10 +74,10 @@ import Testing
 
     @Test func damagedImagesAreRefused() throws {
         let image = try MachineImage.encode(try Self.learnt().snapshot())
-        let newer = Array("outrider-image 4\n".utf8) + image.dropFirst(17)
-        #expect(throws: ImageError.newerVersion(found: 4, supported: 3)) { try MachineImage.decode(newer) }
+        let newer = Array("outrider-image 5\n".utf8) + image.dropFirst(17)
+        #expect(throws: ImageError.newerVersion(found: 5, supported: 4)) { try MachineImage.decode(newer) }
         let older = Array("outrider-image 1\n".utf8) + image.dropFirst(17)
-        #expect(throws: ImageError.olderVersion(found: 1, supported: 3)) { try MachineImage.decode(older) }
+        #expect(throws: ImageError.olderVersion(found: 1, supported: 4)) { try MachineImage.decode(older) }
         for cut in [18, 30, image.count / 2, image.count - 1] {
             #expect(throws: ImageError.self, "cut at \(cut)") { try MachineImage.decode(Array(image.prefix(cut))) }
         }

@@ -112,11 +112,12 @@ import Testing
     /// Neither a decoding failure nor another state: both versions, and what to do.
     @Test(
         arguments: [
-            ("outrider-image 4\n{}", ExitCode.configuration, "version 4, this program reads version 3"),
+            ("outrider-image 5\n{}", ExitCode.configuration, "version 5, this program reads version 4"),
             ("outrider-image 1\n{}", .configuration, "version 1, written by an unreleased program"),
             ("{\"revision\":1}", .configuration, "no version, written by an unreleased program"),
             ("outrider-image 2\n{}", .failure, "contradicts itself"),
             ("outrider-image 3\n{}", .failure, "contradicts itself"),
+            ("outrider-image 4\n{}", .failure, "contradicts itself"),
         ])
     func snapshotOfAnotherVersionIsNamed(image: String, code: ExitCode, words: String) async throws {
         let directory = try TemporaryDirectory()
