@@ -19,6 +19,9 @@ struct ControlFailure: Error, Equatable {
     init(_ error: RPCError, coordinator: String) {
         let text = error.message.isEmpty ? "\(error.code)" : error.message
         switch error.code {
+        // It answers, and says why it cannot.
+        case .unavailable where error.metadata[stringValues: "outrider-code"].contains(where: { _ in true }):
+            self.init(.unavailable, text)
         case .unavailable:
             self.init(
                 .unavailable,

@@ -30,8 +30,12 @@ struct Coordinator {
     /// Names of applications by id, for tables; JSON keeps the ids.
     func applicationNames(for output: Output) async throws -> Names {
         guard output.format == .table else { return Names() }
-        let answer = try await sessions.listApplications(.init(), options: call)
-        return Names(answer.applications)
+        do {
+            return Names(try await sessions.listApplications(.init(), options: call).applications)
+        } catch let error as RPCError where error.code == .unimplemented {
+            // A profiler alone knows no names but in its answers.
+            return Names()
+        }
     }
 }
 

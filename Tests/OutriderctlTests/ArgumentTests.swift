@@ -60,6 +60,16 @@ import Testing
         if let error { #expect(Outriderctl.exitCode(for: error).rawValue == DaemonSupport.ExitCode.usage.rawValue) }
     }
 
+    /// Who refuses answers; its own words say why.
+    @Test func aRefusalOfWhoAnswersIsNoSilence() {
+        let away = RPCError(
+            code: .unavailable, message: "the profiler does not answer", metadata: ["outrider-code": "no-profiler"])
+        #expect(
+            ControlFailure(away, coordinator: "c:1") == ControlFailure(.unavailable, "the profiler does not answer"))
+        let silent = ControlFailure(RPCError(code: .unavailable, message: "refused"), coordinator: "c:1")
+        #expect(silent.message.hasPrefix("no coordinator answers at c:1"))
+    }
+
     @Test(arguments: [
         (RPCError.Code.unavailable, DaemonSupport.ExitCode.unavailable), (.deadlineExceeded, .temporary),
         (.invalidArgument, .usage), (.outOfRange, .usage), (.alreadyExists, .cannotCreate), (.aborted, .temporary),

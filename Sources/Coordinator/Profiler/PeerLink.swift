@@ -1,3 +1,4 @@
+import ControlAPIMapping
 import DaemonSupport
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix
@@ -42,7 +43,8 @@ final class PeerLink: Sendable {
         if let client { return client }
         throw RPCError(
             code: .unavailable,
-            message: "the \(name) at \(endpoint) does not answer" + (failure.map { ": \($0)" } ?? ""))
+            message: "the \(name) at \(endpoint) does not answer" + (failure.map { ": \($0)" } ?? ""),
+            metadata: [RPCError.codeKey: "no-\(name)"])
     }
 
     /// The long call brought something: it is up.
