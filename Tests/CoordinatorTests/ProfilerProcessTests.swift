@@ -54,6 +54,9 @@ import Testing
         var theirs = try testSettings(here.path)
         theirs.decisionInterval = .milliseconds(300)
         theirs.profiler = Self.endpoint(port)
+        // The scripted agent says nothing while it is waited for.
+        theirs.unreachableAfter = .seconds(3600)
+        theirs.bindUntil = .seconds(7200)
         var mine = try testSettings(there.path)
         mine.decisionInterval = .milliseconds(300)
         mine.listen = [Self.endpoint(port)]
