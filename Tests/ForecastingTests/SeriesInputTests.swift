@@ -196,6 +196,19 @@ struct SeriesInputTests {
         #expect(abs(median - 50) < 5)
     }
 
+    /// An indicator that went wrong is unknown: it leaves no trace.
+    @Test(arguments: [Double.nan, .infinity, -1, 1e30, 1e300]) func absurdIndicatorsAreUnknown(value: Double) throws {
+        var fine = FineSeries(plan: Quarter.plan, prior: Quarter.prior, ratio: 4)
+        var clean = fine
+        for tick in 0..<2000 {
+            let vms = Double(20 + tick / 4 % 11)
+            let isBad = tick / 4 % 7 == 3
+            try fine.observe(vms, at: tick, indicators: isBad ? [5, value] : [5, vms])
+            try clean.observe(vms, at: tick, indicators: isBad ? [] : [5, vms])
+        }
+        #expect(fine.encoded() == clean.encoded())
+    }
+
     @Test func configurationsAreChecked() {
         #expect(throws: SeriesConfigurationError.samplesPerDay(7)) { try SeriesConfiguration(samplesPerDay: 7) }
         #expect(throws: SeriesConfigurationError.growthMax(0.5)) { try SeriesConfiguration(growthMax: 0.5) }

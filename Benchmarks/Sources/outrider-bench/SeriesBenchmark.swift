@@ -53,14 +53,14 @@ enum SeriesBenchmark {
         }
         Results.note("series: profile, 5 horizons x 8 quantiles", profile, "us", bar: 50)
         var led = SeriesForecaster(plan: plan, prior: prior)
-        for tick in 0..<first { try led.observe(values[tick], at: tick, indicators: [values[tick + 2], 1, 2, 3]) }
+        for tick in 0..<first { try led.observe(values[tick], at: tick, indicators: [values[tick + 2], 1, 2, 3, 4]) }
         let indicated = try perCall(count) {
             var copy = led
             for tick in first..<first + count - 2 {
-                try copy.observe(values[tick], at: tick, indicators: [values[tick + 2], 1, 2, 3])
+                try copy.observe(values[tick], at: tick, indicators: [values[tick + 2], 1, 2, 3, 4])
             }
         }
-        Results.note("series: the same with four indicators", indicated, "us", bar: 10)
+        Results.note("series: the same with five indicators", indicated, "us", bar: 10)
         var fine = FineSeries(plan: plan, prior: prior)
         let samples = 3 * 8640
         for tick in 0..<samples { try fine.observe(values[tick / 30], at: tick) }
@@ -87,9 +87,9 @@ enum SeriesBenchmark {
             let vms = Int(values[index % 900])
             return DemandSample(concurrent: vms, peak: vms + 1, launches: vms % 3, stops: vms % 2)
         }
-        for tick in 0..<8640 { application.observe(sample(tick / 30), at: tick, indicators: [1, 2, 3, 4]) }
+        for tick in 0..<8640 { application.observe(sample(tick / 30), at: tick, indicators: [1, 2, 3, 4, 5]) }
         try share("100,000 applications", of: 100_000, count: 8000, application) { model, index, tick in
-            model.observe(sample(index + tick), at: tick, indicators: [Double(tick % 7), Double(index % 5), 3, 4])
+            model.observe(sample(index + tick), at: tick, indicators: [Double(tick % 7), Double(index % 5), 3, 4, 5])
         }
     }
 

@@ -17,7 +17,7 @@ enum SeriesMemory {
             return series
         }
         try measure("series: resident memory, all resolutions", bar: 12_288) { try fine([]) }
-        try measure("series: the same with four indicators", bar: 12_288) { try fine([1, 2, 3, 4]) }
+        try measure("series: the same with five indicators", bar: 12_288) { try fine([1, 2, 3, 4, 5]) }
         let configuration = ProfileConfiguration()
         try measure("demand profile: resident memory", bar: 16_384) {
             var profile = DemandProfile(configuration: configuration)
@@ -30,7 +30,7 @@ enum SeriesMemory {
             var application = ApplicationForecaster(shape: shape)
             for tick in 0..<90 {
                 application.observe(
-                    DemandSample(concurrent: 1, peak: 1, launches: 1, stops: 0), at: tick, indicators: [1, 2, 3, 4])
+                    DemandSample(concurrent: 1, peak: 1, launches: 1, stops: 0), at: tick, indicators: [1, 2, 3, 4, 5])
             }
             return application
         }

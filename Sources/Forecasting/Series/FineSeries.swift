@@ -27,8 +27,8 @@ public struct FineSeries: Sendable {
     private var told = -1
     private var doubts = SampleDoubts()
     /// Of the indicators of the coarse sample under way.
-    private var indicatorSums = SIMD8<Double>()
-    private var indicatorsKnown = 0
+    private var indicatorSums = SIMD8<Float>()
+    private var indicatorsKnown: UInt32 = 0
     private var indicatorCount: UInt8 = 0
 
     /// - Parameter ratio: fine samples per coarse one, at least 2: 30 for ten seconds and five minutes.
@@ -91,8 +91,8 @@ public struct FineSeries: Sendable {
 
     private mutating func note(_ indicators: [Double]) {
         let kept = indicators.prefix(IndicatorRegression.indicatorMax)
-        guard !kept.isEmpty, kept.allSatisfy({ $0.isFinite && $0 >= 0 }) else { return }
-        for (lane, value) in kept.enumerated() { indicatorSums[lane] += value }
+        guard !kept.isEmpty, kept.allSatisfy(IndicatorRegression.accepts) else { return }
+        for (lane, value) in kept.enumerated() { indicatorSums[lane] += Float(value) }
         indicatorsKnown += 1
         indicatorCount = UInt8(kept.count)
     }
@@ -107,7 +107,8 @@ public struct FineSeries: Sendable {
         guard known > 0, folding == .last || 2 * known >= ratio else { return }
         let value = folding == .last ? last : sum * Double(ratio) / Double(known)
         let indicators =
-            indicatorsKnown > 0 ? (0..<Int(indicatorCount)).map { indicatorSums[$0] / Double(indicatorsKnown) } : []
+            indicatorsKnown > 0
+            ? (0..<Int(indicatorCount)).map { Double(indicatorSums[$0] / Float(indicatorsKnown)) } : []
         do {
             try coarse.observe(
                 min(value, coarse.plan.configuration.valueMax), at: tick / ratio, indicators: indicators,

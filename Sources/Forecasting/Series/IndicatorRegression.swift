@@ -6,6 +6,10 @@
 struct IndicatorRegression: Sendable, Hashable {
     static let indicatorMax = 5
     static let lags = [1, 2, 4, 7]
+
+    /// Whether a value can be an indicator's; sums of some must stay finite.
+    static func accepts(_ value: Double) -> Bool { value >= 0 && value < 1e30 }
+
     private static let history = 20
     /// Half-life of what is learnt: four days.
     private static let memoryDays = 4.0
@@ -17,15 +21,15 @@ struct IndicatorRegression: Sendable, Hashable {
     private var values: [Float] = []
     /// The tick of the newest values, and how many ticks in a row are known.
     private var tick = 0
-    private var run = 0
+    private var run: Int32 = 0
     /// Decayed mean absolute change over one sample, by indicator.
-    private var units: [Float] = []
+    private var units = SIMD8<Float>()
     /// Lower triangle, row by row.
     private var covariance: [Float] = []
     private var products: [Float] = []
     private(set) var coefficients: [Float] = []
-    private var leadCount = 0
     private var unitCount: Float = 0
+    private var leadCount = 0
 
     private var features: Int { count * Self.lags.count }
 
@@ -51,7 +55,6 @@ struct IndicatorRegression: Sendable, Hashable {
         self.count = min(count, Self.indicatorMax)
         leadCount = plan.leads.count { $0.ticks <= plan.hour && $0.ticks <= Self.history - 8 }
         values = Array(repeating: 0, count: Self.history * self.count)
-        units = Array(repeating: 0, count: self.count)
         covariance = Array(repeating: 0, count: features * (features + 1) / 2)
         products = Array(repeating: 0, count: leadCount * features)
         coefficients = products
@@ -153,7 +156,8 @@ struct IndicatorRegression: Sendable, Hashable {
         coder.code(&tick)
         coder.code(&run)
         coder.code(&unitCount)
-        for path in [\Self.values, \.units, \.covariance, \.products, \.coefficients] {
+        coder.code(&units)
+        for path in [\Self.values, \.covariance, \.products, \.coefficients] {
             for index in self[keyPath: path].indices { coder.code(&self[keyPath: path][index]) }
         }
     }

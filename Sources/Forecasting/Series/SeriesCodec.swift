@@ -118,7 +118,6 @@ extension StateCoder {
     }
     mutating func code(_ value: inout SIMD4<Float>) { for lane in 0..<4 { code(&value[lane]) } }
     mutating func code(_ value: inout SIMD4<Double>) { for lane in 0..<4 { code(&value[lane]) } }
-    mutating func code(_ value: inout SIMD8<Double>) { for lane in 0..<8 { code(&value[lane]) } }
     mutating func code(_ value: inout SIMD8<Float>) { for lane in 0..<8 { code(&value[lane]) } }
 }
 

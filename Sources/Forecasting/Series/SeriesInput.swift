@@ -81,7 +81,7 @@ extension SeriesForecaster {
     }
 
     private mutating func watch(_ sample: [Double]) {
-        guard !sample.isEmpty, sample.allSatisfy({ $0.isFinite && $0 >= 0 && $0 < 1e30 }) else { return }
+        guard !sample.isEmpty, sample.allSatisfy(IndicatorRegression.accepts) else { return }
         if indicators.isEmpty { indicators = [IndicatorRegression()] }
         guard indicators[0].count == 0 || sample.count >= indicators[0].count else { return }
         indicators[0].observe(sample.map { Float($0) }, at: tick, plan: plan)
