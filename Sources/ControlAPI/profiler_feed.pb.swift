@@ -237,6 +237,9 @@ public nonisolated struct Outrider_V1_SampleBatch: Sendable {
   /// Who talks with whom.
   public var groups: [Outrider_V1_TalkingGroups] = []
 
+  /// Tells installations apart: a profiler learns of one.
+  public var installation: UInt64 = 0
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -550,7 +553,7 @@ nonisolated extension Outrider_V1_FeedSample: SwiftProtobuf.Message, SwiftProtob
 
 nonisolated extension Outrider_V1_SampleBatch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".SampleBatch"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}slot\0\u{3}interval_ms\0\u{1}whole\0\u{1}applications\0\u{1}removed\0\u{1}sampled\0\u{1}samples\0\u{1}talked\0\u{1}groups\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}slot\0\u{3}interval_ms\0\u{1}whole\0\u{1}applications\0\u{1}removed\0\u{1}sampled\0\u{1}samples\0\u{1}talked\0\u{1}groups\0\u{1}installation\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -567,6 +570,7 @@ nonisolated extension Outrider_V1_SampleBatch: SwiftProtobuf.Message, SwiftProto
       case 7: try { try decoder.decodeRepeatedMessageField(value: &self.samples) }()
       case 8: try { try decoder.decodeSingularBoolField(value: &self.talked) }()
       case 9: try { try decoder.decodeRepeatedMessageField(value: &self.groups) }()
+      case 10: try { try decoder.decodeSingularFixed64Field(value: &self.installation) }()
       default: break
       }
     }
@@ -600,6 +604,9 @@ nonisolated extension Outrider_V1_SampleBatch: SwiftProtobuf.Message, SwiftProto
     if !self.groups.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.groups, fieldNumber: 9)
     }
+    if self.installation != 0 {
+      try visitor.visitSingularFixed64Field(value: self.installation, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -613,6 +620,7 @@ nonisolated extension Outrider_V1_SampleBatch: SwiftProtobuf.Message, SwiftProto
     if lhs.samples != rhs.samples {return false}
     if lhs.talked != rhs.talked {return false}
     if lhs.groups != rhs.groups {return false}
+    if lhs.installation != rhs.installation {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -13,6 +13,7 @@ extension Outrider_V1_SampleBatch {
         self.init()
         slot = UInt64(clamping: batch.slot)
         intervalMs = milliseconds(batch.interval)
+        installation = batch.installation
         whole = batch.isWhole
         applications = batch.applications.map(Outrider_V1_FeedApplication.init)
         removed = batch.removed.map(\.description)
@@ -25,7 +26,9 @@ extension Outrider_V1_SampleBatch {
     /// The value form.
     public func value() throws(MappingError) -> SampleBatch {
         guard slot < 1 << 62 else { throw MappingError(field: "slot", detail: "\(slot) is no interval") }
-        var batch = SampleBatch(slot: Int(slot), interval: .milliseconds(Int64(clamping: intervalMs)), isWhole: whole)
+        var batch = SampleBatch(
+            slot: Int(slot), interval: .milliseconds(Int64(clamping: intervalMs)), installation: installation,
+            isWhole: whole)
         for application in applications { batch.applications.append(try application.value()) }
         for id in removed { batch.removed.append(try parse(id, "removed")) }
         if sampled {

@@ -30,13 +30,14 @@ public struct CoordinatorSnapshot: Hashable, Sendable, Codable {
     var sharding: ShardingState?
     var observed: [Observed]?
     var activity: [Activity]?
+    var follows: UInt64?
     /// What was learnt, as bytes that are not for a text: kept beside it by who stores the snapshot.
     public var attachments: [Attachment] = []
 
     private enum CodingKeys: String, CodingKey {
         case revision, isFounded, foundation, term, book, applications, sessions, sessionCount, hosts, bindings
         case launches, learnt, shares, slot, generation, safety, restoration, migrations, reclaimCursors, sharding
-        case observed, activity
+        case observed, activity, follows
     }
 
     struct Safety: Hashable, Sendable, Codable {
@@ -136,7 +137,7 @@ extension FleetState {
             observed: observed.sorted { $0.key < $1.key }.flatMap { host, applications in
                 applications.sorted { $0.key < $1.key }.map { .init(host: host, application: $0.key, vms: $0.value) }
             },
-            activity: activities, attachments: attachments)
+            activity: activities, follows: follows, attachments: attachments)
     }
 
     mutating func restore(_ snapshot: CoordinatorSnapshot) throws(BookError) {
@@ -165,6 +166,7 @@ extension FleetState {
         for entry in snapshot.observed ?? [] { observed[entry.host, default: [:]][entry.application] = entry.vms }
         launches = snapshot.launches
         slot = snapshot.slot
+        follows = snapshot.follows
         restoreProfiles(snapshot)
         for share in snapshot.shares {
             recentLaunches[share.application, default: [:]][

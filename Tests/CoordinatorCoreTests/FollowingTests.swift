@@ -24,7 +24,8 @@ private final class Pair {
 
     var whole: SampleBatch {
         SampleBatch(
-            slot: fleet.machine.newestSlot, interval: fleet.configuration.aggregateInterval, isWhole: true,
+            slot: fleet.machine.newestSlot, interval: fleet.configuration.aggregateInterval,
+            installation: fleet.machine.installation, isWhole: true,
             applications: Array(fleet.machine.applicationsForProfiler().values))
     }
 
@@ -33,7 +34,9 @@ private final class Pair {
         defer { carried = fleet.log.count }
         return fleet.log[carried...].compactMap { event in
             guard case .sampled(let slot, let samples) = event else { return nil }
-            return SampleBatch(slot: slot, interval: fleet.configuration.aggregateInterval, samples: samples)
+            return SampleBatch(
+                slot: slot, interval: fleet.configuration.aggregateInterval, installation: fleet.machine.installation,
+                samples: samples)
         }
     }
 
@@ -176,7 +179,8 @@ private final class Pair {
         pair.follow(pair.whole)
         #expect(pair.profiler.machine.state.names["web"] == again && again != web)
         #expect(pair.profiler.machine.state.applications[web] == nil)
-        var change = SampleBatch(slot: 0, interval: .seconds(1), removed: [again])
+        var change = SampleBatch(
+            slot: 0, interval: .seconds(1), installation: pair.whole.installation, removed: [again])
         pair.follow(change)
         #expect(pair.profiler.machine.profiles().count == 1)
         change.applications = Array(pair.fleet.machine.applicationsForProfiler().values)
@@ -205,6 +209,31 @@ private final class Pair {
         }
     }
 
+    /// A wrong address costs nothing of what was learnt.
+    @Test(arguments: [false, true]) func anotherInstallationIsRefused(fromSnapshot: Bool) throws {
+        let pair = try Pair()
+        let app = try pair.fleet.application("web")
+        pair.follow(pair.whole)
+        Self.run(pair.fleet, app, 0..<60) { pair.carry() }
+        let known = pair.state(app)
+        let other = try CoordinatorMachine(configuration: pair.fleet.configuration, randomSeed: 7)
+        #expect(other.installation != pair.fleet.machine.installation)
+        try pair.profiler.restart(fromSnapshot: fromSnapshot)
+        let empty = SampleBatch(slot: 9, interval: .seconds(1), installation: other.installation, isWhole: true)
+        guard case .failure(.invalid(field: "coordinator", _)) = pair.follow(empty) else {
+            Issue.record("another installation was followed")
+            return
+        }
+        #expect(pair.state(app) == known && known != nil)
+        // The same one, restarted, is no other.
+        try pair.fleet.restart(fromSnapshot: fromSnapshot)
+        guard case .success = pair.follow(pair.whole) else {
+            Issue.record("a restarted coordinator is not known again")
+            return
+        }
+        #expect(pair.state(app) == known)
+    }
+
     /// A coordinator that was restored from a backup counts from before.
     @Test func aCountThatWentBack() throws {
         let pair = try Pair()
@@ -218,7 +247,8 @@ private final class Pair {
         for slot in 11...15 {
             pair.follow(
                 SampleBatch(
-                    slot: slot, interval: .seconds(1), samples: [FleetSample(application: app, demand: demand)]))
+                    slot: slot, interval: .seconds(1), installation: whole.installation,
+                    samples: [FleetSample(application: app, demand: demand)]))
         }
         let profile = try pair.profiler.machine.profile("web")
         #expect(profile.samples == 65 && profile.current == 33)
@@ -253,7 +283,7 @@ private final class Pair {
             _ = pair.profiler.command(
                 .follow(
                     SampleBatch(
-                        slot: slot, interval: .seconds(1),
+                        slot: slot, interval: .seconds(1), installation: whole.installation,
                         samples: [
                             FleetSample(application: web, demand: demand),
                             FleetSample(application: theirs, demand: .init()),

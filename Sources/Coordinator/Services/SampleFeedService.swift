@@ -23,6 +23,7 @@ struct SampleFeedService: Outrider_V1_SampleFeed.SimpleServiceProtocol {
 
     private struct Now: Sendable {
         var interval: Duration
+        var installation: UInt64
         var slot: Int
         var applications: [ApplicationID: SampleBatch.Application]
         var groups: [TalkingGroups]
@@ -35,7 +36,8 @@ struct SampleFeedService: Outrider_V1_SampleFeed.SimpleServiceProtocol {
         for await _ in shell.samples.watch() {
             let now = try await shell.read { (machine, _) throws(CoordinatorError) in
                 Now(
-                    interval: machine.configuration.aggregateInterval, slot: machine.newestSlot,
+                    interval: machine.configuration.aggregateInterval, installation: machine.installation,
+                    slot: machine.newestSlot,
                     applications: machine.applicationsForProfiler(),
                     groups: try machine.communication(limit: Self.groupsMax).groups)
             }
@@ -50,7 +52,8 @@ struct SampleFeedService: Outrider_V1_SampleFeed.SimpleServiceProtocol {
         // A count that went back is told from its end.
         let kept = ring.after(min(reader.slot, now.slot))
         var changes = SampleBatch(
-            slot: kept.first.map { $0.slot - 1 } ?? now.slot, interval: now.interval, isWhole: reader.isNew)
+            slot: kept.first.map { $0.slot - 1 } ?? now.slot, interval: now.interval, installation: now.installation,
+            isWhole: reader.isNew)
         changes.applications = now.applications.values.filter { reader.applications[$0.id] != $0 }
             .sorted { $0.id < $1.id }
         changes.removed = reader.applications.keys.filter { now.applications[$0] == nil }.sorted()
@@ -64,6 +67,9 @@ struct SampleFeedService: Outrider_V1_SampleFeed.SimpleServiceProtocol {
         reader.applications = now.applications
         reader.slot = kept.last?.slot ?? min(reader.slot, now.slot)
         return (isNews ? [changes] : [])
-            + kept.map { SampleBatch(slot: $0.slot, interval: now.interval, samples: $0.samples) }
+            + kept.map {
+                SampleBatch(
+                    slot: $0.slot, interval: now.interval, installation: now.installation, samples: $0.samples)
+            }
     }
 }

@@ -19,7 +19,8 @@ struct Followed: Sendable {
 
 /// A profiler in a process of its own: the applications and samples of a coordinator become its own.
 extension CoordinatorMachine {
-    /// - Throws: `invalid` for a process that rules a fleet itself, and for samples of another interval.
+    /// - Throws: `invalid` for a process that rules a fleet itself, for samples of another interval, and for those of another
+    ///   installation than what was learnt so far: nothing of that may go because of a wrong address.
     mutating func follow(_ batch: SampleBatch) throws(CoordinatorError) -> Reply {
         guard configuration.profiler == .alone else {
             throw .invalid(field: "services", why: "this process follows nobody: it is no profiler alone")
@@ -29,6 +30,13 @@ extension CoordinatorMachine {
                 field: "aggregate-interval",
                 why: "is \(configuration.aggregateInterval) here and \(batch.interval) at the coordinator")
         }
+        guard state.follows == nil || state.follows == batch.installation else {
+            throw .invalid(
+                field: "coordinator",
+                why: "is of another installation than the one that was learnt here; correct the address, or give the "
+                    + "profiler another state-directory")
+        }
+        if state.follows == nil { commit(.followed(installation: batch.installation)) }
         if batch.isWhole {
             // What comes follows this; below the last one a backup was restored there.
             live.followed.slot = min(live.followed.slot ?? batch.slot, batch.slot)

@@ -29,6 +29,8 @@ public struct SampleBatch: Hashable, Sendable {
     /// Number of the interval; where there are no samples, of the last one that comes no more.
     public var slot: Int
     public var interval: Duration
+    /// Tells installations apart; see ``CoordinatorMachine/installation``.
+    public var installation: UInt64
     /// ``applications`` are all that there are.
     public var isWhole: Bool
     /// New or changed.
@@ -39,11 +41,12 @@ public struct SampleBatch: Hashable, Sendable {
     /// Who talks with whom, most traffic first; nil leaves what was known.
     public var groups: [TalkingGroups]?
     public init(
-        slot: Int, interval: Duration, isWhole: Bool = false, applications: [Application] = [],
+        slot: Int, interval: Duration, installation: UInt64, isWhole: Bool = false, applications: [Application] = [],
         removed: [ApplicationID] = [], samples: [FleetSample]? = nil, groups: [TalkingGroups]? = nil
     ) {
         self.slot = slot
         self.interval = interval
+        self.installation = installation
         self.isWhole = isWhole
         self.applications = applications
         self.removed = removed
@@ -60,6 +63,16 @@ extension CoordinatorMachine {
                 id: record.id, name: record.name, priority: record.policy.priority, cap: record.policy.cap,
                 blockSize: blockSize(of: record.id), owned: state.book.owned(by: record.id))
         }
+    }
+
+    /// Tells installations apart, for as long as their store or a backup of it lives. Says nothing of the chunk key that it
+    /// comes from: a hash (FNV-1a; Fowler, Noll and Vo) half as long.
+    public var installation: UInt64 {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for word in [state.foundation.keyHigh, state.foundation.keyLow] {
+            for byte in 0..<8 { hash = (hash ^ (word >> UInt64(8 * byte) & 0xff)) &* 0x100_0000_01b3 }
+        }
+        return hash
     }
 
     /// Number of the newest interval.
