@@ -58,7 +58,8 @@ public func percent(_ fraction: Double) -> String {
     return tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"
 }
 
-func seconds(_ duration: Duration) -> String {
+/// A duration in words, rounded.
+public func seconds(_ duration: Duration) -> String {
     let milliseconds = duration.inNanoseconds / 1_000_000
     if milliseconds < 10_000 && milliseconds % 1000 != 0 { return "\(milliseconds) ms" }
     let whole = (milliseconds + 500) / 1000

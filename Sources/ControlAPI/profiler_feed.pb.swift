@@ -240,6 +240,9 @@ public nonisolated struct Outrider_V1_SampleBatch: Sendable {
   /// Tells installations apart: a profiler learns of one.
   public var installation: UInt64 = 0
 
+  /// Further intervals follow at once: what other sources say now is not of this one.
+  public var past: Bool = false
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -553,7 +556,7 @@ nonisolated extension Outrider_V1_FeedSample: SwiftProtobuf.Message, SwiftProtob
 
 nonisolated extension Outrider_V1_SampleBatch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".SampleBatch"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}slot\0\u{3}interval_ms\0\u{1}whole\0\u{1}applications\0\u{1}removed\0\u{1}sampled\0\u{1}samples\0\u{1}talked\0\u{1}groups\0\u{1}installation\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}slot\0\u{3}interval_ms\0\u{1}whole\0\u{1}applications\0\u{1}removed\0\u{1}sampled\0\u{1}samples\0\u{1}talked\0\u{1}groups\0\u{1}installation\0\u{1}past\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -571,6 +574,7 @@ nonisolated extension Outrider_V1_SampleBatch: SwiftProtobuf.Message, SwiftProto
       case 8: try { try decoder.decodeSingularBoolField(value: &self.talked) }()
       case 9: try { try decoder.decodeRepeatedMessageField(value: &self.groups) }()
       case 10: try { try decoder.decodeSingularFixed64Field(value: &self.installation) }()
+      case 11: try { try decoder.decodeSingularBoolField(value: &self.past) }()
       default: break
       }
     }
@@ -607,6 +611,9 @@ nonisolated extension Outrider_V1_SampleBatch: SwiftProtobuf.Message, SwiftProto
     if self.installation != 0 {
       try visitor.visitSingularFixed64Field(value: self.installation, fieldNumber: 10)
     }
+    if self.past != false {
+      try visitor.visitSingularBoolField(value: self.past, fieldNumber: 11)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -621,6 +628,7 @@ nonisolated extension Outrider_V1_SampleBatch: SwiftProtobuf.Message, SwiftProto
     if lhs.talked != rhs.talked {return false}
     if lhs.groups != rhs.groups {return false}
     if lhs.installation != rhs.installation {return false}
+    if lhs.past != rhs.past {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

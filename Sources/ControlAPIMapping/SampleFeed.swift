@@ -15,6 +15,7 @@ extension Outrider_V1_SampleBatch {
         intervalMs = milliseconds(batch.interval)
         installation = batch.installation
         whole = batch.isWhole
+        past = batch.isPast
         applications = batch.applications.map(Outrider_V1_FeedApplication.init)
         removed = batch.removed.map(\.description)
         sampled = batch.samples != nil
@@ -29,6 +30,7 @@ extension Outrider_V1_SampleBatch {
         var batch = SampleBatch(
             slot: Int(slot), interval: .milliseconds(Int64(clamping: intervalMs)), installation: installation,
             isWhole: whole)
+        batch.isPast = past
         for application in applications { batch.applications.append(try application.value()) }
         for id in removed { batch.removed.append(try parse(id, "removed")) }
         if sampled {
@@ -151,20 +153,34 @@ extension Outrider_V1_PeakBatch {
 
     /// The value form.
     ///
-    /// - Throws: also for numbers that can be no forecast: crossing quantiles, what is negative or not finite.
-    public func forecasts() throws(MappingError) -> [ApplicationID: PeakForecast] {
+    /// - Returns: what can be read, and why the first of the others cannot: numbers that can be no forecast (crossing
+    ///   quantiles, what is negative or not finite) are refused as well.
+    public func forecasts() -> (known: [ApplicationID: PeakForecast], refused: MappingError?) {
         let leads = leadsMs.map { Duration.milliseconds(Int64(clamping: $0)) }
         var result: [ApplicationID: PeakForecast] = [:]
+        var refused: MappingError?
         for entry in applications {
-            let id: ApplicationID = try parse(entry.application, "applications.application")
-            let forecast = PeakForecast(
-                state: try entry.state.value("applications.state"), leads: leads, levels: levels, peaks: entry.peaks)
-            guard let forecast else {
-                throw MappingError(field: "applications.peaks", detail: "those of \(id) can be no forecast")
+            do throws(MappingError) {
+                let id: ApplicationID = try parse(entry.application, "applications.application")
+                result[id] = try entry.forecast(leads, levels, of: id)
+            } catch {
+                refused = refused ?? error
             }
-            result[id] = forecast
         }
-        return result
+        return (result, refused)
+    }
+}
+
+extension Outrider_V1_ApplicationPeaks {
+    fileprivate func forecast(
+        _ leads: [Duration], _ levels: [Double], of id: ApplicationID
+    ) throws(MappingError) -> PeakForecast {
+        let forecast = PeakForecast(
+            state: try state.value("applications.state"), leads: leads, levels: levels, peaks: peaks)
+        guard let forecast else {
+            throw MappingError(field: "applications.peaks", detail: "those of \(id) can be no forecast")
+        }
+        return forecast
     }
 }
 

@@ -1,7 +1,6 @@
 public import CoordinatorCore
 public import DaemonSupport
 import Forecasting
-import GRPCCore
 import Logging
 import ServiceLifecycle
 import Store
@@ -40,7 +39,8 @@ public struct CoordinatorDaemon: Sendable {
             "state recovered",
             metadata: ["events": "\(recovered.eventsSinceSnapshot)", "store": "\(settings.stateDirectory)"])
         let shell = CoordinatorShell(
-            recovered: recovered, store: store, clock: clock, tickInterval: settings.tickInterval, logger: logger)
+            recovered: recovered, store: store, clock: clock, tickInterval: settings.tickInterval,
+            keepsSamples: place == .elsewhere && settings.profiler != nil, logger: logger)
         self.shell = shell
         peers = peer.services(shell, settings)
         servers = settings.listen.map {
@@ -104,9 +104,9 @@ public struct CoordinatorDaemon: Sendable {
             case .corrupt, .writeFailed, .outOfOrder: .failure
             }
         case is ListenError, is HTTPListenError: .cannotCreate
-        case is ConfigurationError, is ConfigurationConflict, is UnknownTimeZone, is MissingCoordinator: .configuration
-        // Of a coordinator with other settings, which no restart mends.
-        case let error as RPCError where error.code == .invalidArgument: .configuration
+        case is ConfigurationError, is ConfigurationConflict, is UnknownTimeZone, is MissingCoordinator,
+            is FollowerMismatch:
+            .configuration
         case let error as ImageError: error.isOfAnotherVersion ? .configuration : .failure
         default: .failure
         }

@@ -10,6 +10,9 @@ struct Server: Service {
     /// A hello carries every binding of a host, about 200 bytes each.
     static let messageBytesMax = 64 << 20
 
+    /// Streams that have not ended so long after the stop are broken off.
+    private static let patience = Duration.seconds(4)
+
     let endpoint: DaemonSupport.Endpoint
     let shell: CoordinatorShell
     private let server: GRPCServer<HTTP2ServerTransport.Posix>
@@ -20,16 +23,32 @@ struct Server: Service {
         self.shell = shell
         transport = HTTP2ServerTransport.Posix(
             address: endpoint.socketAddress, transportSecurity: .plaintext,
-            config: .defaults { $0.rpc.maxRequestPayloadSize = Self.messageBytesMax })
+            config: .defaults { config in
+                config.rpc.maxRequestPayloadSize = Self.messageBytesMax
+                // Agents and profilers ask every 20 s whether we are there, also while nobody has anything to say.
+                config.connection.keepalive.clientBehavior = .init(
+                    minPingIntervalWithoutCalls: .seconds(10), allowWithoutCalls: true)
+            })
         server = GRPCServer(transport: transport, services: services)
     }
 
     func run() async throws {
         do {
-            try await withGracefulShutdownHandler {
-                try await server.serve()
-            } onGracefulShutdown: {
-                stop()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    try await withGracefulShutdownHandler {
+                        try await server.serve()
+                    } onGracefulShutdown: {
+                        stop()
+                    }
+                }
+                // A peer that is frozen does not let its stream end.
+                group.addTask {
+                    try await gracefulShutdown()
+                    try await Task.sleep(for: Self.patience)
+                }
+                defer { group.cancelAll() }
+                try await group.next()
             }
         } catch let error as RuntimeError {
             throw ListenError(endpoint: endpoint, cause: error)

@@ -10,7 +10,8 @@ struct ShellService: Service {
 
     func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await shell.write() }
+            // Whatever else is broken off: what was decided is stored.
+            group.addTask { try await Task { try await shell.write() }.value }
             group.addTask {
                 // Cancellation is how the ticks end; the servers have ended before.
                 try? await cancelWhenGracefulShutdown { try await shell.tick() }
@@ -18,8 +19,10 @@ struct ShellService: Service {
             }
             try await group.waitForAll()
         }
-        try await shell.keepFinalImage()
-        try await store.close()
+        try await Task {
+            try await shell.keepFinalImage()
+            try await store.close()
+        }.value
         logger.info("state kept")
     }
 }

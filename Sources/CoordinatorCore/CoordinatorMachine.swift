@@ -46,6 +46,7 @@ public struct CoordinatorMachine: Sendable {
     /// ``recovered(at:)``.
     public func contradiction() -> CoordinatorError? {
         guard state.isFounded else { return nil }
+        if let foreign = foreignState { return foreign }
         let stored = state.foundation
         func fixed(_ field: String, _ value: String) -> CoordinatorError {
             .invalid(field: field, why: "the store was founded with \(value), which never changes")
@@ -60,6 +61,19 @@ public struct CoordinatorMachine: Sendable {
         }
         guard stored.overlayIPv6 == configuration.overlay.ipv6.description else {
             return fixed("overlay-ipv6", stored.overlayIPv6)
+        }
+        return nil
+    }
+
+    /// A store serves one part: what a profiler alone forgets, a coordinator owns, and the other way round.
+    private var foreignState: CoordinatorError? {
+        if configuration.profiler == .alone {
+            guard state.hosts.isEmpty, everyLease.isEmpty, state.book.reservations().isEmpty else {
+                return .invalid(
+                    field: "state-directory", why: "holds the state of a coordinator, not of a profiler alone")
+            }
+        } else if state.follows != nil {
+            return .invalid(field: "state-directory", why: "holds the state of a profiler alone, not of a coordinator")
         }
         return nil
     }

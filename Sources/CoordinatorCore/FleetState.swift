@@ -74,8 +74,8 @@ struct FleetState: Sendable {
     var recentLaunches: [ApplicationID: [HostID: DecayedCount]] = [:]
     /// VMs on interfaces that another system manages, as each host last reported.
     var observed: [HostID: [ApplicationID: Int]] = [:]
-    /// The installation that a profiler alone learns of; nil for others, and before the first word.
-    var follows: UInt64?
+    /// Whom a profiler alone learns of; nil for others, and before the first word.
+    var follows: Follows?
     /// Last aggregate interval that was folded.
     var slot = 0
 
@@ -143,7 +143,7 @@ struct FleetState: Sendable {
             for sample in samples { learn(sample, slot: slot) }
         case .backfilled(let id, let slot, let forecaster, let history):
             applyPast(id, LearntPast(forecaster: Base64.bytes(forecaster), history: Base64.bytes(history), slot: slot))
-        case .followed(let installation): follows = installation
+        case .followed(let installation, let offset): follows = Follows(installation: installation, offset: offset)
         case .priorRenewed: renewPrior()
         case .profilesEvicted(let ids):
             for id in ids { forgetProfile(of: id) }

@@ -133,6 +133,8 @@ struct Live: Sendable {
     var slots: [Int: SlotFill] = [:]
     /// What another source than the agents said last.
     var external: [ApplicationID: ExternalWord] = [:]
+    /// When it counted an interval last.
+    var beaten: Instant?
     /// Whether that and the agents agreed when both spoke last.
     var agreement: [ApplicationID: Bool] = [:]
     /// Entries of aggregates that named no application, by host.

@@ -30,7 +30,7 @@ public struct CoordinatorSnapshot: Hashable, Sendable, Codable {
     var sharding: ShardingState?
     var observed: [Observed]?
     var activity: [Activity]?
-    var follows: UInt64?
+    var follows: Follows?
     /// What was learnt, as bytes that are not for a text: kept beside it by who stores the snapshot.
     public var attachments: [Attachment] = []
 

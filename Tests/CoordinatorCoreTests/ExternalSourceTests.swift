@@ -99,10 +99,24 @@ import Testing
         _ = try fleet.application("web")
         _ = try tell(fleet, 1, at: 1000)
         #expect(fleet.machine.state.slot == 1000)
+        fleet.now = fleet.now + .seconds(1)
         _ = try tell(fleet, 1, at: Self.clockSlot)
         #expect(fleet.machine.state.slot == 1001)
+        fleet.now = fleet.now + .seconds(1)
         _ = try tell(fleet, 1, at: 7)
         #expect(fleet.machine.state.slot == 1002)
+    }
+
+    /// Asked twice in one interval, as at every step of the source: one interval is counted.
+    @Test func oneIntervalIsOneBeat() throws {
+        let fleet = try Fleet(hosts: 0)
+        let app = try fleet.application("web")
+        for step in 0..<20 {
+            fleet.now = fleet.now + .seconds(1)
+            _ = try fleet.command(.observe([], clockSlot: 1000 + step, lifetime: .zero)).get()
+            _ = try tell(fleet, 5, at: 1000 + step)
+        }
+        #expect(fleet.machine.state.slot == 1019 && samples(fleet, app).count == 20)
     }
 
     // MARK: The past

@@ -250,48 +250,92 @@ private final class Pair {
                     slot: slot, interval: .seconds(1), installation: whole.installation,
                     samples: [FleetSample(application: app, demand: demand)]))
         }
+        #expect(try pair.profiler.machine.profile("web").samples == 65)
+        // It asks for what comes next also after a restart.
+        for fromSnapshot in [true, false] {
+            #expect(pair.profiler.machine.followedSlot == 15)
+            try pair.profiler.restart(fromSnapshot: fromSnapshot)
+        }
+        whole.slot = 15
+        pair.follow(whole)
+        pair.follow(
+            SampleBatch(
+                slot: 16, interval: .seconds(1), installation: whole.installation,
+                samples: [FleetSample(application: app, demand: demand)]))
         let profile = try pair.profiler.machine.profile("web")
-        #expect(profile.samples == 65 && profile.current == 33)
+        #expect(profile.samples == 66 && profile.current == 33)
     }
 
-    /// Where no agent samples, another source may count the intervals; the coordinator's then follow its own.
-    @Test func anotherSourceGoesOnWithoutSamples() throws {
+    /// While the coordinator is away another source goes on, in the coordinator's count; what comes late of those intervals
+    /// is no second word about them, and nothing of now is told of what is over.
+    @Test func anotherSourceGoesOnInTheSameCount() throws {
         let pair = try Pair()
         _ = try pair.fleet.application("web")
         let theirs = try pair.fleet.application("theirs")
-        func observe(_ vms: Int) {
-            pair.profiler.now = pair.profiler.now + .seconds(1)
-            _ = pair.profiler.command(
-                .observe([ExternalSample(application: "theirs", vms: vms)], clockSlot: 0, lifetime: .seconds(2)))
+        let profiler = pair.profiler
+        func observe(_ vms: Int, clock: Int) {
+            profiler.now = profiler.now + .seconds(1)
+            _ = profiler.command(
+                .observe([ExternalSample(application: "theirs", vms: vms)], clockSlot: clock, lifetime: .seconds(2)))
         }
         // Before the coordinator has said anything there is no count to go on with.
-        observe(4)
-        #expect(pair.profiler.machine.newestSlot == 0)
+        observe(4, clock: 9)
+        #expect(profiler.machine.newestSlot == 0)
         var whole = pair.whole
         whole.slot = 1000
-        pair.follow(whole)
-        for _ in 0..<10 { observe(5) }
-        let slot = pair.profiler.machine.newestSlot
-        #expect(slot > 1003 && slot <= 1010)
-        #expect(try pair.profiler.machine.profile("theirs").current == 5)
-        // The coordinator goes on where it was.
-        let before = try pair.profiler.machine.profile("web").samples
-        let demand = FleetSample.Demand(vms: 2, peak: 2, launches: 2)
-        let web = try #require(pair.profiler.machine.state.names["web"])
-        for slot in 1001...1005 {
-            pair.profiler.now = pair.profiler.now + .seconds(1)
-            _ = pair.profiler.command(
+        _ = profiler.command(.follow(whole))
+        let web = try #require(profiler.machine.state.names["web"])
+        func sample(_ slot: Int, isPast: Bool) {
+            let parts = [
+                FleetSample(application: web, demand: FleetSample.Demand(vms: 2, peak: 2, launches: 2)),
+                FleetSample(application: theirs, demand: .init()),
+            ]
+            _ = profiler.command(
                 .follow(
                     SampleBatch(
-                        slot: slot, interval: .seconds(1), installation: whole.installation,
-                        samples: [
-                            FleetSample(application: web, demand: demand),
-                            FleetSample(application: theirs, demand: .init()),
-                        ])))
+                        slot: slot, interval: .seconds(1), installation: whole.installation, isPast: isPast,
+                        samples: parts)))
         }
-        #expect(try pair.profiler.machine.profile("web").samples == before + 5)
+        for step in 1...10 { observe(5, clock: 777 + step) }
+        #expect(profiler.machine.newestSlot == 1010)
+        let own = sampled(profiler, theirs)
+        #expect(own.count { $0 == 5 } >= 6)
+        // The coordinator is back, with what it sampled meanwhile.
+        for slot in 1001...1012 { sample(slot, isPast: slot < 1012) }
+        #expect(profiler.machine.newestSlot == 1012 && profiler.machine.feed.late == 10)
+        #expect(try profiler.machine.profile("web").samples == 2)
+        #expect(sampled(profiler, theirs).suffix(2) == [nil, 5])
         // Nothing that agents do not say of an application of others is a scale-in.
-        #expect(try pair.profiler.machine.profile("theirs").current == 5)
+        #expect(try profiler.machine.profile("theirs").current == 5)
+    }
+
+    private func sampled(_ fleet: Fleet, _ app: ApplicationID) -> [Int?] {
+        fleet.log.flatMap { event -> [Int?] in
+            guard case .sampled(_, let samples) = event else { return [] }
+            return samples.filter { $0.application == app }.map { $0.demand?.vms }
+        }
+    }
+
+    /// What a profiler alone forgets, a coordinator owns.
+    @Test func aStoreServesOnePart() throws {
+        let pair = try Pair()
+        let app = try pair.fleet.application("web")
+        _ = pair.fleet.lease(app, on: pair.fleet.names[0], request: 1)
+        pair.follow(pair.whole)
+        func other(_ fleet: Fleet, _ place: ProfilerPlace) throws -> CoordinatorError? {
+            var configuration = fleet.configuration
+            configuration.profiler = place
+            return try CoordinatorMachine(
+                restoring: fleet.machine.snapshot(), configuration: configuration, randomSeed: 1
+            ).contradiction()
+        }
+        #expect(try other(pair.fleet, .here) == nil && other(pair.profiler, .alone) == nil)
+        for (fleet, place) in [(pair.fleet, ProfilerPlace.alone), (pair.profiler, .here), (pair.profiler, .elsewhere)] {
+            guard case .invalid(field: "state-directory", _) = try other(fleet, place) else {
+                Issue.record("\(place) runs on another part's store")
+                continue
+            }
+        }
     }
 }
 

@@ -112,6 +112,13 @@ import Testing
             let told = try await Outrider_V1_BehavioralProfiler.Client(wrapping: direct)
                 .getScalingProfile(.with { $0.application = "web" })
             #expect(told.samples == samples && told.current == UInt32(5 + sequence.upperBound % 3))
+            // What the profiler refuses is refused in its words, whoever was asked.
+            for profiler in [asked, Outrider_V1_BehavioralProfiler.Client(wrapping: direct)] {
+                let unknown = await refusal {
+                    _ = try await profiler.explainForecast(.with { $0.application = "nope" })
+                }
+                #expect(unknown == "notFound unknown-application")
+            }
             let nobody = await refusal {
                 _ = try await Outrider_V1_SessionManager.Client(wrapping: direct)
                     .createApplication(.with { $0.name = "b" })
@@ -121,11 +128,52 @@ import Testing
         }
     }
 
+    /// Who takes the connection and says nothing is no profiler: calls end at once, and so does the coordinator.
+    @Test func aSilentPeerHoldsNothingUp() async throws {
+        let directory = try TemporaryDirectory()
+        let silent = try SilentListener()
+        var theirs = try testSettings(directory.path)
+        theirs.profiler = Self.endpoint(silent.port)
+        let settings = theirs
+        try await withDaemon(settings, profiler: .elsewhere) { coordinator, client in
+            let asked = Outrider_V1_BehavioralProfiler.Client(wrapping: client)
+            for _ in 0..<50 {
+                let away = await refusal { _ = try await asked.getScalingProfile(.with { $0.application = "web" }) }
+                #expect(away == "unavailable no-profiler")
+            }
+            let link = try #require(coordinator.peers.first as? ProfilerLink)
+            #expect(!link.link.isUp)
+        }
+    }
+
+    /// No application, no sample: somebody is there nevertheless.
+    @Test func anIdlePairIsUp() async throws {
+        let here = try TemporaryDirectory()
+        let there = try TemporaryDirectory()
+        let port = try freePort()
+        var theirs = try testSettings(here.path)
+        theirs.profiler = Self.endpoint(port)
+        var mine = try testSettings(there.path)
+        mine.listen = [Self.endpoint(port)]
+        let own = mine
+        try await withDaemon(theirs, profiler: .elsewhere) { coordinator, _ in
+            let settings = Self.following(own, try #require(try await coordinator.servers[0].boundPort()))
+            try await withDaemon(settings, profiler: .alone) { profiler, _ in
+                let links = [
+                    (coordinator.peers.first as? ProfilerLink)?.link,
+                    (profiler.peers.first as? CoordinatorFollower)?.link,
+                ]
+                try await Self.until("both up") { links.allSatisfy { $0?.isUp == true } }
+            }
+        }
+    }
+
     /// A profiler of other settings ends, and says which.
     @Test func anotherIntervalEndsIt() async throws {
         let here = try TemporaryDirectory()
         let there = try TemporaryDirectory()
-        let theirs = try testSettings(here.path)
+        var theirs = try testSettings(here.path)
+        theirs.profiler = Self.endpoint(try freePort())
         var mine = try testSettings(there.path)
         mine.aggregateInterval = .milliseconds(200)
         let own = mine
@@ -138,8 +186,8 @@ import Testing
                     services: daemon.services(notifier: ServiceManagerNotifier(socketPath: nil)).map {
                         .init(service: $0, failureTerminationBehavior: .gracefullyShutdownGroup)
                     }, logger: quietLogger))
-            let error = await #expect(throws: RPCError.self) { try await group.run() }
-            #expect(error?.code == .invalidArgument && error?.message.contains("aggregate-interval") == true)
+            let error = await #expect(throws: FollowerMismatch.self) { try await group.run() }
+            #expect(error?.description.contains("aggregate-interval: is 200 ms here and 100 ms at the coord") == true)
             #expect(error.map { CoordinatorDaemon.exitCode(for: $0) } == .configuration)
         }
     }

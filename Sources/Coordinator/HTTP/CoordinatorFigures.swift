@@ -22,7 +22,8 @@ struct CoordinatorFigures: Sendable {
     typealias Sample = MetricFamily.Sample
     typealias Label = MetricFamily.Label
 
-    var profiling: [MetricFamily] { feedFamilies + profilerFamilies + forecasts }
+    /// Of a process that learns.
+    var profiling: [MetricFamily] { profilerFamilies + forecasts }
 
     private static func labelled(_ label: String, _ values: KeyValuePairs<String, Int>) -> [Sample] {
         values.map { Sample(Double($0.value), [Label(label, $0.key)]) }
@@ -65,7 +66,7 @@ struct CoordinatorFigures: Sendable {
         ]
     }
 
-    private var feedFamilies: [MetricFamily] {
+    var feedFamilies: [MetricFamily] {
         let labelled = Self.labelled
         return [
             MetricFamily(

@@ -39,8 +39,10 @@ struct HTTPPages: Sendable {
 
     /// A profiler is of use once it knows which applications there are.
     private func following() async throws -> Page {
-        let age = try await shell.read { (machine, now) throws(CoordinatorError) in machine.followedAge(at: now) }
-        guard age != nil else { return Page(status: 503, text: "the coordinator has not said anything yet\n") }
+        let isOfUse = try await shell.read { (machine, now) throws(CoordinatorError) in
+            machine.followedAge(at: now) != nil || !machine.followedApplications.isEmpty
+        }
+        guard isOfUse else { return Page(status: 503, text: "the coordinator has not said anything yet\n") }
         return Page(text: peer.link?.isUp == true ? "ok\n" : "ok, the coordinator is away: nothing is learnt\n")
     }
 
@@ -50,7 +52,10 @@ struct HTTPPages: Sendable {
                 CoordinatorFigures(machine, at: now)
             }
             let ruling = peer.place == .alone ? [] : figures.ruling + Self.families(shell.streams)
-            let all = figures.process + ruling + figures.profiling + (prometheus?.values.families ?? []) + peer.families
+            let learning = peer.place == .elsewhere ? [] : figures.profiling
+            let all =
+                figures.process + ruling + figures.feedFamilies + learning + (prometheus?.values.families ?? [])
+                + peer.families
             return Page(contentType: MetricsText.contentType, text: MetricsText.text(all))
         } catch {
             return Page(status: 503, text: "the store cannot be written; the coordinator is stopping\n")

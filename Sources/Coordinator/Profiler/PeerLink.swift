@@ -19,6 +19,16 @@ final class PeerLink: Sendable {
         var isUp = false
         /// Why it ended last.
         var failure: String?
+        /// What was last complained of, so that the log says a thing once.
+        var complaint: String?
+    }
+
+    /// The long call brings something within this time, or the peer is no peer.
+    private static let firstWord = Duration.seconds(15)
+
+    /// A connection that says nothing.
+    private struct Silence: Error, CustomStringConvertible {
+        let description = "it took the connection and says nothing"
     }
 
     /// What the peer is, for messages.
@@ -37,14 +47,27 @@ final class PeerLink: Sendable {
 
     /// For a call in between.
     ///
-    /// - Throws: `unavailable` while there is no connection.
+    /// - Throws: ``absence(_:)`` while the long call brings nothing.
     func client() throws(RPCError) -> Client {
-        let (client, failure) = state.withLock { ($0.client, $0.failure) }
-        if let client { return client }
-        throw RPCError(
-            code: .unavailable,
-            message: "the \(name) at \(endpoint) does not answer" + (failure.map { ": \($0)" } ?? ""),
+        let (client, isUp, failure) = state.withLock { ($0.client, $0.isUp, $0.failure) }
+        if let client, isUp { return client }
+        throw absence(failure)
+    }
+
+    /// The refusal of a call that only the peer could answer.
+    func absence(_ why: String?) -> RPCError {
+        RPCError(
+            code: .unavailable, message: "the \(name) at \(endpoint) does not answer" + (why.map { ": \($0)" } ?? ""),
             metadata: [RPCError.codeKey: "no-\(name)"])
+    }
+
+    /// Warns of what is wrong with what the peer says, once until something else is.
+    func complain(_ what: String) {
+        let isNews = state.withLock { state in
+            defer { state.complaint = what }
+            return state.complaint != what
+        }
+        if isNews { logger.warning("\(what)", metadata: ["address": "\(endpoint)"]) }
     }
 
     /// The long call brought something: it is up.
@@ -59,13 +82,13 @@ final class PeerLink: Sendable {
         if isNews { logger.notice("the \(name) answers", metadata: ["address": "\(endpoint)"]) }
     }
 
-    /// Until a graceful shutdown or the first error that is `fatal`.
+    /// Until a graceful shutdown or the first fatal error.
     ///
     /// - Parameters:
-    ///   - isFatal: errors that no further attempt mends.
+    ///   - fatal: what to end with after an error that no further attempt mends.
     ///   - call: the long call.
     func run(
-        isFatal: @Sendable @escaping (any Error) -> Bool = { _ in false },
+        fatal: @Sendable @escaping (any Error) -> (any Error)? = { _ in nil },
         _ call: @Sendable @escaping (Client) async throws -> Void
     ) async throws {
         do {
@@ -75,7 +98,7 @@ final class PeerLink: Sendable {
                     let began = ContinuousClock.now
                     let failure = await self.attempt(call)
                     try Task.checkCancellation()
-                    if let failure, isFatal(failure) { throw failure }
+                    if let failure, let end = fatal(failure) { throw end }
                     self.note(failure)
                     try await Task.sleep(for: backoff.pause(after: ContinuousClock.now - began))
                 }
@@ -98,7 +121,19 @@ final class PeerLink: Sendable {
             try await withGRPCClient(transport: transport) { client in
                 self.state.withLock { $0.client = client }
                 defer { self.state.withLock { $0.client = nil } }
-                try await call(client)
+                try await withThrowingTaskGroup(of: Bool.self) { group in
+                    defer { group.cancelAll() }
+                    group.addTask {
+                        try await call(client)
+                        return true
+                    }
+                    group.addTask {
+                        try await Task.sleep(for: Self.firstWord)
+                        if !self.isUp { throw Silence() }
+                        return false
+                    }
+                    while let isOver = try await group.next(), !isOver {}
+                }
             }
             return nil
         } catch {
@@ -107,17 +142,26 @@ final class PeerLink: Sendable {
     }
 
     private func note(_ error: (any Error)?) {
-        let why = error.map { ($0 as? RPCError).map { "\($0.code): \($0.message)" } ?? "\($0)" } ?? "it ended the call"
+        let why = words(for: error)
         let isNews = state.withLock { state in
             defer {
                 state.isUp = false
                 state.failure = why
             }
-            return state.isUp || state.failure == nil
+            return state.isUp || state.failure != why
         }
         guard isNews else { return }
         logger.warning(
             "the \(name) does not answer; trying again", metadata: ["address": "\(endpoint)", "why": "\(why)"])
+    }
+
+    private func words(for error: (any Error)?) -> String {
+        guard let error else { return "it ended the call" }
+        guard let error = error as? RPCError else { return "\(error)" }
+        guard error.code != .unimplemented else {
+            return "whoever is there is no \(name) of this kind: see --services and the address"
+        }
+        return "\(error.code): \(error.message)"
     }
 }
 

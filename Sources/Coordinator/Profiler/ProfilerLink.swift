@@ -1,9 +1,9 @@
 import ControlAPI
 import ControlAPIMapping
 import CoordinatorCore
+import DaemonSupport
 import FleetMapping
 import GRPCCore
-import Logging
 import NetworkTypes
 import ServiceLifecycle
 import SwiftProtobuf
@@ -14,7 +14,8 @@ struct ProfilerLink: Service {
     let shell: CoordinatorShell
     /// Time between two tellings: each is good for longer.
     let interval: Duration
-    let logger: Logger
+    /// How far ahead a decision looks.
+    let lead: Duration
 
     func run() async throws {
         try await link.run { client in
@@ -30,11 +31,15 @@ struct ProfilerLink: Service {
     }
 
     private func take(_ batch: Outrider_V1_PeakBatch) async {
-        do throws(MappingError) {
-            await shell.received(try batch.forecasts())
-            link.heard()
-        } catch {
-            logger.warning("the profiler's forecasts cannot be read and are left out: \(error)")
-        }
+        let (forecasts, refused) = batch.forecasts()
+        await shell.received(forecasts)
+        link.heard()
+        if let refused { link.complain("some of the profiler's forecasts cannot be read and are left out: \(refused)") }
+        let farthest = Duration.milliseconds(Int64(clamping: batch.leadsMs.last ?? 0))
+        guard farthest < lead else { return }
+        link.complain(
+            "the profiler looks \(DurationText.print(farthest)) ahead and decisions need \(DurationText.print(lead)), so "
+                + "watermarks decide: give it the horizons, the decision-interval and the lead-time of this coordinator"
+        )
     }
 }

@@ -18,15 +18,27 @@ struct ProfilerPeer: Sendable {
         switch place {
         case .here:
             link = nil
-            if settings.profiler != nil {
-                logger.warning(
-                    "key 'profiler' says nothing here: this process has a profiler of its own; see --services")
+        case .elsewhere:
+            link = settings.profiler.map { PeerLink("profiler", at: $0, logger: logger) }
+            if link == nil {
+                logger.notice("there is no profiler, so watermarks decide; key 'profiler' names one in another process")
             }
-        case .elsewhere: link = settings.profiler.map { PeerLink("profiler", at: $0, logger: logger) }
         case .alone:
             guard let coordinator = settings.coordinator else { throw MissingCoordinator() }
             link = PeerLink("coordinator", at: coordinator, logger: logger)
         }
+        for key in Self.unused(settings, place) {
+            logger.warning("key '\(key)' says nothing in a process of these services; see --services")
+        }
+    }
+
+    /// Keys of other services that an operator may have left behind.
+    private static func unused(_ settings: CoordinatorSettings, _ place: ProfilerPlace) -> [String] {
+        [
+            ("profiler", settings.profiler != nil && place != .elsewhere),
+            ("coordinator", settings.coordinator != nil && place != .alone),
+            ("prometheus", settings.prometheus != nil && place == .elsewhere),
+        ].filter(\.1).map(\.0)
     }
 
     /// Of every server of this process.
@@ -46,7 +58,11 @@ struct ProfilerPeer: Sendable {
     func services(_ shell: CoordinatorShell, _ settings: CoordinatorSettings) -> [any Service] {
         guard let link else { return [] }
         if place == .alone { return [CoordinatorFollower(link: link, shell: shell)] }
-        return [ProfilerLink(link: link, shell: shell, interval: settings.decisionInterval / 2, logger: logger)]
+        return [
+            ProfilerLink(
+                link: link, shell: shell, interval: settings.decisionInterval / 2,
+                lead: settings.decisionInterval + settings.leadTime)
+        ]
     }
 
     /// For metrics.

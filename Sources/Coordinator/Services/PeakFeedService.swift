@@ -24,7 +24,8 @@ struct PeakFeedService: Outrider_V1_PeakFeed.SimpleServiceProtocol {
             if let last, now - last < every { continue }
             last = now
             let all = try await shell.read { (machine, _) throws(CoordinatorError) in machine.followedApplications }
-            for start in stride(from: 0, to: all.count, by: Self.batchSize) {
+            // One at least, so that the coordinator knows that somebody is there.
+            for start in stride(from: 0, to: max(1, all.count), by: Self.batchSize) {
                 let some = all[start..<min(all.count, start + Self.batchSize)]
                 let table = try await shell.read { (machine, _) throws(CoordinatorError) in machine.peaks(of: some) }
                 try await response.write(Outrider_V1_PeakBatch(table))

@@ -26,7 +26,7 @@ struct SampleFeedService: Outrider_V1_SampleFeed.SimpleServiceProtocol {
         var installation: UInt64
         var slot: Int
         var applications: [ApplicationID: SampleBatch.Application]
-        var groups: [TalkingGroups]
+        var groups: [TalkingGroups]?
     }
 
     func watchSamples(
@@ -34,42 +34,45 @@ struct SampleFeedService: Outrider_V1_SampleFeed.SimpleServiceProtocol {
     ) async throws {
         var reader = Reader(slot: Int(clamping: request.afterSlot))
         for await _ in shell.samples.watch() {
+            // Before the applications are read: none of whom there are samples is missing then.
+            let kept = ring.after(reader.slot)
+            let isTalk = reader.talkedAt.map { reader.slot >= $0 + Self.talkEvery } ?? true
             let now = try await shell.read { (machine, _) throws(CoordinatorError) in
                 Now(
                     interval: machine.configuration.aggregateInterval, installation: machine.installation,
                     slot: machine.newestSlot,
                     applications: machine.applicationsForProfiler(),
-                    groups: try machine.communication(limit: Self.groupsMax).groups)
+                    groups: isTalk ? try machine.communication(limit: Self.groupsMax).groups : nil)
             }
-            for batch in batches(for: &reader, now) {
+            for batch in batches(for: &reader, now, kept) {
                 try await response.write(Outrider_V1_SampleBatch(batch))
             }
         }
     }
 
     /// What is new to the reader: applications first, then each interval.
-    private func batches(for reader: inout Reader, _ now: Now) -> [SampleBatch] {
-        // A count that went back is told from its end.
-        let kept = ring.after(min(reader.slot, now.slot))
+    private func batches(for reader: inout Reader, _ now: Now, _ kept: [SampleRing.Entry]) -> [SampleBatch] {
         var changes = SampleBatch(
             slot: kept.first.map { $0.slot - 1 } ?? now.slot, interval: now.interval, installation: now.installation,
             isWhole: reader.isNew)
         changes.applications = now.applications.values.filter { reader.applications[$0.id] != $0 }
             .sorted { $0.id < $1.id }
         changes.removed = reader.applications.keys.filter { now.applications[$0] == nil }.sorted()
-        if reader.talkedAt.map({ now.slot >= $0 + Self.talkEvery }) ?? true {
-            changes.groups = now.groups
+        if let groups = now.groups {
+            changes.groups = groups
             reader.talkedAt = now.slot
         }
         let isNews =
             changes.isWhole || !changes.applications.isEmpty || !changes.removed.isEmpty || changes.groups != nil
         reader.isNew = false
         reader.applications = now.applications
+        // A count that went back is told from its end.
         reader.slot = kept.last?.slot ?? min(reader.slot, now.slot)
         return (isNews ? [changes] : [])
             + kept.map {
                 SampleBatch(
-                    slot: $0.slot, interval: now.interval, installation: now.installation, samples: $0.samples)
+                    slot: $0.slot, interval: now.interval, installation: now.installation,
+                    isPast: $0.slot != kept.last?.slot, samples: $0.samples)
             }
     }
 }

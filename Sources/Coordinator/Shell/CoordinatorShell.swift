@@ -44,10 +44,11 @@ actor CoordinatorShell {
     private let wakeUp: AsyncStream<Void>.Continuation
 
     init(
-        recovered: RecoveredMachine, store: any Store, clock: CoordinatorClock, tickInterval: Duration, logger: Logger
+        recovered: RecoveredMachine, store: any Store, clock: CoordinatorClock, tickInterval: Duration,
+        keepsSamples: Bool = false, logger: Logger
     ) {
         machine = recovered.machine
-        ring = machine.configuration.profiler == .elsewhere ? SampleRing() : nil
+        ring = keepsSamples ? SampleRing() : nil
         let first = WorkItem(effects: recovered.effects)
         eventsSinceSnapshot = recovered.eventsSinceSnapshot + first.events.count
         self.store = store

@@ -34,8 +34,8 @@ public enum CoordinatorEvent: Hashable, Sendable, Codable {
     case sampled(slot: Int, [FleetSample])
     /// An application's past from another source: its forecaster and its history in Base64, up to `slot`.
     case backfilled(ApplicationID, slot: Int, forecaster: String, history: String)
-    /// A profiler alone learns of this installation, and of no other.
-    case followed(installation: UInt64)
+    /// A profiler alone learns of this installation, and of no other; its count of intervals is `offset` ahead of that one's.
+    case followed(installation: UInt64, offset: Int)
     /// What the applications taught so far is what young ones borrow from here on.
     case priorRenewed
     /// More applications than are followed: what was learnt of these, the longest idle, is given up.

@@ -78,18 +78,22 @@ extension CoordinatorMachine {
             live.external[record.id] = ExternalWord(sample: sample, heard: now, until: now + lifetime)
             outcome.taken += 1
         }
-        beatWithoutAgents(clockSlot)
+        beatWithoutAgents(clockSlot, hasSamples: !samples.isEmpty)
         return .observed(outcome)
     }
 
     /// Where no agent reports, the other source's samples are the beat of the fleet.
-    private mutating func beatWithoutAgents(_ clockSlot: Int) {
+    private mutating func beatWithoutAgents(_ clockSlot: Int, hasSamples: Bool) {
         guard !live.hosts.values.contains(where: { $0.reach.isStreaming }), live.slots.isEmpty, mayBeat else { return }
         // A store from before slots began at 1970 counts on as it did.
-        let leap = clockSlot - state.slot
+        let clock = configuration.profiler == .alone ? reckonedSlot ?? state.slot : clockSlot
+        let leap = clock - state.slot
         let isClock = leap > 0 && leap <= Self.slotLeapMax
-        let slot = isClock ? clockSlot : state.slot + 1
+        // A clock that stands still or went back: time passes nevertheless.
+        let isDue = hasSamples && live.beaten.map { now - $0 >= configuration.aggregateInterval } ?? true
+        let slot = isClock ? clock : state.slot + (isDue ? 1 : 0)
         guard slot > state.slot else { return }
+        live.beaten = now
         live.slots[slot] = SlotFill(firstArrival: now)
         foldSlots()
     }

@@ -1,3 +1,4 @@
+import Allocation
 public import Forecasting
 public import NetworkTypes
 import SNISpace
@@ -13,8 +14,14 @@ struct Followed: Sendable {
     var sampled: Instant?
     /// The last interval, as the coordinator counts.
     var slot: Int?
-    /// From its count to the one here: both differ once samples of another source went on without it.
-    var offset = 0
+}
+
+/// Whom a profiler alone learns of.
+struct Follows: Hashable, Sendable, Codable {
+    /// See ``CoordinatorMachine/installation``.
+    var installation: UInt64
+    /// From its count to the one here: both differ once that one went back, to a backup.
+    var offset: Int
 }
 
 /// A profiler in a process of its own: the applications and samples of a coordinator become its own.
@@ -28,18 +35,18 @@ extension CoordinatorMachine {
         guard batch.interval == configuration.aggregateInterval else {
             throw .invalid(
                 field: "aggregate-interval",
-                why: "is \(configuration.aggregateInterval) here and \(batch.interval) at the coordinator")
+                why: "is \(seconds(configuration.aggregateInterval)) here and \(seconds(batch.interval)) at the "
+                    + "coordinator; give both the same")
         }
-        guard state.follows == nil || state.follows == batch.installation else {
+        guard state.follows == nil || state.follows?.installation == batch.installation else {
             throw .invalid(
                 field: "coordinator",
                 why: "is of another installation than the one that was learnt here; correct the address, or give the "
                     + "profiler another state-directory")
         }
-        if state.follows == nil { commit(.followed(installation: batch.installation)) }
+        if state.follows == nil { commit(.followed(installation: batch.installation, offset: 0)) }
         if batch.isWhole {
-            // What comes follows this; below the last one a backup was restored there.
-            live.followed.slot = min(live.followed.slot ?? batch.slot, batch.slot)
+            reckon(batch)
             let kept = Set(batch.applications.map(\.id))
             for id in state.applications.keys.sorted() where !kept.contains(id) { drop(id) }
         }
@@ -48,7 +55,7 @@ extension CoordinatorMachine {
         if let groups = batch.groups { live.followed.groups = groups }
         // The first word of all says how intervals are counted.
         if state.slot == 0, batch.slot > 0 { commit(.sampled(slot: batch.slot - (batch.samples == nil ? 0 : 1), [])) }
-        if let samples = batch.samples { learn(samples, of: batch.slot) }
+        if let samples = batch.samples { learn(samples, of: batch) }
         live.followed.heard = now
         if batch.samples != nil || live.followed.sampled == nil { live.followed.sampled = now }
         boundProfiles()
@@ -81,20 +88,42 @@ extension CoordinatorMachine {
         live.followed.owned[application.id] = application.owned
     }
 
-    private mutating func learn(_ samples: [FleetSample], of theirs: Int) {
-        if let last = live.followed.slot, theirs <= last {
+    /// What comes follows the slot of a whole batch. Below the last one a backup was restored there: its intervals are new
+    /// ones, and this count does not go back.
+    private mutating func reckon(_ batch: SampleBatch) {
+        let wentBack = batch.slot < followedSlot
+        live.followed.slot = batch.slot
+        guard wentBack, let follows = state.follows else { return }
+        commit(.followed(installation: follows.installation, offset: state.slot - batch.slot))
+    }
+
+    private mutating func learn(_ samples: [FleetSample], of batch: SampleBatch) {
+        if let last = live.followed.slot, batch.slot <= last {
             live.feed.duplicates += 1
             return
         }
-        // This count went on without samples.
-        if theirs + live.followed.offset <= state.slot { live.followed.offset = state.slot + 1 - theirs }
-        live.followed.slot = theirs
-        let told = Dictionary(samples.map { ($0.application, $0.demand) }, uniquingKeysWith: { first, _ in first })
-        let learnt = state.applications.keys.sorted().map { sample(of: $0, agents: told[$0] ?? nil) }
-        live.feed.taken += 1
+        live.followed.slot = batch.slot
         let before = state.slot
-        commit(.sampled(slot: theirs + live.followed.offset, learnt))
+        let slot = batch.slot + (state.follows?.offset ?? 0)
+        // Another source went on meanwhile: what it told of that interval stays.
+        guard slot > before else {
+            live.feed.late += 1
+            return
+        }
+        let told = Dictionary(samples.map { ($0.application, $0.demand) }, uniquingKeysWith: { first, _ in first })
+        let learnt = state.applications.keys.sorted().map { id in
+            batch.isPast ? past(of: id, told[id] ?? nil) : sample(of: id, agents: told[id] ?? nil)
+        }
+        live.feed.taken += 1
+        commit(.sampled(slot: slot, learnt))
         renewPrior(since: before)
+    }
+
+    /// Of an interval that is over: another source says nothing of it any more.
+    private func past(of application: ApplicationID, _ agents: FleetSample.Demand?) -> FleetSample {
+        let isTold = agents.map { $0.vms > 0 || $0.launches > 0 } ?? false
+        let isTheirs = isTold || state.agentsSpoke.contains(application) || !state.fed.contains(application)
+        return FleetSample(application: application, demand: isTheirs ? agents : nil)
     }
 
     /// Whether another source's samples may count the intervals: the coordinator spoke, and says no samples now.
@@ -105,7 +134,14 @@ extension CoordinatorMachine {
     }
 
     /// The last interval of the coordinator that is learnt; what this profiler asks for comes after it.
-    public var followedSlot: Int { live.followed.slot ?? state.slot }
+    public var followedSlot: Int { live.followed.slot ?? state.slot - (state.follows?.offset ?? 0) }
+
+    /// Where the coordinator's count stands now, reckoned from its last word; nil before any.
+    var reckonedSlot: Int? {
+        guard let last = live.followed.sampled else { return nil }
+        let since = max(0, Int((now - last) / configuration.aggregateInterval))
+        return followedSlot + (state.follows?.offset ?? 0) + since
+    }
 
     /// Time since the coordinator that this profiler follows said something; nil before it did.
     public func followedAge(at now: Instant) -> Duration? { live.followed.heard.map { now - $0 } }
@@ -121,10 +157,16 @@ struct ToldForecast: Sendable {
 extension CoordinatorMachine {
     /// Decisions that one forecast may serve before it says nothing any more.
     private static let decisionsPerForecast = 2
+    /// Peaks come with samples: so many intervals may pass between two tellings.
+    private static let intervalsPerForecast = 3
 
     mutating func take(_ forecasts: [ApplicationID: PeakForecast]) {
         guard configuration.profiler == .elsewhere else { return }
-        let until = now + configuration.decisionInterval * Self.decisionsPerForecast
+        let until =
+            now
+            + max(
+                configuration.decisionInterval * Self.decisionsPerForecast,
+                configuration.aggregateInterval * Self.intervalsPerForecast)
         for (id, forecast) in forecasts where state.applications[id] != nil {
             live.forecasts[id] = ToldForecast(forecast: forecast, until: until)
         }
@@ -156,7 +198,15 @@ public struct PeakTable: Sendable {
         public var state: ProfileState
         /// By lead, then by level.
         public var peaks: [Double]
+        public init(state: ProfileState, peaks: [Double]) {
+            self.state = state
+            self.peaks = peaks
+        }
     }
     public var leads: [Duration]
     public var applications: [ApplicationID: Row]
+    public init(leads: [Duration], applications: [ApplicationID: Row]) {
+        self.leads = leads
+        self.applications = applications
+    }
 }

@@ -36,13 +36,16 @@ public struct SampleBatch: Hashable, Sendable {
     /// New or changed.
     public var applications: [Application]
     public var removed: [ApplicationID]
+    /// Further intervals follow at once: what other sources say now is not of this one.
+    public var isPast: Bool
     /// Nil when the batch is of no interval; an application without a sample is unknown.
     public var samples: [FleetSample]?
     /// Who talks with whom, most traffic first; nil leaves what was known.
     public var groups: [TalkingGroups]?
     public init(
         slot: Int, interval: Duration, installation: UInt64, isWhole: Bool = false, applications: [Application] = [],
-        removed: [ApplicationID] = [], samples: [FleetSample]? = nil, groups: [TalkingGroups]? = nil
+        removed: [ApplicationID] = [], isPast: Bool = false, samples: [FleetSample]? = nil,
+        groups: [TalkingGroups]? = nil
     ) {
         self.slot = slot
         self.interval = interval
@@ -50,6 +53,7 @@ public struct SampleBatch: Hashable, Sendable {
         self.isWhole = isWhole
         self.applications = applications
         self.removed = removed
+        self.isPast = isPast
         self.samples = samples
         self.groups = groups
     }

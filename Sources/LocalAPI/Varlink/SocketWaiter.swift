@@ -73,6 +73,8 @@ final class SocketWaiter: Sendable {
         var isOver = false
         while !isOver {
             let count = unsafe outrider_waiter_next(set, &ready, Int32(Self.readyMax))
+            // The set is gone: who waits is let go.
+            if count < 0 { isOver = true }
             for descriptor in ready.prefix(Int(max(0, count))) {
                 if descriptor == bell[0] { isOver = true } else { release(descriptor) }
             }

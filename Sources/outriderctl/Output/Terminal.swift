@@ -2,12 +2,13 @@ import Foundation
 
 /// Standard output and error, safe against what a name may carry.
 enum Terminal {
-    static func write(_ text: String) {
-        FileHandle.standardOutput.write(Data((text + "\n").utf8))
-    }
+    static func write(_ text: String) { write(text, to: .standardOutput) }
 
-    static func writeError(_ text: String) {
-        FileHandle.standardError.write(Data((escaped(text) + "\n").utf8))
+    static func writeError(_ text: String) { write(escaped(text), to: .standardError) }
+
+    /// A reader that has gone (`| head`) has read what it wanted.
+    private static func write(_ text: String, to file: FileHandle) {
+        try? file.write(contentsOf: Data((text + "\n").utf8))
     }
 
     /// `text` with everything that could move the cursor, colour the screen, or reorder what is shown written as
