@@ -182,6 +182,27 @@ struct MarginalAllocatorTests {
         }
     }
 
+    @Test func aDecisionCanBeExplained() throws {
+        let policy = try MarginalPolicy(costRatio: 20)
+        var generator = SeededGenerator(seed: 9)
+        var allocator = MarginalAllocator()
+        let made = decisions(ticks(2000, &generator), policy, &allocator)
+        let last = try #require(made.last { $0.extra > 0 })
+        let explained = allocator.explanation(policy, constants: .shipped)
+        let decision = try #require(made.last)
+        #expect(explained.price == decision.price)
+        #expect(explained.experts.count == 30)
+        #expect(explained.experts.map(\.score).max() == decision.expert.score)
+        #expect(explained.experts.contains(decision.expert))
+        #expect(explained.floors.map(\.last) == [1, 2, 4, 8, 16, 32, 64])
+        #expect(explained.levels.count == 24)
+        #expect(explained.floors.contains { $0.pooled != $0.corrected })
+        #expect(last.lastOfFloor != nil)
+        if let rate = decision.lastOfFloor { #expect(rate > decision.price) }
+        // The correction after a decision is that of the next one: the rates at the margin are the ones decided from.
+        if let rate = decision.nextLevel { #expect(explained.levels.contains { $0.corrected == rate }) }
+    }
+
     /// The same demand in ticks of one minute: rates and prices refer to time, not to ticks.
     @Test func aMinuteIsATickToo() throws {
         let policy = try MarginalPolicy(costRatio: 20)

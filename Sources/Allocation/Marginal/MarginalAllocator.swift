@@ -11,8 +11,8 @@ import Forecasting
 /// knows the time: offsets count from the start of the tick.
 public struct MarginalAllocator: Hashable, Sendable {
     public private(set) var demand: MarginalDemand
-    private var judge = MarginalJudge()
-    private let settings: MarginalSettings
+    private(set) var judge = MarginalJudge()
+    let settings: MarginalSettings
     /// Seconds since the start of the tick.
     private var time: Float = 0
 
@@ -60,7 +60,7 @@ public struct MarginalAllocator: Hashable, Sendable {
     }
 
     /// Bytes of the state, arrays included.
-    package var bytes: Int { MemoryLayout<Self>.size + demand.bytes - MemoryLayout<MarginalDemand>.size }
+    public var bytes: Int { MemoryLayout<Self>.size + demand.bytes - MemoryLayout<MarginalDemand>.size }
 }
 
 extension MarginalPolicy {

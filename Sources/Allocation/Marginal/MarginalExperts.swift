@@ -70,14 +70,20 @@ package struct MarginalExperts: Hashable, Sendable {
         _ leader: Int, _ choice: MarginalRates.Choice, _ rates: MarginalRates, inUse: Int
     ) -> MarginalDecision {
         let next = choice.bucket.map { $0 + 1 } ?? 0
-        let lane = Self.lanes[leader % Self.lanes.count]
         return MarginalDecision(
             target: Int(targets[leader]), extra: Int(floors[leader]), inUse: inUse, price: price,
-            expert: MarginalExpert(
-                divisor: Self.divisors[leader / Self.lanes.count], floorMax: Int(MarginalGrid.floors[lane]),
-                score: scores[leader]),
+            expert: expert(leader),
             lastOfFloor: choice.lane > 0 ? rates.floors[choice.lane] : nil,
             lastLevel: choice.bucket.map { rates.levels[$0][choice.lane] },
             nextLevel: next < rates.levels.count ? rates.levels[next][choice.lane] : nil)
     }
+
+    private func expert(_ place: Int) -> MarginalExpert {
+        MarginalExpert(
+            divisor: Self.divisors[place / Self.lanes.count],
+            floorMax: Int(MarginalGrid.floors[Self.lanes[place % Self.lanes.count]]), score: scores[place])
+    }
+
+    /// By divisor, then by largest floor.
+    var all: [MarginalExpert] { (0..<Self.count).map(expert) }
 }

@@ -2,8 +2,8 @@ import Forecasting
 
 /// What belongs to one application and one price: how well rates held, and which expert did best.
 package struct MarginalJudge: Hashable, Sendable {
-    private var experts = MarginalExperts()
-    private var calibration = MarginalCalibration()
+    private(set) var experts = MarginalExperts()
+    private(set) var calibration = MarginalCalibration()
     /// Liveliness of the typical application.
     private static let typical = 0.36
 
@@ -25,12 +25,17 @@ package struct MarginalJudge: Hashable, Sendable {
     package mutating func decide(
         _ rates: MarginalRates, demand: MarginalDemand, policy: MarginalPolicy, leaning: Float, length: Float
     ) -> MarginalDecision {
-        let scale = Elementary.power(Double(demand.liveliness) / Self.typical, Double(leaning))
-        let price = Float(scale / policy.costRatio / 12)
+        let price = Self.price(policy, demand: demand, leaning: leaning)
         calibration.endTick(ranks: demand.rankRates[0] * length, levels: demand.levelCounts, length: length)
         let corrected = calibration.corrected(rates, price: price)
         let decision = experts.decide(corrected, price: price, inUse: demand.inUse, length: length)
         calibration.promise(rates, price: price, lane: experts.lane, length: length)
         return policy.bounding(decision)
+    }
+
+    /// Of an identifier that idles for five minutes, in launches served.
+    static func price(_ policy: MarginalPolicy, demand: MarginalDemand, leaning: Float) -> Float {
+        let scale = Elementary.power(Double(demand.liveliness) / typical, Double(leaning))
+        return Float(scale / policy.costRatio / 12)
     }
 }

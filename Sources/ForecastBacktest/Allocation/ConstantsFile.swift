@@ -35,7 +35,8 @@ extension MarginalConstants {
     public var table: String {
         func rows(_ values: [Float]) -> String {
             stride(from: 0, to: values.count, by: 8).map { first in
-                "        " + values[first..<min(first + 8, values.count)].map { "\($0)" }.joined(separator: ", ") + ","
+                "            " + values[first..<min(first + 8, values.count)].map { "\($0)" }.joined(separator: ", ")
+                    + ","
             }.joined(separator: "\n")
         }
         return """
