@@ -62,6 +62,7 @@ let package = Package(
         .library(name: "LocalAPI", targets: ["LocalAPI"]),
         .library(name: "Journal", targets: ["Journal"]),
         .library(name: "Forecasting", targets: ["Forecasting"]),
+        .library(name: "Allocation", targets: ["Allocation"]),
         .library(name: "SNISpace", targets: ["SNISpace"]),
         .library(name: "AgentCore", targets: ["AgentCore"]),
         .library(name: "SimulationKit", targets: ["SimulationKit"]),
@@ -152,7 +153,7 @@ let package = Package(
             "outriderctl",
             ["ControlAPI", "LocalAPI", "NetworkTypes", "DaemonSupport", grpcCore, grpcTransport, protobuf, arguments]),
 
-        executable("outrider-sim", ["FleetSimulation", "ForecastBacktest", "NetworkTypes", arguments]),
+        executable("outrider-sim", ["Allocation", "FleetSimulation", "ForecastBacktest", "NetworkTypes", arguments]),
 
         // Test support, never shipped.
         library("SimulationKit", ["NetworkTypes"]),
@@ -162,7 +163,7 @@ let package = Package(
                 "AgentCore", "CoordinatorCore", "SNISpace", "FleetProtocol", "Dataplane", "Allocation", "NetworkTypes",
                 "SimulationKit", collections,
             ]),
-        library("ForecastBacktest", ["Forecasting", "SimulationKit"]),
+        library("ForecastBacktest", ["Allocation", "Forecasting", "SimulationKit"]),
         library("NamespaceKit", ["NetworkTypes", "Netlink", "LocalAPI", "CNamespaceKit"]),
 
         tests(
@@ -207,7 +208,7 @@ let package = Package(
                 "SimulationKit",
             ]),
         tests("ForecastingTests", ["Forecasting", "SimulationKit"]),
-        tests("ForecastBacktestTests", ["ForecastBacktest", "Forecasting", "SimulationKit"]),
+        tests("ForecastBacktestTests", ["Allocation", "ForecastBacktest", "Forecasting", "SimulationKit"]),
         tests(
             "AllocationTests", ["Allocation", "FleetProtocol", "Forecasting", "NetworkTypes", "SimulationKit"]),
         tests("FuzzTests", ["AgentCore", "Dataplane", "Journal", "LocalAPI", "Netlink", "NetworkTypes"]),

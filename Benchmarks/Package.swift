@@ -25,7 +25,8 @@ let package = Package(
         .executableTarget(
             name: "outrider-bench",
             dependencies: [
-                "NetworkTypes", "Forecasting", "SimulationKit", "LocalAPI", "Netlink", "NamespaceKit", "SNISpace",
+                "NetworkTypes", "Allocation", "Forecasting", "SimulationKit", "LocalAPI", "Netlink", "NamespaceKit",
+                "SNISpace",
                 "FleetSimulation", "FleetProtocol", "Telemetry", "Dataplane", "AgentCore",
                 "ForecastBacktest",
             ].map {

@@ -35,9 +35,14 @@ public struct Robustness: Sendable {
 }
 
 extension TraceSet.Series {
-    /// Where the series comes from: the first two words of its described origin, without the file.
-    public var source: String {
-        guard let origin = meta.origin else { return id }
+    /// Where the series comes from.
+    public var source: String { meta.source ?? id }
+}
+
+extension TraceSet.Meta {
+    /// The first two words of the described origin, without the file.
+    var source: String? {
+        guard let origin else { return nil }
         let words = origin.split(separator: " ")
         guard words.count > 1, let slash = words[1].lastIndex(of: "/") else { return origin }
         let repository = words[0].split(separator: "/").suffix(1).joined()

@@ -26,9 +26,12 @@ public struct TraceSet: Sendable {
         public var h24: Int
         /// In-sample seasonal naive error that losses are divided by.
         public var maseScale: Double
+        /// Launches and stops were taken down where they happened, not made from samples of a load.
+        public var isTrue: Bool?
 
         enum CodingKeys: String, CodingKey {
             case origin, h1, h24
+            case isTrue = "true_events"
             case stepS = "step_s"
             case periodDay = "period_day"
             case maseScale = "mase_scale"
@@ -83,16 +86,7 @@ extension TraceSet {
     public init(folder: URL) throws(TraceError) {
         let meta = try Self.meta(folder.appending(path: "meta.json"))
         let origins = try Self.origins(folder.appending(path: "origins.csv"))
-        let plain = folder.appending(path: "demand.csv")
-        let isPlain = FileManager.default.fileExists(atPath: plain.path)
-        let path = isPlain ? plain : folder.appending(path: "demand.csv.gz")
-        let bytes = try Self.read(path)
-        let text: [UInt8]
-        if isPlain {
-            text = bytes
-        } else {
-            do { text = try Inflate.gunzip(bytes) } catch { throw .compressed(path: path.path, cause: error) }
-        }
+        let (path, text) = try Self.table("demand", in: folder)
         var values: [String: (start: Int, values: [Double])] = [:]
         var line = 1
         for row in text.split(separator: UInt8(ascii: "\n")).dropFirst() {
@@ -100,7 +94,7 @@ extension TraceSet {
             let fields = row.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
             guard fields.count >= 3, let time = Int(String(decoding: fields[1], as: UTF8.self)),
                 let value = Double(String(decoding: fields[2], as: UTF8.self))
-            else { throw .malformed(path: path.path, line: line) }
+            else { throw .malformed(path: path, line: line) }
             values[String(decoding: fields[0], as: UTF8.self), default: (time, [])].values.append(value)
         }
         series = []
@@ -111,11 +105,22 @@ extension TraceSet {
         }
     }
 
+    /// `NAME.csv` or `NAME.csv.gz`.
+    static func table(_ name: String, in folder: URL) throws(TraceError) -> (path: String, text: [UInt8]) {
+        let plain = folder.appending(path: "\(name).csv")
+        guard !FileManager.default.fileExists(atPath: plain.path) else { return (plain.path, try read(plain)) }
+        let packed = folder.appending(path: "\(name).csv.gz")
+        let bytes = try read(packed)
+        do { return (packed.path, try Inflate.gunzip(bytes)) } catch {
+            throw .compressed(path: packed.path, cause: error)
+        }
+    }
+
     private static func read(_ url: URL) throws(TraceError) -> [UInt8] {
         do { return [UInt8](try Data(contentsOf: url)) } catch { throw .unreadable(path: url.path, cause: error) }
     }
 
-    private static func meta(_ url: URL) throws(TraceError) -> [String: Meta] {
+    static func meta(_ url: URL) throws(TraceError) -> [String: Meta] {
         let data = Data(try read(url))
         do {
             return try JSONDecoder().decode([String: Meta].self, from: data)

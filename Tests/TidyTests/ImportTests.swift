@@ -65,9 +65,10 @@ private let allowed: [String: Set<String>] = {
             "AgentCore", "Allocation", "CoordinatorCore", "Dataplane", "FleetProtocol", "NetworkTypes", "SNISpace",
             "SimulationKit",
         ]),
-        "ForecastBacktest": ["Forecasting", "FoundationEssentials", "Glibc", "SimulationKit"],
+        "ForecastBacktest": ["Allocation", "Forecasting", "FoundationEssentials", "Glibc", "SimulationKit"],
         "outrider-sim": [
-            "ArgumentParser", "FleetSimulation", "ForecastBacktest", "FoundationEssentials", "Glibc", "NetworkTypes",
+            "Allocation", "ArgumentParser", "FleetSimulation", "ForecastBacktest", "FoundationEssentials", "Glibc",
+            "NetworkTypes",
         ],
         "SimulationKit": ["FoundationEssentials", "Glibc", "NetworkTypes", "Synchronization"],
         "NamespaceKit": system.union(["CNamespaceKit", "Foundation", "LocalAPI", "Netlink", "NetworkTypes"]),

@@ -6,6 +6,7 @@ import Foundation
 struct OutriderBench {
     static let benchmarks: [(name: String, run: @Sendable () async throws -> Void)] = [
         ("addresses", { AddressBenchmark.run() }), ("forecast", { try await ForecastBenchmark.run() }),
+        ("allocation", { try AllocationBenchmark.run() }),
         ("varlink", { try await VarlinkBenchmark.run() }), ("netlink", { try await NetlinkBenchmark.run() }),
         ("space", { try SpaceBenchmark.run() }), ("decision", { try LaunchBenchmark.run() }),
         ("agent", { try AgentBenchmark.run() }),
