@@ -159,8 +159,8 @@ let package = Package(
         library(
             "FleetSimulation",
             [
-                "AgentCore", "CoordinatorCore", "SNISpace", "FleetProtocol", "Dataplane", "Allocation", "NetworkTypes",
-                "SimulationKit", collections,
+                "AgentCore", "CoordinatorCore", "SNISpace", "FleetProtocol", "Dataplane", "Allocation", "Forecasting",
+                "NetworkTypes", "SimulationKit", collections,
             ]),
         library("ForecastBacktest", ["Forecasting", "SimulationKit"]),
         library("NamespaceKit", ["NetworkTypes", "Netlink", "LocalAPI", "CNamespaceKit"]),

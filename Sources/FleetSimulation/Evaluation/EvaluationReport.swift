@@ -42,6 +42,30 @@ public struct EvaluationReport: Sendable {
             lines.append(
                 "| \(result.policy) | " + Self.columns.map { $0.value(result) }.joined(separator: " | ") + " |")
         }
-        return lines.joined(separator: "\n") + "\n"
+        var text = lines.joined(separator: "\n") + "\n"
+        if let bar = EvaluationBar(results).table { text += "\n" + bar }
+        return text
+    }
+
+    /// Hits by idle identifiers, as SVG by file name.
+    public var charts: [(name: String, svg: String)] {
+        let fleet = "\(plan.hosts) hosts, \(plan.placement.rawValue)"
+        let file = "pareto-\(plan.hosts)-\(plan.placement.rawValue)"
+        return [
+            (
+                "\(file)-host.svg",
+                ParetoChart(
+                    title: "Launches from a block on their host, \(fleet)",
+                    series: ParetoChart.series(results) { $0.hitOnHost }
+                ).svg
+            ),
+            (
+                "\(file)-application.svg",
+                ParetoChart(
+                    title: "Launches without a cold allocation, \(fleet)",
+                    series: ParetoChart.series(results) { $0.hit }
+                ).svg
+            ),
+        ]
     }
 }

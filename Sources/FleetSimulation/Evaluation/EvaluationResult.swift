@@ -1,9 +1,9 @@
 import NetworkTypes
 
 /// What one policy reached on one workload, over the scored time.
-public struct EvaluationResult: Sendable, Codable {
+public struct EvaluationResult: Hashable, Sendable, Codable {
     /// One application.
-    public struct Row: Sendable, Codable {
+    public struct Row: Hashable, Sendable, Codable {
         public var application: String
         public var launches: Int
         /// In the order of ``LaunchClass``.

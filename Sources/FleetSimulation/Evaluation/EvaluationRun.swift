@@ -1,3 +1,4 @@
+public import Forecasting
 import NetworkTypes
 public import SNISpace
 
@@ -98,6 +99,7 @@ struct RouteTally: Hashable, Sendable {
 public struct Evaluation: Sendable {
     public let plan: EvaluationPlan
     let workload: EvaluationWorkload
+    private var learnt: [DemandRecorder]?
 
     public init(_ trace: EventTrace, plan: EvaluationPlan) {
         precondition(plan.hosts > 0, "a fleet without hosts")
@@ -105,9 +107,35 @@ public struct Evaluation: Sendable {
         workload = EvaluationWorkload(trace, plan: plan)
     }
 
-    /// - Throws: ``BookError`` when the pool is none.
-    public func run(_ policy: PolicyChoice) throws(BookError) -> EvaluationResult {
-        var run = try EvaluationRun(workload, plan: plan, policy: policy.policy(for: self))
-        return try run.run()
+    public mutating func run(_ choice: PolicyChoice) throws(EvaluationError) -> EvaluationResult {
+        var recorders: [DemandRecorder] = []
+        if choice.forecasts {
+            if let learnt {
+                recorders = learnt
+            } else {
+                do { recorders = try DemandRecorder.learn(workload, plan: plan) } catch { throw .samples(error) }
+                learnt = recorders
+            }
+        }
+        do {
+            let policy = choice.policy(for: workload, plan: plan, learnt: recorders)
+            var run = try EvaluationRun(workload, plan: plan, policy: policy)
+            return try run.run()
+        } catch { throw .book(error) }
+    }
+}
+
+/// Why an evaluation cannot be run.
+public enum EvaluationError: Error, Hashable, CustomStringConvertible {
+    /// The pool cannot be.
+    case book(BookError)
+    /// The interval between samples cannot be.
+    case samples(SeriesConfigurationError)
+
+    public var description: String {
+        switch self {
+        case .book(let cause): "\(cause)"
+        case .samples(let cause): "\(cause)"
+        }
     }
 }

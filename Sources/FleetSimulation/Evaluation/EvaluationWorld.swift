@@ -3,6 +3,20 @@ import NetworkTypes
 import SNISpace
 import SimulationKit
 
+/// Names that the product's rooms know applications and hosts by.
+struct EvaluationNames: Sendable {
+    let applications: [ApplicationID]
+    let hosts: [HostID]
+    let key: ShuffleKey
+
+    init(_ workload: EvaluationWorkload, plan: EvaluationPlan) {
+        var naming = SeededGenerator(seed: plan.seed).fork(3)
+        applications = workload.applications.map { _ in ApplicationID(.random(using: &naming)) }
+        hosts = (0..<plan.hosts).compactMap { HostID("host-\($0)") }
+        key = ShuffleKey(high: naming.next(), low: naming.next())
+    }
+}
+
 /// The product's physics around one policy: the book, blocks on hosts, and what is under way.
 struct EvaluationWorld: Sendable {
     enum Step: Hashable, Sendable {
@@ -50,12 +64,10 @@ struct EvaluationWorld: Sendable {
 
     init(_ workload: EvaluationWorkload, plan: EvaluationPlan) throws(BookError) {
         self.plan = plan
-        var naming = SeededGenerator(seed: plan.seed).fork(3)
-        applications = workload.applications.map { _ in ApplicationID(.random(using: &naming)) }
-        hosts = (0..<plan.hosts).compactMap { HostID("host-\($0)") }
+        let names = EvaluationNames(workload, plan: plan)
+        (applications, hosts) = (names.applications, names.hosts)
         let pool = SNIRange(unchecked: 4096, count: min(plan.pool, SessionNetworkID.spaceSize - 4096))
-        let key = ShuffleKey(high: naming.next(), low: naming.next())
-        book = Book(plan: try PoolPlan(chunkOrder: 12, pool: [pool], excluded: [], key: key))
+        book = Book(plan: try PoolPlan(chunkOrder: 12, pool: [pool], excluded: [], key: names.key))
         holdings = workload.applications.map { _ in ApplicationHoldings(hosts: plan.hosts) }
         tallies = workload.applications.map { _ in EvaluationTally(since: plan.start) }
         identifiers = Array(repeating: nil, count: workload.vms)

@@ -4,12 +4,27 @@ import NetworkTypes
 public struct PolicyChoice: Hashable, Sendable {
     enum Kind: Hashable, Sendable {
         case warm(count: Int, order: Int, isRecent: Bool)
-        case keep(rest: Duration, order: Int)
+        case keep(rest: Duration, order: Int, low: Int, high: Int)
+        case naive(quantile: Double)
+        /// Nil: the watermark rule.
+        case predictive(quantile: Double?, order: Int)
+        case oracle
+        case rows(PolicyRows)
     }
 
     /// Hosts that took no launch for so long are none of a `recent` warm pool.
     private static let recent = Duration.seconds(86_400)
+    /// A surplus of targets that are laid out on hosts lasts so long before it is given back, as in the product.
+    private static let hold = Duration.seconds(600)
     let kind: Kind
+
+    /// Decisions that somebody else wrote down.
+    public static func rows(_ rows: PolicyRows) -> PolicyChoice { PolicyChoice(kind: .rows(rows)) }
+
+    /// Needs what the profiler learnt before the replay.
+    var forecasts: Bool {
+        if case .predictive(.some, _) = kind { true } else { false }
+    }
 
     /// Policies that a text names: one, or the sweep of a family where it gives no argument.
     public static func parse(_ text: String) throws(PolicyChoiceError) -> [PolicyChoice] {
@@ -24,14 +39,30 @@ public struct PolicyChoice: Hashable, Sendable {
         return [try family.choice(arguments, text: text)]
     }
 
-    func policy(for evaluation: Evaluation) -> any EvaluatedPolicy {
-        let (applications, hosts) = (evaluation.workload.applications.count, evaluation.plan.hosts)
+    /// - Parameter learnt: of every application at the begin of the replay; may be empty unless ``forecasts``.
+    func policy(
+        for workload: EvaluationWorkload, plan: EvaluationPlan, learnt: [DemandRecorder]
+    ) -> any EvaluatedPolicy {
+        let (applications, hosts) = (workload.applications.count, plan.hosts)
+        let window = plan.decisionInterval + plan.leadTime
         switch kind {
         case .warm(let count, let order, let isRecent):
             return WarmPolicy(
                 count: count, order: order, recent: isRecent ? Self.recent : nil, applications: applications,
                 hosts: hosts)
-        case .keep(let rest, let order): return KeepPolicy(rest: rest, order: order)
+        case .keep(let rest, let order, let low, let high):
+            return KeepPolicy(rest: rest, order: order, low: low, high: high)
+        case .naive(let quantile):
+            let rule = NaiveRule(quantile: quantile, window: window, applications: applications)
+            return SpreadPolicy(rule, applications: applications, hosts: hosts, hold: Self.hold)
+        case .predictive(let quantile, let order):
+            let names = EvaluationNames(workload, plan: plan)
+            return PredictivePolicy(
+                quantile: quantile, order: order, names: names, plan: plan, recorders: quantile == nil ? [] : learnt)
+        case .oracle: return OraclePolicy(workload, window: window)
+        case .rows(let rows):
+            let rule = RowRule(rows, applications: workload.applications)
+            return SpreadPolicy(rule, applications: applications, hosts: hosts, hold: Self.hold)
         }
     }
 }
@@ -52,13 +83,17 @@ public enum PolicyChoiceError: Error, Hashable, CustomStringConvertible {
 
 /// Kinds of policies; sizes of blocks are powers of two from 4 to 256, durations whole seconds.
 public enum PolicyFamily: String, Hashable, Sendable, CaseIterable {
-    case warm, blocks, keep
+    case warm, blocks, keep, naive, watermark, predictive, oracle
 
     public var form: String {
         switch self {
         case .warm: "warm:N[:SIZE[:recent]]"
         case .blocks: "blocks:SIZE"
-        case .keep: "keep:SECONDS[:SIZE]"
+        case .keep: "keep:SECONDS[:SIZE[:LOW:HIGH]]"
+        case .naive: "naive:QUANTILE"
+        case .watermark: "watermark[:SIZE]"
+        case .predictive: "predictive:QUANTILE[:SIZE]"
+        case .oracle: "oracle"
         }
     }
 
@@ -66,9 +101,14 @@ public enum PolicyFamily: String, Hashable, Sendable, CaseIterable {
     var sweep: [[String]] {
         switch self {
         case .warm:
-            ["1", "2", "3", "4", "6", "8", "12"].flatMap { [[$0, "4"], [$0, "4", "recent"]] }
+            ["0", "1", "2", "3", "4", "6", "8"].flatMap { [[$0, "4"], [$0, "4", "recent"]] }
         case .blocks: ["4", "8", "16", "32", "64"].map { [$0] }
-        case .keep: ["600", "3600", "14400", "86400"].map { [$0, "4"] }
+        case .keep:
+            ["600", "3600", "14400", "28800", "86400"].flatMap { [[$0, "4"], [$0, "4", "8", "16"]] }
+        case .naive: ["0.5", "0.9", "0.95", "0.99", "0.999"].map { [$0] }
+        case .watermark: ["4", "8", "16"].map { [$0] }
+        case .predictive: ["0.5", "0.8", "0.95", "0.99"].flatMap { [[$0, "4"], [$0, "16"]] }
+        case .oracle: [[]]
         }
     }
 
@@ -78,8 +118,8 @@ public enum PolicyFamily: String, Hashable, Sendable, CaseIterable {
     }
 
     private func kind(_ arguments: [String]) -> PolicyChoice.Kind? {
-        func size(_ place: Int) -> Int? {
-            guard place < arguments.count else { return SNIBlock.orders.lowerBound }
+        func size(_ place: Int, _ standard: Int = SNIBlock.orders.lowerBound) -> Int? {
+            guard place < arguments.count else { return standard }
             return Int(arguments[place]).flatMap { size in
                 SNIBlock.orders.first { 1 << $0 == size }
             }
@@ -87,6 +127,7 @@ public enum PolicyFamily: String, Hashable, Sendable, CaseIterable {
         func number(_ place: Int) -> Int? {
             place < arguments.count ? Int(arguments[place]).flatMap { $0 >= 0 && $0 < 1 << 24 ? $0 : nil } : nil
         }
+        func quantile(_ place: Int) -> Double? { Double(arguments[place]).flatMap { $0 > 0 && $0 < 1 ? $0 : nil } }
         switch (self, arguments.count) {
         case (.warm, 1...3):
             guard let count = number(0), let order = size(1), arguments.count < 3 || arguments[2] == "recent" else {
@@ -94,11 +135,23 @@ public enum PolicyFamily: String, Hashable, Sendable, CaseIterable {
             }
             return .warm(count: count, order: order, isRecent: arguments.count == 3)
         case (.blocks, 1):
-            return size(0).map { .keep(rest: .zero, order: $0) }
-        case (.keep, 1...2):
+            return size(0).map { .keep(rest: .zero, order: $0, low: 0, high: 0) }
+        case (.keep, 1...2), (.keep, 4):
             guard let seconds = number(0), let order = size(1) else { return nil }
-            return .keep(rest: .seconds(seconds), order: order)
+            guard arguments.count == 4 else { return .keep(rest: .seconds(seconds), order: order, low: 0, high: 0) }
+            guard let low = number(2), let high = number(3), low <= high else { return nil }
+            return .keep(rest: .seconds(seconds), order: order, low: low, high: high)
+        case (.naive, 1): return quantile(0).map { .naive(quantile: $0) }
+        case (.watermark, 0...1):
+            return size(0, Self.standardOrder).map { .predictive(quantile: nil, order: $0) }
+        case (.predictive, 1...2):
+            guard let quantile = quantile(0), let order = size(1, Self.standardOrder) else { return nil }
+            return .predictive(quantile: quantile, order: order)
+        case (.oracle, 0): return .oracle
         default: return nil
         }
     }
+
+    /// The product's `block-size`, as an order.
+    private static let standardOrder = 4
 }

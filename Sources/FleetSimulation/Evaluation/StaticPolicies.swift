@@ -57,19 +57,32 @@ struct WarmPolicy: EvaluatedPolicy {
 }
 
 /// Blocks of one size, taken when a host has no room, given back when they have been empty for a while: Calico's block
-/// affinity without a rest, serverless keep-alive with one.
+/// affinity without a rest, serverless keep-alive with one. Besides, each application may have a reserve for launches on
+/// hosts without room, refilled to its high watermark as soon as it is below the low one.
 struct KeepPolicy: EvaluatedPolicy {
     let rest: Duration
     let order: Int
+    /// Identifiers reserved and not leased.
+    var low = 0
+    var high = 0
 
     var name: String {
-        rest == .zero ? "blocks:\(1 << order)" : "keep:\(Int(rest.inSeconds)):\(1 << order)"
+        if rest == .zero, high == 0 { return "blocks:\(1 << order)" }
+        return "keep:\(Int(rest.inSeconds)):\(1 << order)" + (high > 0 ? ":\(low):\(high)" : "")
     }
 
+    private func refill(_ own: ApplicationHoldings) -> [AllocationStep] {
+        let present = own.reserved + own.requested
+        return present < low ? [.reserve(identifiers: high - present)] : []
+    }
+
+    mutating func react(to event: EvaluationEvent, _ own: ApplicationHoldings) -> [AllocationStep] { refill(own) }
+
     mutating func decide(_ application: Int, _ own: ApplicationHoldings, at now: Instant) -> [AllocationStep] {
-        own.carriers.flatMap { host in
+        let empty: [AllocationStep] = own.carriers.flatMap { host in
             own.blocks[host].filter { $0.isIdle(for: rest, at: now) }.map { .giveBack($0.block, host: host) }
         }
+        return empty + refill(own)
     }
 
     func order(_ application: Int, host: Int, _ own: ApplicationHoldings, at now: Instant) -> Int { order }
