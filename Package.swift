@@ -203,8 +203,8 @@ let package = Package(
         tests(
             "SimulationTests",
             [
-                "FleetSimulation", "AgentCore", "CoordinatorCore", "SNISpace", "FleetProtocol", "NetworkTypes",
-                "SimulationKit",
+                "FleetSimulation", "AgentCore", "CoordinatorCore", "SNISpace", "FleetProtocol", "Forecasting",
+                "NetworkTypes", "SimulationKit",
             ]),
         tests("ForecastingTests", ["Forecasting", "SimulationKit"]),
         tests("ForecastBacktestTests", ["ForecastBacktest", "Forecasting", "SimulationKit"]),
