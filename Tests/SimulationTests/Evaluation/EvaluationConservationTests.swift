@@ -11,22 +11,48 @@ struct EvaluationConservationTests {
     @Test(arguments: Small.policies)
     func nothingIsLostOrTwice(policy: String) throws {
         try property("conservation under \(policy)", iterations: 3) { generator in
-            let placement = EvaluationPlan.Placement.allCases[generator.integer(in: 0...2)]
-            var plan = Small.plan(hosts: generator.integer(in: 1...5), placement: placement, seed: generator.next())
-            // Small enough to run empty under the wasteful policies.
-            plan.pool = 4096
-            plan.decisionInterval = .seconds(generator.integer(in: 5...120))
-            plan.reserveDelay = .seconds(generator.integer(in: 0...20))
-            var run = try Small.run(policy, Small.random(&generator), plan)
-            var looks = 0
-            var broken: (any Error)?
-            _ = try run.run { world, now in
-                looks += 1
-                do { if broken == nil { try Self.check(world, at: now) } } catch { broken = error }
-            }
-            if let broken { throw broken }
-            try hold(looks > 200, "only \(looks) looks")
+            let plan = Self.plan(&generator)
+            try Self.follow(Small.run(policy, Small.random(&generator), plan))
         }
+    }
+
+    /// Targets that rise and fall at random: reserves come and go.
+    @Test func nothingIsLostUnderRows() throws {
+        try property("conservation under rows", iterations: 6) { generator in
+            var csv = "t,app,target,ttl,extra\n"
+            for time in stride(from: -1800, to: 1800, by: 120) {
+                let (target, extra) = (generator.integer(in: 0...80), generator.integer(in: 0...12))
+                csv += "\(time),app-\(generator.integer(in: 0...2)),\(target),300,\(extra)\n"
+            }
+            let rows = try PolicyRows(csv: Array(csv.utf8), name: "rows")
+            let plan = Self.plan(&generator)
+            let workload = EvaluationWorkload(Small.random(&generator), plan: plan)
+            let policy = SpreadPolicy(
+                RowRule(rows, applications: workload.applications), applications: 3, hosts: plan.hosts,
+                hold: .seconds(generator.integer(in: 0...300)))
+            try Self.follow(EvaluationRun(workload, plan: plan, policy: policy))
+        }
+    }
+
+    private static func plan(_ generator: inout SeededGenerator) -> EvaluationPlan {
+        let placement = EvaluationPlan.Placement.allCases[generator.integer(in: 0...2)]
+        var plan = Small.plan(hosts: generator.integer(in: 1...5), placement: placement, seed: generator.next())
+        // Small enough to run empty under the wasteful policies.
+        plan.pool = 4096
+        plan.decisionInterval = .seconds(generator.integer(in: 5...120))
+        plan.reserveDelay = .seconds(generator.integer(in: 0...20))
+        return plan
+    }
+
+    private static func follow(_ run: consuming EvaluationRun) throws {
+        var looks = 0
+        var broken: (any Error)?
+        _ = try run.run { world, now in
+            looks += 1
+            do { if broken == nil { try Self.check(world, at: now) } } catch { broken = error }
+        }
+        if let broken { throw broken }
+        try hold(looks > 200, "only \(looks) looks")
     }
 
     private static func check(_ world: borrowing EvaluationWorld, at now: Instant) throws {
