@@ -160,8 +160,8 @@ let package = Package(
         library(
             "FleetSimulation",
             [
-                "AgentCore", "CoordinatorCore", "SNISpace", "FleetProtocol", "Dataplane", "Allocation", "NetworkTypes",
-                "SimulationKit", collections,
+                "AgentCore", "CoordinatorCore", "SNISpace", "FleetProtocol", "Dataplane", "Allocation", "Forecasting",
+                "NetworkTypes", "SimulationKit", collections,
             ]),
         library("ForecastBacktest", ["Allocation", "Forecasting", "SimulationKit"]),
         library("NamespaceKit", ["NetworkTypes", "Netlink", "LocalAPI", "CNamespaceKit"]),
@@ -204,8 +204,8 @@ let package = Package(
         tests(
             "SimulationTests",
             [
-                "FleetSimulation", "AgentCore", "CoordinatorCore", "SNISpace", "FleetProtocol", "NetworkTypes",
-                "SimulationKit",
+                "FleetSimulation", "AgentCore", "CoordinatorCore", "SNISpace", "FleetProtocol", "Forecasting",
+                "NetworkTypes", "SimulationKit",
             ]),
         tests("ForecastingTests", ["Forecasting", "SimulationKit"]),
         tests("ForecastBacktestTests", ["Allocation", "ForecastBacktest", "Forecasting", "SimulationKit"]),

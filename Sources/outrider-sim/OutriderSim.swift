@@ -14,6 +14,6 @@ struct OutriderSim: AsyncParsableCommand {
             """,
         subcommands: [
             RunCommand.self, FuzzCommand.self, ReplayCommand.self, ChurnCommand.self, ForecastCommand.self,
-            BacktestCommand.self, AllocateCommand.self, FitAllocationCommand.self,
+            BacktestCommand.self, AllocateCommand.self, FitAllocationCommand.self, EvaluateCommand.self,
         ])
 }

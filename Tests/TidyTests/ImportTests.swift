@@ -62,8 +62,8 @@ private let allowed: [String: Set<String>] = {
         ]),
 
         "FleetSimulation": collections.union([
-            "AgentCore", "Allocation", "CoordinatorCore", "Dataplane", "FleetProtocol", "NetworkTypes", "SNISpace",
-            "SimulationKit",
+            "AgentCore", "Allocation", "CoordinatorCore", "Dataplane", "FleetProtocol", "Forecasting", "NetworkTypes",
+            "SNISpace", "SimulationKit",
         ]),
         "ForecastBacktest": ["Allocation", "Forecasting", "FoundationEssentials", "Glibc", "SimulationKit"],
         "outrider-sim": [

@@ -92,14 +92,14 @@ struct Chart {
         return fixed(value, value < 1 && value > 0 || value != value.rounded() ? 2 : 0)
     }
 
-    private static func power(_ base: Double, _ exponent: Int) -> Double {
+    static func power(_ base: Double, _ exponent: Int) -> Double {
         var result = 1.0
         for _ in 0..<exponent.magnitude { result *= base }
         return exponent < 0 ? 1 / result : result
     }
 
     /// By halving the mantissa's interval: a picture needs three digits, and a core imports no mathematics library.
-    private static func log10(_ value: Double) -> Double {
+    static func log10(_ value: Double) -> Double {
         var (mantissa, result) = (value.significand, Double(value.exponent))
         var bit = 0.5
         for _ in 0..<24 {
