@@ -68,7 +68,9 @@ public struct CoordinatorMachine: Sendable {
     /// A store serves one part: what a profiler alone forgets, a coordinator owns, and the other way round.
     private var foreignState: CoordinatorError? {
         if configuration.profiler == .alone {
-            guard state.hosts.isEmpty, everyLease.isEmpty, state.book.reservations().isEmpty else {
+            // What was never used is nobody's yet.
+            let isUnused = state.applications.isEmpty && state.sessions.isEmpty && state.hosts.isEmpty
+            guard state.follows != nil || isUnused && everyLease.isEmpty && state.book.reservations().isEmpty else {
                 return .invalid(
                     field: "state-directory", why: "holds the state of a coordinator, not of a profiler alone")
             }

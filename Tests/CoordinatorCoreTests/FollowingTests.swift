@@ -330,6 +330,11 @@ private final class Pair {
             ).contradiction()
         }
         #expect(try other(pair.fleet, .here) == nil && other(pair.profiler, .alone) == nil)
+        // Applications without a host are somebody's too; a store that nobody used is anybody's.
+        let fresh = try Fleet(hosts: 0)
+        #expect(try other(fresh, .alone) == nil)
+        _ = try fresh.application("web")
+        #expect(try other(fresh, .alone) != nil)
         for (fleet, place) in [(pair.fleet, ProfilerPlace.alone), (pair.profiler, .here), (pair.profiler, .elsewhere)] {
             guard case .invalid(field: "state-directory", _) = try other(fleet, place) else {
                 Issue.record("\(place) runs on another part's store")
