@@ -95,6 +95,21 @@ import Testing
         #expect(try run("app create Wrong_Name").code == 64)
         #expect(try run("app show nobody").code == 1)
 
+        // A full disk is no success; a reader that has gone is no failure.
+        let full = try #require(FileHandle(forWritingAtPath: "/dev/full"))
+        let broken = Pipe()
+        try broken.fileHandleForReading.close()
+        for (target, code) in [(full, Int32(1)), (broken.fileHandleForWriting, 0)] {
+            let process = Process()
+            process.executableURL = try Self.binary("outriderctl")
+            process.arguments = ["app", "list", "--coordinator", installation.address]
+            process.standardOutput = target
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            process.waitUntilExit()
+            #expect(process.terminationReason == .exit && process.terminationStatus == code)
+        }
+
         let table = try run("app list").output.split(separator: "\n")
         #expect(table.count == 2)
         #expect(table.last?.hasPrefix("web   critical") == true)

@@ -13,6 +13,6 @@ struct AgentResolve: AsyncParsableCommand {
     func run() async throws {
         let timeout = options.timeout.duration
         try withAgent(options) { (client) throws(AgentCallError) in try client.resolve(timeout: timeout) }
-        Output(format: options.output).show(json: "{}") { ["resolved: launches are served again"] }
+        try Output(format: options.output).show(json: "{}") { ["resolved: launches are served again"] }
     }
 }

@@ -10,7 +10,7 @@ struct AgentShow: AsyncParsableCommand {
     func run() async throws {
         let timeout = options.timeout.duration
         let report = try withAgent(options) { (client) throws(AgentCallError) in try client.status(timeout: timeout) }
-        Output(format: options.output).show(json: report.json.description) {
+        try Output(format: options.output).show(json: report.json.description) {
             report.facts + section(Self.leases(report)) + section(Self.bindings(report))
                 + section(Self.applications(report)) + section(Self.observed(report))
         }

@@ -13,7 +13,7 @@ struct DropsCommand: AsyncParsableCommand {
     func run() async throws {
         let timeout = options.timeout.duration
         let report = try withAgent(options) { (client) throws(AgentCallError) in try client.drops(timeout: timeout) }
-        Output(format: options.output).show(json: report.json.description) {
+        try Output(format: options.output).show(json: report.json.description) {
             var table = Table([
                 .text("REASON"), .text("PLACE"), .number("PACKETS"), .number("BYTES"), .text("WHAT"),
             ])

@@ -34,7 +34,7 @@ struct StatusCommand: AsyncParsableCommand {
     private func showAgent(_ output: Output, afterCoordinator: Bool) throws(ControlFailure) {
         let timeout = options.timeout.duration
         let report = try withAgent(options) { (client) throws(AgentCallError) in try client.status(timeout: timeout) }
-        output.show(json: report.json.description) { (afterCoordinator ? [""] : []) + report.facts }
+        try output.show(json: report.json.description) { (afterCoordinator ? [""] : []) + report.facts }
     }
 
     private func lines(_ status: Outrider_V1_Status) -> [String] {

@@ -7,20 +7,20 @@ struct Output {
     /// Prints canonical proto3 JSON, or the lines that `text` makes.
     func show(_ message: some Message, _ text: () -> [String]) throws {
         switch format {
-        case .json: Terminal.write(try message.jsonString())
-        case .table: show(text())
+        case .json: try Terminal.write(try message.jsonString())
+        case .table: try show(text())
         }
     }
 
     /// Prints a Varlink answer's parameters, or the lines that `text` makes.
-    func show(json: String, _ text: () -> [String]) {
+    func show(json: String, _ text: () -> [String]) throws(ControlFailure) {
         switch format {
-        case .json: Terminal.write(json)
-        case .table: show(text())
+        case .json: try Terminal.write(json)
+        case .table: try show(text())
         }
     }
 
-    private func show(_ lines: [String]) {
-        if !lines.isEmpty { Terminal.write(lines.joined(separator: "\n")) }
+    private func show(_ lines: [String]) throws(ControlFailure) {
+        if !lines.isEmpty { try Terminal.write(lines.joined(separator: "\n")) }
     }
 }

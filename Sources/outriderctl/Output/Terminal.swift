@@ -1,15 +1,18 @@
+import DaemonSupport
 import Foundation
 
 /// Standard output and error, safe against what a name may carry.
 enum Terminal {
-    static func write(_ text: String) { write(text, to: .standardOutput) }
-
-    static func writeError(_ text: String) { write(escaped(text), to: .standardError) }
-
-    /// A reader that has gone (`| head`) has read what it wanted.
-    private static func write(_ text: String, to file: FileHandle) {
-        try? file.write(contentsOf: Data((text + "\n").utf8))
+    /// - Throws: `failure` when the answer cannot be written, as on a full disk.
+    static func write(_ text: String) throws(ControlFailure) {
+        let code = printToStandardOutput(text + "\n")
+        guard code == 0 else {
+            let why = POSIXErrorCode(rawValue: code).map { POSIXError($0).localizedDescription } ?? "errno \(code)"
+            throw ControlFailure(.failure, "the answer cannot be written to standard output: \(why)")
+        }
     }
+
+    static func writeError(_ text: String) { printToStandardError(escaped(text)) }
 
     /// `text` with everything that could move the cursor, colour the screen, or reorder what is shown written as
     /// `\u{...}`: C0 and C1 controls, DEL, line and paragraph separators, and the bidirectional controls (Unicode

@@ -25,8 +25,8 @@ struct InterfaceOptions: ParsableArguments {
 
 extension Output {
     /// What the VM needs to address itself.
-    func show(_ attachment: Attachment) {
-        show(json: attachment.json.description) {
+    func show(_ attachment: Attachment) throws(ControlFailure) {
+        try show(json: attachment.json.description) {
             var facts = Facts()
             facts.add("sni", "\(attachment.sni)")
             facts.add("ipv4", "\(attachment.ipv4)/32")

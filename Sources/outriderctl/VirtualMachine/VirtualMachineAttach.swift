@@ -43,7 +43,7 @@ struct VirtualMachineAttach: AsyncParsableCommand {
         let attachment = try withAgent(options) { (client) throws(AgentCallError) in
             try client.attach(request, timeout: timeout + .seconds(2))
         }
-        Output(format: options.output).show(attachment)
+        try Output(format: options.output).show(attachment)
     }
 
     private func application() async throws -> ApplicationID {

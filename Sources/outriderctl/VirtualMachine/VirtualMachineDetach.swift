@@ -14,6 +14,6 @@ struct VirtualMachineDetach: AsyncParsableCommand {
         let call = DetachCall(interface: try interface.interface(), hold: hold?.duration)
         let timeout = options.timeout.duration
         try withAgent(options) { (client) throws(AgentCallError) in try client.detach(call, timeout: timeout) }
-        Output(format: options.output).show(json: "{}") { ["detached"] }
+        try Output(format: options.output).show(json: "{}") { ["detached"] }
     }
 }

@@ -19,6 +19,6 @@ struct VirtualMachinePlug: AsyncParsableCommand {
         let attachment = try withAgent(options) { (client) throws(AgentCallError) in
             try client.plug(call, timeout: timeout)
         }
-        Output(format: options.output).show(attachment)
+        try Output(format: options.output).show(attachment)
     }
 }
