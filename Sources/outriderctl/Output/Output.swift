@@ -5,6 +5,8 @@ struct Output {
     let format: OutputFormat
 
     /// Prints canonical proto3 JSON, or the lines that `text` makes.
+    // Not inlined: the optimiser of Swift 6.3.1 crashes on a coroutine that has this at its end.
+    @inline(never)
     func show(_ message: some Message, _ text: () -> [String]) throws {
         switch format {
         case .json: try Terminal.write(try message.jsonString())
