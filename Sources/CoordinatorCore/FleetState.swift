@@ -39,6 +39,9 @@ struct FleetState: Sendable {
     /// With what the fleet has taught.
     var forecasting: ForecastShape
     let launchHalfLife: Duration
+    /// Nil where aggregate intervals are longer than any tick.
+    let marginalClock: MarginalClock?
+    let costRatios: CostRatios
     let profilesMax: Int
     let isProfiling: Bool
     /// What was learnt before, kept as it is while there is no profiler.
@@ -63,6 +66,8 @@ struct FleetState: Sendable {
     var launches = LaunchCounts()
     var series: [ApplicationID: ApplicationForecaster] = [:]
     var histories: [ApplicationID: ApplicationHistory] = [:]
+    /// What the rule of marginal value knows.
+    var marginals: [ApplicationID: MarginalProfile] = [:]
     /// Of which an agent reported a VM or a launch, ever: what agents say of it counts, silence too.
     var agentsSpoke: Set<ApplicationID> = []
     /// Of which another source told.
@@ -86,6 +91,8 @@ struct FleetState: Sendable {
         self.forecasting = forecasting
         launchHalfLife = configuration.seasonLength / 48
         profilesMax = configuration.profilesMax
+        marginalClock = MarginalClock(interval: configuration.aggregateInterval)
+        costRatios = configuration.costRatios
         isProfiling = configuration.profiler != .elsewhere
         self.foundation = foundation
         book = Book(plan: try foundation.plan())

@@ -76,6 +76,8 @@ public struct CoordinatorSnapshot: Hashable, Sendable, Codable {
             case history = 2
             /// What young ones borrow from the fleet; of no application.
             case prior = 3
+            /// Of a `MarginalProfile`.
+            case marginal = 4
         }
         public var application: ApplicationID
         public var kind: Kind

@@ -1,3 +1,5 @@
+import Forecasting
+
 /// The smallest standing floor that would have served each launch.
 ///
 /// A floor of n identifiers, each replaced one lead time after it was taken, is n servers that are busy for one lead time
@@ -33,6 +35,28 @@ struct LaunchRanks: Hashable, Sendable {
 
     mutating func endTick(seconds: Float) {
         for place in 0..<count { due[(first + place) % Self.servers] -= seconds }
+    }
+
+    mutating func code(_ coder: inout some StateCoder) {
+        coder.code(&idle)
+        for place in busy.indices { coder.code(&busy[place]) }
+        for place in due.indices { coder.code(&due[place]) }
+        coder.code(&first)
+        coder.code(&count)
+    }
+
+    /// Every server is idle or stands in the ring once.
+    var isPossible: Bool {
+        guard 0..<Self.servers ~= first, 0...Self.servers ~= count, busy.allSatisfy({ $0 < Self.servers }),
+            due.allSatisfy({ $0.magnitude <= MarginalBounds.number })
+        else { return false }
+        var seen = idle
+        for place in 0..<count {
+            let server = UInt64(1) << UInt64(busy[(first + place) % Self.servers])
+            guard seen & server == 0 else { return false }
+            seen |= server
+        }
+        return seen == .max
     }
 
     /// Of the arrays.

@@ -1,3 +1,5 @@
+import Forecasting
+
 /// How long ago each level was last occupied, to a factor of two: maxima over blocks of 1, 2, 4 ... ticks, one or two of
 /// each size; the older two of three become one of the next size (as in an exponential histogram).
 struct LevelAges: Hashable, Sendable {
@@ -41,6 +43,26 @@ struct LevelAges: Hashable, Sendable {
         }
     }
 
+    /// What the reach and the ages follow from.
+    mutating func code(_ coder: inout some StateCoder) {
+        for size in 0..<Self.classes {
+            coder.code(&newer[size])
+            coder.code(&older[size])
+            coder.code(&counts[size])
+        }
+        summarise()
+    }
+
+    /// Smaller blocks are there before larger ones.
+    var isPossible: Bool {
+        var isEnd = false
+        for size in 0..<Self.classes {
+            guard counts[size] <= 2, newer[size] >= 0, older[size] >= 0, !isEnd || counts[size] == 0 else { return false }
+            isEnd = counts[size] == 0
+        }
+        return counts[0] > 0
+    }
+
     /// The highest level that is remembered.
     var highest: Int { Int(reach[Self.classes - 1]) }
 
@@ -81,6 +103,19 @@ struct LevelHazards: Hashable, Sendable {
     func rate(age: Int, ticks: Float) -> SIMD8<Float> {
         let together = occasions[age] > 0 ? max(1, exposed[age] / occasions[age]) : 1
         return (taken[age] / together + 1) / (exposed[age] / together + max(1, ticks) / Self.lindy)
+    }
+
+    mutating func code(_ coder: inout some StateCoder) {
+        for age in 0..<LevelAges.classes {
+            coder.code(&taken[age])
+            coder.code(&exposed[age])
+            coder.code(&occasions[age])
+        }
+    }
+
+    var isPossible: Bool {
+        taken.allSatisfy(MarginalBounds.isCount) && MarginalBounds.isCount(exposed)
+            && MarginalBounds.isCount(occasions)
     }
 
     /// Of the arrays.

@@ -61,6 +61,19 @@ struct LevelRises: Hashable, Sendable {
         return values
     }
 
+    mutating func code(_ coder: inout some StateCoder) {
+        for place in sums.indices { for lane in 0..<8 { coder.code(&sums[place][lane]) } }
+        for scale in 0..<Self.scales {
+            coder.code(&growth[scale])
+            coder.code(&filled[scale])
+        }
+    }
+
+    var isPossible: Bool {
+        (0..<Self.scales).allSatisfy { 1...Self.growthMax ~= growth[$0] && 0...1.01 ~= filled[$0] }
+            && sums.allSatisfy { all($0 .!= SIMD8(repeating: PackedFloat.none)) }
+    }
+
     /// Of the arrays.
     var bytes: Int { arrayBytes(sums) }
 }

@@ -10,11 +10,11 @@ import Forecasting
 /// A value per application; the caller feeds launches and stops in the order of time, and closes ticks. Nothing in it
 /// knows the time: offsets count from the start of the tick.
 public struct MarginalAllocator: Hashable, Sendable {
-    public private(set) var demand: MarginalDemand
-    private(set) var judge = MarginalJudge()
+    public internal(set) var demand: MarginalDemand
+    var judge = MarginalJudge()
     let settings: MarginalSettings
     /// Seconds since the start of the tick.
-    private var time: Float = 0
+    var time: Float = 0
 
     /// - Parameter inUse: VMs that run already.
     public init(inUse: Int = 0, settings: MarginalSettings = .standard) {
@@ -58,6 +58,12 @@ public struct MarginalAllocator: Hashable, Sendable {
         return judge.decide(
             rates, demand: demand, policy: policy, leaning: constants.leaning, length: settings.length)
     }
+
+    /// Ticks of which nothing is known: time passes, and nothing is learnt from them. Only between two ticks.
+    public mutating func skip(_ ticks: Int) { demand.skip(ticks, length: settings.length) }
+
+    /// What runs is known again after ``skip(_:)``: no launches and stops are counted for what changed meanwhile.
+    public mutating func resume(inUse: Int) { demand.resume(inUse: inUse) }
 
     /// Bytes of the state, arrays included.
     public var bytes: Int { MemoryLayout<Self>.size + demand.bytes - MemoryLayout<MarginalDemand>.size }

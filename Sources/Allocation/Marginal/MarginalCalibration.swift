@@ -1,3 +1,5 @@
+import Forecasting
+
 /// How often what one application's rates promised came true, apart for rates far below, about, and far above the price.
 ///
 /// A tick in which many levels of one class were taken is one experience: means over levels are counted, not launches.
@@ -21,6 +23,15 @@ struct MarginalCalibration: Hashable, Sendable {
             (promise, widths) = (.zero, .zero)
         }
 
+        mutating func code(_ coder: inout some StateCoder) {
+            coder.code(&expected)
+            coder.code(&counted)
+            coder.code(&promise)
+            coder.code(&widths)
+        }
+
+        var isPossible: Bool { [expected, counted, promise, widths].allSatisfy(MarginalBounds.isCount) }
+
         var factors: SIMD4<Float> { (counted + believed) / (expected + believed) }
     }
 
@@ -41,6 +52,18 @@ struct MarginalCalibration: Hashable, Sendable {
         sums = .zero
         for bucket in counts.indices { sums[Int(levelClasses[bucket])] += Float(counts[bucket][lane]) }
         levels.close(sums, keep: keep)
+    }
+
+    mutating func code(_ coder: inout some StateCoder) {
+        floors.code(&coder)
+        levels.code(&coder)
+        coder.code(&lane)
+        for place in 0..<8 { coder.code(&floorClasses[place]) }
+        for bucket in MarginalGrid.levels.indices { coder.code(&levelClasses[bucket]) }
+    }
+
+    var isPossible: Bool {
+        floors.isPossible && levels.isPossible && 0..<8 ~= lane && all(floorClasses .< 4) && all(levelClasses .< 4)
     }
 
     func corrected(_ rates: MarginalRates, price: Float) -> MarginalRates {

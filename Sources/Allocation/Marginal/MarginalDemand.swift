@@ -1,3 +1,5 @@
+import Forecasting
+
 /// What is remembered of the launches and stops of one application: everything that the rates are computed from.
 ///
 /// Pure and causal: a tick's rates depend on what came before its start and on nothing else. About 7 KB, whatever the
@@ -160,10 +162,32 @@ public struct MarginalDemand: Hashable, Sendable {
         rankAges.replace(with: length, where: isUsed)
     }
 
+    /// Slots of five minutes that are over.
+    private static func due(_ ticks: Int, length: Float) -> Int {
+        Int((Double(ticks) * Double(length) + 1e-3).rounded(.down))
+    }
+
     private mutating func fillSeason(length: Float) {
-        let due = Int((Double(ticks) * Double(length) + 1e-3).rounded(.down))
+        let due = Self.due(ticks, length: length)
         guard due > season.written else { return }
         while season.written < due { season.push(peak: slotPeak, rise: slotPeak - slotBase) }
+        (slotBase, slotPeak) = (inUse, inUse)
+    }
+
+    /// Ticks of which nothing is known: time passes, and nothing is learnt from them. Only between two ticks.
+    package mutating func skip(_ count: Int, length: Float) {
+        guard count > 0 else { return }
+        ticks += count
+        // Beyond a week only the number grows.
+        for _ in 0..<min(count, MarginalGrid.week) { ages.push(inUse) }
+        ranks.endTick(seconds: Float(count) * length * MarginalGrid.tick)
+        season.push(Self.due(ticks, length: length) - season.written, peak: inUse, rise: 0)
+    }
+
+    /// What runs is known again: nobody saw the launches and stops on the way there. Only at the start of a tick.
+    package mutating func resume(inUse: Int) {
+        let inUse = max(0, inUse)
+        (self.inUse, base, peak) = (inUse, inUse, inUse)
         (slotBase, slotPeak) = (inUse, inUse)
     }
 
@@ -176,6 +200,37 @@ public struct MarginalDemand: Hashable, Sendable {
 
     /// Launches per hour over a week, per VM in use over a day: what the price of an application is scaled by.
     var liveliness: Float { (weekly.value * 12 + 0.05) / max(1, dailyUse.value) }
+    mutating func code(_ coder: inout some StateCoder) {
+        for path in [\Self.inUse, \.base, \.peak, \.ticks, \.lastPeak, \.slotBase, \.slotPeak] {
+            coder.code(&self[keyPath: path])
+        }
+        coder.code(&isOfLastTick)
+        for path in [\Self.launches, \.lastLaunches] { coder.code(&self[keyPath: path]) }
+        ranks.code(&coder)
+        for bucket in levelCounts.indices { for lane in 0..<8 { coder.code(&levelCounts[bucket][lane]) } }
+        coder.code(&rankCounts)
+        rises.code(&coder)
+        for place in rankRates.indices { coder.code(&rankRates[place]) }
+        coder.code(&rankAges)
+        for path in [\Self.hourly, \.daily, \.weekly, \.hourlyUse, \.dailyUse] { self[keyPath: path].code(&coder) }
+        ages.code(&coder)
+        hazards.code(&coder)
+        spread.code(&coder)
+        season.code(&coder)
+    }
+
+    /// Whether what was read can have come of launches and stops.
+    func isPossible(length: Float) -> Bool {
+        [inUse, base, peak, ticks, lastPeak, slotBase, slotPeak].allSatisfy { 0...MarginalBounds.whole ~= $0 }
+            && inUse <= peak && base <= peak && inUse <= slotPeak && slotBase <= slotPeak
+            && [launches, lastLaunches].allSatisfy(MarginalBounds.isCount)
+            && MarginalBounds.isCount(rankCounts) && rankRates.allSatisfy(MarginalBounds.isCount)
+            && MarginalBounds.isCount(rankAges + 1)
+            && [hourly, daily, weekly, hourlyUse, dailyUse].allSatisfy(\.isPossible)
+            && ranks.isPossible && rises.isPossible && ages.isPossible && hazards.isPossible && spread.isPossible
+            && season.written == Self.due(ticks, length: length)
+    }
+
     /// Bytes of all of it, arrays included.
     package var bytes: Int {
         MemoryLayout<Self>.size + ranks.bytes + rises.bytes + hazards.bytes + season.bytes + arrayBytes(levelCounts)
@@ -196,6 +251,13 @@ struct FadingMean: Hashable, Sendable {
         sum += share * (value - sum)
         weight += share * (1 - weight)
     }
+
+    mutating func code(_ coder: inout some StateCoder) {
+        coder.code(&sum)
+        coder.code(&weight)
+    }
+
+    var isPossible: Bool { MarginalBounds.isCount(sum) && 0...1.01 ~= weight }
 
     var value: Float { weight > 0 ? sum / weight : 0 }
 }

@@ -1,3 +1,5 @@
+import Forecasting
+
 /// Thirty corrections of the pooled rates, each judged by what it would have served and kept idle for this application.
 ///
 /// What an expert holds follows from its target and floor alone: a launch is served up to its target, and beyond by its
@@ -84,6 +86,22 @@ package struct MarginalExperts: Hashable, Sendable {
             floorMax: Int(MarginalGrid.floors[Self.lanes[place % Self.lanes.count]]), score: scores[place])
     }
 
+    mutating func code(_ coder: inout some StateCoder) {
+        for expert in 0..<Self.count {
+            coder.code(&targets[expert])
+            coder.code(&floors[expert])
+            coder.code(&scores[expert])
+        }
+        coder.code(&price)
+        coder.code(&lane)
+    }
+
+    var isPossible: Bool {
+        all(targets .>= 0) && all(floors .>= 0) && all(floors .<= MarginalGrid.floors[7])
+            && (0..<Self.count).allSatisfy { scores[$0].magnitude <= MarginalBounds.number }
+            && MarginalBounds.isCount(price) && 0..<8 ~= lane
+    }
+
     /// By divisor, then by largest floor.
-    var all: [MarginalExpert] { (0..<Self.count).map(expert) }
+    var standings: [MarginalExpert] { (0..<Self.count).map(expert) }
 }

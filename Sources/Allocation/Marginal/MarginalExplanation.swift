@@ -46,6 +46,6 @@ extension MarginalJudge {
                     last: Int(MarginalGrid.levels[$0]), pooled: rates.levels[$0][lane],
                     corrected: corrected.levels[$0][lane])
             },
-            experts: experts.all)
+            experts: experts.standings)
     }
 }

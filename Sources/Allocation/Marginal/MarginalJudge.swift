@@ -33,6 +33,13 @@ package struct MarginalJudge: Hashable, Sendable {
         return policy.bounding(decision)
     }
 
+    mutating func code(_ coder: inout some StateCoder) {
+        experts.code(&coder)
+        calibration.code(&coder)
+    }
+
+    var isPossible: Bool { experts.isPossible && calibration.isPossible }
+
     /// Of an identifier that idles for five minutes, in launches served.
     static func price(_ policy: MarginalPolicy, demand: MarginalDemand, leaning: Float) -> Float {
         let scale = Elementary.power(Double(demand.liveliness) / typical, Double(leaning))

@@ -104,7 +104,7 @@ package struct MarginalRates: Sendable {
     private static func crossing(
         _ price: Float, _ here: (place: Float, rate: Float), _ next: (place: Float, rate: Float)
     ) -> Float? {
-        guard price > 0, here.rate > price, next.rate < price, next.rate > 0 else { return nil }
+        guard price > 0, here.rate > price, here.rate.isFinite, next.rate < price, next.rate > 0 else { return nil }
         func log(_ value: Float) -> Double { Elementary.log2(Double(value)) }
         let share = (log(here.rate) - log(price)) / (log(here.rate) - log(next.rate))
         return here.place * Float(Elementary.exp2(share * (log(next.place) - log(here.place))))

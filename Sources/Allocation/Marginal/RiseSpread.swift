@@ -29,6 +29,17 @@ struct RiseSpread: Hashable, Sendable {
         slow += 0.007 * length * (move - slow)
     }
 
+    mutating func code(_ coder: inout some StateCoder) {
+        coder.code(&fast)
+        coder.code(&slow)
+        coder.lanes(&atLeast)
+        coder.code(&ticks)
+    }
+
+    var isPossible: Bool {
+        [fast, slow, ticks].allSatisfy(MarginalBounds.isCount) && MarginalBounds.isCount(atLeast)
+    }
+
     private static let lowers = SIMD16<Float>((0..<classes).map { Float(Elementary.exp2(Double($0) / 2 - 2)) })
 
     private func share(_ place: Int) -> Float {

@@ -1,3 +1,5 @@
+import Forecasting
+
 /// Peak and rise of every five minutes of the last week, in a byte and half a byte each.
 struct SeasonRing: Hashable, Sendable {
     /// A week, and the two neighbours of its first slot.
@@ -49,6 +51,18 @@ struct SeasonRing: Hashable, Sendable {
     /// Rounded down.
     private static func coarse(_ value: Int) -> UInt8 {
         UInt8(max(0, (coarseValues.firstIndex { $0 > value } ?? coarseValues.count) - 1))
+    }
+
+    /// Several slots alike: what the ring forgets is not written first.
+    mutating func push(_ count: Int, peak: Int, rise: Int) {
+        written += max(0, count - Self.slots)
+        for _ in 0..<min(count, Self.slots) { push(peak: peak, rise: rise) }
+    }
+
+    mutating func code(_ coder: inout some StateCoder) {
+        for place in peaks.indices { coder.code(&peaks[place]) }
+        for place in rises.indices { coder.code(&rises[place]) }
+        coder.code(&written)
     }
 
     /// Of the arrays.

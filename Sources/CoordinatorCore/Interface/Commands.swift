@@ -24,10 +24,12 @@ public struct ApplicationPolicy: Hashable, Sendable, Codable {
     public var blockSize: Int?
     /// Applications whose VMs may exchange packets with this one's; both sides must allow.
     public var allowed: [ApplicationID]
+    /// What a launch that finds no identifier costs, in idle hours of one identifier; nil means that of the class.
+    public var costRatio: Double?
     public init(
         priority: PriorityClass = .standard, mode: PredictionMode = .stage, floor: Int = 0, cap: Int = 0,
         lowWatermark: Int? = nil, highWatermark: Int? = nil, threshold: Double? = nil, blockSize: Int? = nil,
-        allowed: [ApplicationID] = []
+        allowed: [ApplicationID] = [], costRatio: Double? = nil
     ) {
         self.priority = priority
         self.mode = mode
@@ -38,6 +40,7 @@ public struct ApplicationPolicy: Hashable, Sendable, Codable {
         self.threshold = threshold
         self.blockSize = blockSize
         self.allowed = allowed
+        self.costRatio = costRatio
     }
 }
 

@@ -104,6 +104,7 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
     public var profilesMax: Int
     /// Of those who use the applications; nil for days of UTC and weeks that are all alike.
     public var calendar: SeriesCalendar?
+    public var costRatios: CostRatios
     public var profiler: ProfilerPlace
     /// Version of the program, for status.
     public var version: String
@@ -118,7 +119,7 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
         reservationLifetime: Duration = .seconds(86_400), standardLifetime: Duration = .seconds(600),
         bindUntil: Duration = .seconds(86_400), unreachableAfter: Duration = .seconds(30),
         drainTimeout: Duration = .seconds(60), dayLength: Duration? = nil, profilesMax: Int = 131_072,
-        calendar: SeriesCalendar? = nil, profiler: ProfilerPlace = .here,
+        calendar: SeriesCalendar? = nil, costRatios: CostRatios = CostRatios(), profiler: ProfilerPlace = .here,
         version: String = "dev"
     ) {
         self.pool = pool
@@ -142,6 +143,7 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
         self.dayLength = dayLength
         self.profilesMax = profilesMax
         self.calendar = calendar
+        self.costRatios = costRatios
         self.profiler = profiler
         self.version = version
     }

@@ -43,6 +43,7 @@ extension FleetState {
         }
         series[id] = ApplicationForecaster(shape: forecasting)
         histories[id] = ApplicationHistory()
+        marginals[id] = newMarginal(of: id, before: slot + 1)
         lastActive[id] = slot
     }
 
@@ -57,11 +58,13 @@ extension FleetState {
             if series[id] == nil, series.count < profilesMax {
                 series[id] = ApplicationForecaster(shape: forecasting)
                 histories[id] = ApplicationHistory()
+                marginals[id] = newMarginal(of: id, before: slot)
             }
         }
         guard series[id] != nil else { return }
         limitForecast(of: id)
         series[id]?.add(sample.demand, slot: slot)
+        learnMarginal(of: id, sample.demand, slot: slot)
         if let demand = sample.demand {
             histories[id]?.record(demand.historyValues, at: slot)
         } else {
@@ -80,6 +83,7 @@ extension FleetState {
         dormant.attachments.removeAll { $0.application == id }
         series[id] = nil
         histories[id] = nil
+        marginals[id] = nil
         lastActive[id] = nil
         agentsSpoke.remove(id)
         fed.remove(id)
@@ -125,6 +129,7 @@ extension FleetState {
             + series.sorted { $0.key < $1.key }.flatMap { id, forecaster in
                 [CoordinatorSnapshot.Attachment(application: id, kind: .forecaster, bytes: forecaster.encoded())]
                     + (histories[id].map { [.init(application: id, kind: .history, bytes: $0.encoded())] } ?? [])
+                    + marginalAttachment(of: id)
             }
     }
 
@@ -150,6 +155,7 @@ extension FleetState {
         for id in lastActive.keys {
             series[id] = ApplicationForecaster(shape: forecasting)
             histories[id] = ApplicationHistory()
+            marginals[id] = newMarginal(of: id, before: slot + 1)
         }
         for attachment in older(snapshot) + snapshot.attachments where series[attachment.application] != nil {
             restore(attachment)
@@ -201,6 +207,7 @@ extension FleetState {
             // Its resolutions count intervals, so the past of another interval shows a wrong time, and is left.
             guard let history = ApplicationHistory(encoded: attachment.bytes) else { return }
             histories[attachment.application] = history
+        case .marginal: restoreMarginal(attachment)
         case .prior: break
         }
     }

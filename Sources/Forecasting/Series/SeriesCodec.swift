@@ -96,41 +96,43 @@ extension SeriesForecaster {
 }
 
 /// Writes or reads one field after another.
-protocol StateCoder {
+package protocol StateCoder {
     mutating func code<Number: FixedWidthInteger>(_ value: inout Number)
 }
 
 extension StateCoder {
-    mutating func code(_ value: inout Float) {
+    package mutating func code(_ value: inout Float) {
         var bits = value.bitPattern
         code(&bits)
         value = Float(bitPattern: bits)
     }
-    mutating func code(_ value: inout Double) {
+    package mutating func code(_ value: inout Double) {
         var bits = value.bitPattern
         code(&bits)
         value = Double(bitPattern: bits)
     }
-    mutating func code(_ value: inout Bool) {
+    package mutating func code(_ value: inout Bool) {
         var byte: UInt8 = value ? 1 : 0
         code(&byte)
         value = byte != 0
     }
-    mutating func code(_ value: inout SIMD4<Float>) { for lane in 0..<4 { code(&value[lane]) } }
-    mutating func code(_ value: inout SIMD4<Double>) { for lane in 0..<4 { code(&value[lane]) } }
-    mutating func code(_ value: inout SIMD8<Float>) { for lane in 0..<8 { code(&value[lane]) } }
+    package mutating func code(_ value: inout SIMD4<Float>) { for lane in 0..<4 { code(&value[lane]) } }
+    package mutating func code(_ value: inout SIMD4<Double>) { for lane in 0..<4 { code(&value[lane]) } }
+    package mutating func code(_ value: inout SIMD8<Float>) { for lane in 0..<8 { code(&value[lane]) } }
 }
 
-struct StateWriter: StateCoder {
-    private(set) var bytes: [UInt8] = []
+package struct StateWriter: StateCoder {
+    package private(set) var bytes: [UInt8] = []
 
-    mutating func code<Number: FixedWidthInteger>(_ value: inout Number) {
+    package init() {}
+
+    package mutating func code<Number: FixedWidthInteger>(_ value: inout Number) {
         for shift in stride(from: 0, to: Number.bitWidth, by: 8) {
             bytes.append(UInt8(truncatingIfNeeded: value >> Number(shift)))
         }
     }
 
-    mutating func finish() {
+    package mutating func finish() {
         var sum = Checksum()
         for byte in bytes { sum.add(byte) }
         var value = sum.value
@@ -138,20 +140,20 @@ struct StateWriter: StateCoder {
     }
 }
 
-struct StateReader: StateCoder {
+package struct StateReader: StateCoder {
     private let bytes: [UInt8]
     private let end: Int
     private var position = 0
     private var isShort = false
 
-    init(bytes: [UInt8]) {
+    package init(bytes: [UInt8]) {
         self.bytes = bytes
         end = max(0, bytes.count - 8)
     }
 
-    var isAtEnd: Bool { !isShort && position == end }
+    package var isAtEnd: Bool { !isShort && position == end }
 
-    var isIntact: Bool {
+    package var isIntact: Bool {
         guard bytes.count >= 32 else { return false }
         var sum = Checksum()
         for byte in bytes[..<end] { sum.add(byte) }
@@ -161,7 +163,7 @@ struct StateReader: StateCoder {
     }
 
     /// Zeros beyond the end; ``isAtEnd`` then says no.
-    mutating func code<Number: FixedWidthInteger>(_ value: inout Number) {
+    package mutating func code<Number: FixedWidthInteger>(_ value: inout Number) {
         let size = Number.bitWidth / 8
         guard position + size <= end else {
             isShort = true
