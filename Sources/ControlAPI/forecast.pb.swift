@@ -961,6 +961,70 @@ public nonisolated struct Outrider_V1_ClassOutlook: Sendable {
   public init() {}
 }
 
+/// What the rule of marginal value says: one more identifier is worth holding while the launches that it alone is expected to
+/// serve are worth more than its idling.
+public nonisolated struct Outrider_V1_MarginalAdvice: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Identifiers to hold in total for five minutes, used ones included.
+  public var target: UInt32 = 0
+
+  /// Identifiers to keep free at any moment.
+  public var extra: UInt32 = 0
+
+  /// VMs that ran when it was decided.
+  public var inUse: UInt32 = 0
+
+  /// What an identifier that idles for five minutes costs, in launches served.
+  public var price: Double = 0
+
+  /// The correction that did best for this application: by what expected launches of levels are divided.
+  public var divisor: Double = 0
+
+  /// The largest floor that it may choose.
+  public var floorMax: UInt32 = 0
+
+  /// Expected launches per five minutes that only the last identifier kept free would serve; absent when none is kept.
+  public var floorRate: Double {
+    get {_floorRate ?? 0}
+    set {_floorRate = newValue}
+  }
+  /// Returns true if `floorRate` has been explicitly set.
+  public var hasFloorRate: Bool {self._floorRate != nil}
+  /// Clears the value of `floorRate`. Subsequent reads from it will return its default value.
+  public mutating func clearFloorRate() {self._floorRate = nil}
+
+  /// The same of the last identifier of the target; absent when the target is what runs and what is kept free.
+  public var levelRate: Double {
+    get {_levelRate ?? 0}
+    set {_levelRate = newValue}
+  }
+  /// Returns true if `levelRate` has been explicitly set.
+  public var hasLevelRate: Bool {self._levelRate != nil}
+  /// Clears the value of `levelRate`. Subsequent reads from it will return its default value.
+  public mutating func clearLevelRate() {self._levelRate = nil}
+
+  /// The same of the next one, which is not held.
+  public var nextRate: Double {
+    get {_nextRate ?? 0}
+    set {_nextRate = newValue}
+  }
+  /// Returns true if `nextRate` has been explicitly set.
+  public var hasNextRate: Bool {self._nextRate != nil}
+  /// Clears the value of `nextRate`. Subsequent reads from it will return its default value.
+  public mutating func clearNextRate() {self._nextRate = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _floorRate: Double? = nil
+  fileprivate var _levelRate: Double? = nil
+  fileprivate var _nextRate: Double? = nil
+}
+
 /// Why an application has what it has.
 public nonisolated struct Outrider_V1_DecisionExplanation: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -1017,6 +1081,22 @@ public nonisolated struct Outrider_V1_DecisionExplanation: @unchecked Sendable {
   public var classes: [Outrider_V1_ClassOutlook] {
     get {_storage._classes}
     set {_uniqueStorage()._classes = newValue}
+  }
+
+  /// What the rule of marginal value says; absent while it says nothing.
+  public var marginal: Outrider_V1_MarginalAdvice {
+    get {_storage._marginal ?? Outrider_V1_MarginalAdvice()}
+    set {_uniqueStorage()._marginal = newValue}
+  }
+  /// Returns true if `marginal` has been explicitly set.
+  public var hasMarginal: Bool {_storage._marginal != nil}
+  /// Clears the value of `marginal`. Subsequent reads from it will return its default value.
+  public mutating func clearMarginal() {_uniqueStorage()._marginal = nil}
+
+  /// What a launch that finds no identifier costs, in idle hours of one identifier.
+  public var costRatio: Double {
+    get {_storage._costRatio}
+    set {_uniqueStorage()._costRatio = newValue}
   }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -2418,9 +2498,83 @@ nonisolated extension Outrider_V1_ClassOutlook: SwiftProtobuf.Message, SwiftProt
   }
 }
 
+nonisolated extension Outrider_V1_MarginalAdvice: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".MarginalAdvice"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}target\0\u{1}extra\0\u{3}in_use\0\u{1}price\0\u{1}divisor\0\u{3}floor_max\0\u{3}floor_rate\0\u{3}level_rate\0\u{3}next_rate\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.target) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.extra) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.inUse) }()
+      case 4: try { try decoder.decodeSingularDoubleField(value: &self.price) }()
+      case 5: try { try decoder.decodeSingularDoubleField(value: &self.divisor) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.floorMax) }()
+      case 7: try { try decoder.decodeSingularDoubleField(value: &self._floorRate) }()
+      case 8: try { try decoder.decodeSingularDoubleField(value: &self._levelRate) }()
+      case 9: try { try decoder.decodeSingularDoubleField(value: &self._nextRate) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.target != 0 {
+      try visitor.visitSingularUInt32Field(value: self.target, fieldNumber: 1)
+    }
+    if self.extra != 0 {
+      try visitor.visitSingularUInt32Field(value: self.extra, fieldNumber: 2)
+    }
+    if self.inUse != 0 {
+      try visitor.visitSingularUInt32Field(value: self.inUse, fieldNumber: 3)
+    }
+    if self.price.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.price, fieldNumber: 4)
+    }
+    if self.divisor.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.divisor, fieldNumber: 5)
+    }
+    if self.floorMax != 0 {
+      try visitor.visitSingularUInt32Field(value: self.floorMax, fieldNumber: 6)
+    }
+    try { if let v = self._floorRate {
+      try visitor.visitSingularDoubleField(value: v, fieldNumber: 7)
+    } }()
+    try { if let v = self._levelRate {
+      try visitor.visitSingularDoubleField(value: v, fieldNumber: 8)
+    } }()
+    try { if let v = self._nextRate {
+      try visitor.visitSingularDoubleField(value: v, fieldNumber: 9)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Outrider_V1_MarginalAdvice, rhs: Outrider_V1_MarginalAdvice) -> Bool {
+    if lhs.target != rhs.target {return false}
+    if lhs.extra != rhs.extra {return false}
+    if lhs.inUse != rhs.inUse {return false}
+    if lhs.price != rhs.price {return false}
+    if lhs.divisor != rhs.divisor {return false}
+    if lhs.floorMax != rhs.floorMax {return false}
+    if lhs._floorRate != rhs._floorRate {return false}
+    if lhs._levelRate != rhs._levelRate {return false}
+    if lhs._nextRate != rhs._nextRate {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Outrider_V1_DecisionExplanation: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".DecisionExplanation"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}decision\0\u{3}age_ms\0\u{1}priority\0\u{1}quantile\0\u{1}free\0\u{1}outcomes\0\u{1}levers\0\u{1}classes\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}decision\0\u{3}age_ms\0\u{1}priority\0\u{1}quantile\0\u{1}free\0\u{1}outcomes\0\u{1}levers\0\u{1}classes\0\u{1}marginal\0\u{3}cost_ratio\0")
 
   fileprivate class _StorageClass {
     var _decision: Outrider_V1_Decision? = nil
@@ -2431,6 +2585,8 @@ nonisolated extension Outrider_V1_DecisionExplanation: SwiftProtobuf.Message, Sw
     var _outcomes: [Outrider_V1_DecisionOutcome] = []
     var _levers: [String] = []
     var _classes: [Outrider_V1_ClassOutlook] = []
+    var _marginal: Outrider_V1_MarginalAdvice? = nil
+    var _costRatio: Double = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -2449,6 +2605,8 @@ nonisolated extension Outrider_V1_DecisionExplanation: SwiftProtobuf.Message, Sw
       _outcomes = source._outcomes
       _levers = source._levers
       _classes = source._classes
+      _marginal = source._marginal
+      _costRatio = source._costRatio
     }
   }
 
@@ -2475,6 +2633,8 @@ nonisolated extension Outrider_V1_DecisionExplanation: SwiftProtobuf.Message, Sw
         case 6: try { try decoder.decodeRepeatedMessageField(value: &_storage._outcomes) }()
         case 7: try { try decoder.decodeRepeatedStringField(value: &_storage._levers) }()
         case 8: try { try decoder.decodeRepeatedMessageField(value: &_storage._classes) }()
+        case 9: try { try decoder.decodeSingularMessageField(value: &_storage._marginal) }()
+        case 10: try { try decoder.decodeSingularDoubleField(value: &_storage._costRatio) }()
         default: break
         }
       }
@@ -2511,6 +2671,12 @@ nonisolated extension Outrider_V1_DecisionExplanation: SwiftProtobuf.Message, Sw
       if !_storage._classes.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._classes, fieldNumber: 8)
       }
+      try { if let v = _storage._marginal {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+      } }()
+      if _storage._costRatio.bitPattern != 0 {
+        try visitor.visitSingularDoubleField(value: _storage._costRatio, fieldNumber: 10)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -2528,6 +2694,8 @@ nonisolated extension Outrider_V1_DecisionExplanation: SwiftProtobuf.Message, Sw
         if _storage._outcomes != rhs_storage._outcomes {return false}
         if _storage._levers != rhs_storage._levers {return false}
         if _storage._classes != rhs_storage._classes {return false}
+        if _storage._marginal != rhs_storage._marginal {return false}
+        if _storage._costRatio != rhs_storage._costRatio {return false}
         return true
       }
       if !storagesAreEqual {return false}

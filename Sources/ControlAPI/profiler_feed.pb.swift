@@ -60,6 +60,9 @@ public nonisolated struct Outrider_V1_FeedApplication: Sendable {
   /// Identifiers that it owns.
   public var owned: UInt32 = 0
 
+  /// What a launch that finds no identifier costs, in idle hours of one identifier; 0 means that of the class.
+  public var costRatio: Double = 0
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -277,9 +280,21 @@ public nonisolated struct Outrider_V1_ApplicationPeaks: Sendable {
   /// VMs: by lead, then by level. Leads that are not known yet are missing at the end.
   public var peaks: [Double] = []
 
+  /// What the rule of marginal value says; absent while it says nothing.
+  public var marginal: Outrider_V1_MarginalAdvice {
+    get {_marginal ?? Outrider_V1_MarginalAdvice()}
+    set {_marginal = newValue}
+  }
+  /// Returns true if `marginal` has been explicitly set.
+  public var hasMarginal: Bool {self._marginal != nil}
+  /// Clears the value of `marginal`. Subsequent reads from it will return its default value.
+  public mutating func clearMarginal() {self._marginal = nil}
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
+
+  fileprivate var _marginal: Outrider_V1_MarginalAdvice? = nil
 }
 
 /// Some applications of one telling.
@@ -338,7 +353,7 @@ nonisolated extension Outrider_V1_WatchSamplesRequest: SwiftProtobuf.Message, Sw
 
 nonisolated extension Outrider_V1_FeedApplication: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".FeedApplication"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}name\0\u{1}priority\0\u{1}cap\0\u{3}block_size\0\u{1}owned\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}name\0\u{1}priority\0\u{1}cap\0\u{3}block_size\0\u{1}owned\0\u{3}cost_ratio\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -352,6 +367,7 @@ nonisolated extension Outrider_V1_FeedApplication: SwiftProtobuf.Message, SwiftP
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self.cap) }()
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.blockSize) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.owned) }()
+      case 7: try { try decoder.decodeSingularDoubleField(value: &self.costRatio) }()
       default: break
       }
     }
@@ -376,6 +392,9 @@ nonisolated extension Outrider_V1_FeedApplication: SwiftProtobuf.Message, SwiftP
     if self.owned != 0 {
       try visitor.visitSingularUInt32Field(value: self.owned, fieldNumber: 6)
     }
+    if self.costRatio.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.costRatio, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -386,6 +405,7 @@ nonisolated extension Outrider_V1_FeedApplication: SwiftProtobuf.Message, SwiftP
     if lhs.cap != rhs.cap {return false}
     if lhs.blockSize != rhs.blockSize {return false}
     if lhs.owned != rhs.owned {return false}
+    if lhs.costRatio != rhs.costRatio {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -666,7 +686,7 @@ nonisolated extension Outrider_V1_WatchPeaksRequest: SwiftProtobuf.Message, Swif
 
 nonisolated extension Outrider_V1_ApplicationPeaks: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".ApplicationPeaks"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}application\0\u{1}state\0\u{1}peaks\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}application\0\u{1}state\0\u{1}peaks\0\u{1}marginal\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -677,12 +697,17 @@ nonisolated extension Outrider_V1_ApplicationPeaks: SwiftProtobuf.Message, Swift
       case 1: try { try decoder.decodeSingularStringField(value: &self.application) }()
       case 2: try { try decoder.decodeSingularEnumField(value: &self.state) }()
       case 3: try { try decoder.decodeRepeatedDoubleField(value: &self.peaks) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._marginal) }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.application.isEmpty {
       try visitor.visitSingularStringField(value: self.application, fieldNumber: 1)
     }
@@ -692,6 +717,9 @@ nonisolated extension Outrider_V1_ApplicationPeaks: SwiftProtobuf.Message, Swift
     if !self.peaks.isEmpty {
       try visitor.visitPackedDoubleField(value: self.peaks, fieldNumber: 3)
     }
+    try { if let v = self._marginal {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -699,6 +727,7 @@ nonisolated extension Outrider_V1_ApplicationPeaks: SwiftProtobuf.Message, Swift
     if lhs.application != rhs.application {return false}
     if lhs.state != rhs.state {return false}
     if lhs.peaks != rhs.peaks {return false}
+    if lhs._marginal != rhs._marginal {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -55,53 +55,78 @@ public nonisolated struct Outrider_V1_ApplicationPolicy: Sendable {
   /// Ids of other applications whose VMs may exchange packets with this one's (both sides must allow).
   public var allowedApplications: [String] = []
 
+  /// What a launch that finds no identifier costs, in idle hours of one identifier, 0.001 ... 1000000; 0 means that of the
+  /// class.
+  public var costRatio: Double = 0
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 }
 
 /// A tenant's distributed application.
-public nonisolated struct Outrider_V1_Application: Sendable {
+public nonisolated struct Outrider_V1_Application: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   /// Immutable UUID, never reused.
-  public var id: String = String()
+  public var id: String {
+    get {_storage._id}
+    set {_uniqueStorage()._id = newValue}
+  }
 
   /// Name, unique among the living.
-  public var name: String = String()
+  public var name: String {
+    get {_storage._name}
+    set {_uniqueStorage()._name = newValue}
+  }
 
   /// Policy in force.
   public var policy: Outrider_V1_ApplicationPolicy {
-    get {_policy ?? Outrider_V1_ApplicationPolicy()}
-    set {_policy = newValue}
+    get {_storage._policy ?? Outrider_V1_ApplicationPolicy()}
+    set {_uniqueStorage()._policy = newValue}
   }
   /// Returns true if `policy` has been explicitly set.
-  public var hasPolicy: Bool {self._policy != nil}
+  public var hasPolicy: Bool {_storage._policy != nil}
   /// Clears the value of `policy`. Subsequent reads from it will return its default value.
-  public mutating func clearPolicy() {self._policy = nil}
+  public mutating func clearPolicy() {_uniqueStorage()._policy = nil}
 
   /// True from DeleteApplication until the last block is free.
-  public var deleting: Bool = false
+  public var deleting: Bool {
+    get {_storage._deleting}
+    set {_uniqueStorage()._deleting = newValue}
+  }
 
   /// Revision of the last change of this application, for `expected_revision`.
-  public var revision: UInt64 = 0
+  public var revision: UInt64 {
+    get {_storage._revision}
+    set {_uniqueStorage()._revision = newValue}
+  }
 
   /// VMs bound now.
-  public var bound: UInt32 = 0
+  public var bound: UInt32 {
+    get {_storage._bound}
+    set {_uniqueStorage()._bound = newValue}
+  }
 
   /// Identifiers owned by ranges.
-  public var owned: UInt32 = 0
+  public var owned: UInt32 {
+    get {_storage._owned}
+    set {_uniqueStorage()._owned = newValue}
+  }
 
   /// Identifiers leased to hosts.
-  public var leased: UInt32 = 0
+  public var leased: UInt32 {
+    get {_storage._leased}
+    set {_uniqueStorage()._leased = newValue}
+  }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
-  fileprivate var _policy: Outrider_V1_ApplicationPolicy? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 /// Request of CreateApplication.
@@ -369,7 +394,7 @@ fileprivate nonisolated let _protobuf_package = "outrider.v1"
 
 nonisolated extension Outrider_V1_ApplicationPolicy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".ApplicationPolicy"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}priority\0\u{1}mode\0\u{1}floor\0\u{1}cap\0\u{3}low_watermark\0\u{3}high_watermark\0\u{1}threshold\0\u{3}block_size\0\u{3}allowed_applications\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}priority\0\u{1}mode\0\u{1}floor\0\u{1}cap\0\u{3}low_watermark\0\u{3}high_watermark\0\u{1}threshold\0\u{3}block_size\0\u{3}allowed_applications\0\u{3}cost_ratio\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -386,6 +411,7 @@ nonisolated extension Outrider_V1_ApplicationPolicy: SwiftProtobuf.Message, Swif
       case 7: try { try decoder.decodeSingularDoubleField(value: &self.threshold) }()
       case 8: try { try decoder.decodeSingularUInt32Field(value: &self.blockSize) }()
       case 9: try { try decoder.decodeRepeatedStringField(value: &self.allowedApplications) }()
+      case 10: try { try decoder.decodeSingularDoubleField(value: &self.costRatio) }()
       default: break
       }
     }
@@ -419,6 +445,9 @@ nonisolated extension Outrider_V1_ApplicationPolicy: SwiftProtobuf.Message, Swif
     if !self.allowedApplications.isEmpty {
       try visitor.visitRepeatedStringField(value: self.allowedApplications, fieldNumber: 9)
     }
+    if self.costRatio.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.costRatio, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -432,6 +461,7 @@ nonisolated extension Outrider_V1_ApplicationPolicy: SwiftProtobuf.Message, Swif
     if lhs.threshold != rhs.threshold {return false}
     if lhs.blockSize != rhs.blockSize {return false}
     if lhs.allowedApplications != rhs.allowedApplications {return false}
+    if lhs.costRatio != rhs.costRatio {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -441,66 +471,116 @@ nonisolated extension Outrider_V1_Application: SwiftProtobuf.Message, SwiftProto
   public static let protoMessageName: String = _protobuf_package + ".Application"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}name\0\u{1}policy\0\u{1}deleting\0\u{1}revision\0\u{1}bound\0\u{1}owned\0\u{1}leased\0")
 
+  fileprivate class _StorageClass {
+    var _id: String = String()
+    var _name: String = String()
+    var _policy: Outrider_V1_ApplicationPolicy? = nil
+    var _deleting: Bool = false
+    var _revision: UInt64 = 0
+    var _bound: UInt32 = 0
+    var _owned: UInt32 = 0
+    var _leased: UInt32 = 0
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _id = source._id
+      _name = source._name
+      _policy = source._policy
+      _deleting = source._deleting
+      _revision = source._revision
+      _bound = source._bound
+      _owned = source._owned
+      _leased = source._leased
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.name) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._policy) }()
-      case 4: try { try decoder.decodeSingularBoolField(value: &self.deleting) }()
-      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.revision) }()
-      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.bound) }()
-      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.owned) }()
-      case 8: try { try decoder.decodeSingularUInt32Field(value: &self.leased) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._id) }()
+        case 2: try { try decoder.decodeSingularStringField(value: &_storage._name) }()
+        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._policy) }()
+        case 4: try { try decoder.decodeSingularBoolField(value: &_storage._deleting) }()
+        case 5: try { try decoder.decodeSingularUInt64Field(value: &_storage._revision) }()
+        case 6: try { try decoder.decodeSingularUInt32Field(value: &_storage._bound) }()
+        case 7: try { try decoder.decodeSingularUInt32Field(value: &_storage._owned) }()
+        case 8: try { try decoder.decodeSingularUInt32Field(value: &_storage._leased) }()
+        default: break
+        }
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.id.isEmpty {
-      try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
-    }
-    if !self.name.isEmpty {
-      try visitor.visitSingularStringField(value: self.name, fieldNumber: 2)
-    }
-    try { if let v = self._policy {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
-    if self.deleting != false {
-      try visitor.visitSingularBoolField(value: self.deleting, fieldNumber: 4)
-    }
-    if self.revision != 0 {
-      try visitor.visitSingularUInt64Field(value: self.revision, fieldNumber: 5)
-    }
-    if self.bound != 0 {
-      try visitor.visitSingularUInt32Field(value: self.bound, fieldNumber: 6)
-    }
-    if self.owned != 0 {
-      try visitor.visitSingularUInt32Field(value: self.owned, fieldNumber: 7)
-    }
-    if self.leased != 0 {
-      try visitor.visitSingularUInt32Field(value: self.leased, fieldNumber: 8)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._id.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._id, fieldNumber: 1)
+      }
+      if !_storage._name.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._name, fieldNumber: 2)
+      }
+      try { if let v = _storage._policy {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      } }()
+      if _storage._deleting != false {
+        try visitor.visitSingularBoolField(value: _storage._deleting, fieldNumber: 4)
+      }
+      if _storage._revision != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._revision, fieldNumber: 5)
+      }
+      if _storage._bound != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._bound, fieldNumber: 6)
+      }
+      if _storage._owned != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._owned, fieldNumber: 7)
+      }
+      if _storage._leased != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._leased, fieldNumber: 8)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Outrider_V1_Application, rhs: Outrider_V1_Application) -> Bool {
-    if lhs.id != rhs.id {return false}
-    if lhs.name != rhs.name {return false}
-    if lhs._policy != rhs._policy {return false}
-    if lhs.deleting != rhs.deleting {return false}
-    if lhs.revision != rhs.revision {return false}
-    if lhs.bound != rhs.bound {return false}
-    if lhs.owned != rhs.owned {return false}
-    if lhs.leased != rhs.leased {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._id != rhs_storage._id {return false}
+        if _storage._name != rhs_storage._name {return false}
+        if _storage._policy != rhs_storage._policy {return false}
+        if _storage._deleting != rhs_storage._deleting {return false}
+        if _storage._revision != rhs_storage._revision {return false}
+        if _storage._bound != rhs_storage._bound {return false}
+        if _storage._owned != rhs_storage._owned {return false}
+        if _storage._leased != rhs_storage._leased {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

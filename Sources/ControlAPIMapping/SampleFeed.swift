@@ -1,7 +1,8 @@
+import Allocation
 public import ControlAPI
 public import CoordinatorCore
 public import FleetMapping
-public import Forecasting
+import Forecasting
 public import NetworkTypes
 import SwiftProtobuf
 
@@ -56,12 +57,20 @@ extension Outrider_V1_FeedApplication {
         cap = UInt32(clamping: application.cap)
         blockSize = UInt32(clamping: application.blockSize)
         owned = UInt32(clamping: application.owned)
+        costRatio = application.costRatio ?? 0
     }
 
     func value() throws(MappingError) -> SampleBatch.Application {
-        SampleBatch.Application(
+        if costRatio != 0 {
+            do throws(MarginalError) {
+                _ = try MarginalPolicy(costRatio: costRatio)
+            } catch {
+                throw MappingError(field: "applications.cost_ratio", detail: "\(error)")
+            }
+        }
+        return SampleBatch.Application(
             id: try parse(id, "applications.id"), name: name, priority: try priority.value("applications.priority"),
-            cap: Int(cap), blockSize: Int(blockSize), owned: Int(owned))
+            cap: Int(cap), blockSize: Int(blockSize), owned: Int(owned), costRatio: costRatio == 0 ? nil : costRatio)
     }
 }
 
@@ -147,6 +156,7 @@ extension Outrider_V1_PeakBatch {
                 $0.application = id.description
                 $0.state = Outrider_V1_ProfileState(row.state)
                 $0.peaks = row.peaks
+                if let advice = row.marginal { $0.marginal = Outrider_V1_MarginalAdvice(advice) }
             }
         }
     }
@@ -155,14 +165,14 @@ extension Outrider_V1_PeakBatch {
     ///
     /// - Returns: what can be read, and why the first of the others cannot: numbers that can be no forecast (crossing
     ///   quantiles, what is negative or not finite) are refused as well.
-    public func forecasts() -> (known: [ApplicationID: PeakForecast], refused: MappingError?) {
+    public func forecasts() -> (known: [ApplicationID: ToldProfile], refused: MappingError?) {
         let leads = leadsMs.map { Duration.milliseconds(Int64(clamping: $0)) }
-        var result: [ApplicationID: PeakForecast] = [:]
+        var result: [ApplicationID: ToldProfile] = [:]
         var refused: MappingError?
         for entry in applications {
             do throws(MappingError) {
                 let id: ApplicationID = try parse(entry.application, "applications.application")
-                result[id] = try entry.forecast(leads, levels, of: id)
+                result[id] = try entry.profile(leads, levels, of: id)
             } catch {
                 refused = refused ?? error
             }
@@ -172,15 +182,19 @@ extension Outrider_V1_PeakBatch {
 }
 
 extension Outrider_V1_ApplicationPeaks {
-    fileprivate func forecast(
+    fileprivate func profile(
         _ leads: [Duration], _ levels: [Double], of id: ApplicationID
-    ) throws(MappingError) -> PeakForecast {
+    ) throws(MappingError) -> ToldProfile {
         let forecast = PeakForecast(
             state: try state.value("applications.state"), leads: leads, levels: levels, peaks: peaks)
         guard let forecast else {
             throw MappingError(field: "applications.peaks", detail: "those of \(id) can be no forecast")
         }
-        return forecast
+        guard hasMarginal else { return ToldProfile(forecast: forecast) }
+        guard let advice = marginal.value else {
+            throw MappingError(field: "applications.marginal", detail: "that of \(id) can be no advice")
+        }
+        return ToldProfile(forecast: forecast, marginal: advice)
     }
 }
 

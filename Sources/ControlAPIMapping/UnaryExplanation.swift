@@ -1,3 +1,4 @@
+import Allocation
 public import ControlAPI
 public import CoordinatorCore
 import FleetMapping
@@ -87,6 +88,31 @@ extension Outrider_V1_DecisionExplanation {
                 $0.forecast = outlook.forecast ?? Outrider_V1_HorizonForecast.unknown
             }
         }
+        if let advice = info.marginal { marginal = Outrider_V1_MarginalAdvice(advice) }
+        costRatio = info.costRatio
+    }
+}
+
+extension Outrider_V1_MarginalAdvice {
+    init(_ advice: MarginalAdvice) {
+        self.init()
+        target = UInt32(clamping: advice.target)
+        extra = UInt32(clamping: advice.extra)
+        inUse = UInt32(clamping: advice.inUse)
+        price = advice.price
+        divisor = advice.divisor
+        floorMax = UInt32(clamping: advice.floorMax)
+        if let rate = advice.floorRate { floorRate = rate }
+        if let rate = advice.levelRate { levelRate = rate }
+        if let rate = advice.nextRate { nextRate = rate }
+    }
+
+    /// Nil for numbers that can be no advice.
+    var value: MarginalAdvice? {
+        MarginalAdvice(
+            target: Int(target), extra: Int(extra), inUse: Int(inUse), price: price, divisor: divisor,
+            floorMax: Int(floorMax), floorRate: hasFloorRate ? floorRate : nil,
+            levelRate: hasLevelRate ? levelRate : nil, nextRate: hasNextRate ? nextRate : nil)
     }
 }
 

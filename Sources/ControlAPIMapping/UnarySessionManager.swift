@@ -17,6 +17,7 @@ extension Outrider_V1_ApplicationPolicy {
         threshold = policy.threshold ?? 0
         blockSize = UInt32(clamping: policy.blockSize ?? 0)
         allowedApplications = policy.allowed.map(\.description)
+        costRatio = policy.costRatio ?? 0
     }
 
     /// Zero stands for "not given" wherever the policy has a default.
@@ -28,7 +29,7 @@ extension Outrider_V1_ApplicationPolicy {
             cap: Int(cap), lowWatermark: lowWatermark == 0 ? nil : Int(lowWatermark),
             highWatermark: highWatermark == 0 ? nil : Int(highWatermark),
             threshold: threshold == 0 ? nil : threshold, blockSize: blockSize == 0 ? nil : Int(blockSize),
-            allowed: allowed)
+            allowed: allowed, costRatio: costRatio == 0 ? nil : costRatio)
     }
 }
 

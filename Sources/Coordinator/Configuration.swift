@@ -17,11 +17,18 @@ extension CoordinatorConfiguration {
             reservationLifetime: settings.reservationLifetime, standardLifetime: settings.standardLifetime,
             bindUntil: settings.bindUntil, unreachableAfter: settings.unreachableAfter,
             drainTimeout: settings.drainTimeout, profilesMax: settings.profilesMax, calendar: calendar,
-            profiler: profiler, version: version)
+            costRatios: settings.costRatios, profiler: profiler, version: version)
     }
 }
 
 extension CoordinatorSettings {
+    fileprivate var costRatios: CostRatios {
+        let ratios = try? CostRatios(
+            critical: Double(costRatioCritical), standard: Double(costRatioStandard), batch: Double(costRatioBatch))
+        guard let ratios else { preconditionFailure("the format of cost-ratio admits what CostRatios refuses") }
+        return ratios
+    }
+
     /// A fifth of the shortest period that the machine keeps, so that nothing is late by more than that.
     var tickInterval: Duration {
         [aggregateInterval, decisionInterval, quarantine, unreachableAfter, drainTimeout].reduce(leadTime, min) / 5

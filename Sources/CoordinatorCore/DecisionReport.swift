@@ -1,4 +1,4 @@
-import Allocation
+public import Allocation
 public import FleetProtocol
 import Forecasting
 public import NetworkTypes
@@ -45,6 +45,10 @@ public struct DecisionExplanationInfo: Hashable, Sendable {
     public var levers: [String]
     /// Highest first.
     public var classes: [ClassOutlook]
+    /// What the rule of marginal value says; nil while it says nothing.
+    public var marginal: MarginalAdvice?
+    /// What a launch that finds no identifier costs, in idle hours of one identifier.
+    public var costRatio: Double
 }
 
 extension CoordinatorMachine {
@@ -87,7 +91,8 @@ extension CoordinatorMachine {
             levers: decision.map { levers(record, $0, forecast) } ?? ["no decision was made yet: the next is due soon"],
             classes: [PriorityClass.critical, .standard, .batch].map {
                 .init(priority: $0, forecast: forecast?.peakQuantile($0.quantile, lead: lead))
-            })
+            },
+            marginal: marginal(of: record.id, at: now), costRatio: state.costRatio(of: record.policy))
     }
 
     private func levers(

@@ -26,11 +26,12 @@ extension ApplicationForecaster {
     /// One interval of the fleet; nil when it is unknown.
     mutating func add(_ demand: FleetSample.Demand?, slot: Int) {
         guard let demand else { return gap(at: slot) }
-        observe(
-            DemandSample(
-                concurrent: demand.vms, peak: demand.peak, launches: demand.launches, stops: demand.stops),
-            at: slot, indicators: demand.indicators)
+        observe(demand.sample, at: slot, indicators: demand.indicators)
     }
+}
+
+extension FleetSample.Demand {
+    var sample: DemandSample { DemandSample(concurrent: vms, peak: peak, launches: launches, stops: stops) }
 }
 
 /// All that survives the process. ``apply(_:)`` is the only mutation and decides nothing.
@@ -148,8 +149,12 @@ struct FleetState: Sendable {
         case .sampled(let slot, let samples):
             self.slot = max(self.slot, slot)
             for sample in samples { learn(sample, slot: slot) }
-        case .backfilled(let id, let slot, let forecaster, let history):
-            applyPast(id, LearntPast(forecaster: Base64.bytes(forecaster), history: Base64.bytes(history), slot: slot))
+        case .backfilled(let id, let slot, let forecaster, let history, let marginal):
+            applyPast(
+                id,
+                LearntPast(
+                    forecaster: Base64.bytes(forecaster), history: Base64.bytes(history), slot: slot,
+                    marginal: marginal.map(Base64.bytes)))
         case .followed(let installation, let offset): follows = Follows(installation: installation, offset: offset)
         case .priorRenewed: renewPrior()
         case .profilesEvicted(let ids):

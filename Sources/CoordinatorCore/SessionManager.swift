@@ -1,3 +1,4 @@
+import Allocation
 import FleetProtocol
 import NetworkTypes
 import SNISpace
@@ -144,6 +145,13 @@ extension CoordinatorMachine {
             high >= low && high <= space, "high_watermark", "must be from the low watermark (\(low)) to \(space)")
         if let threshold = policy.threshold {
             try require(threshold > 0 && threshold < 1, "threshold", "must be between 0 and 1")
+        }
+        if let ratio = policy.costRatio {
+            do throws(MarginalError) {
+                _ = try MarginalPolicy(costRatio: ratio)
+            } catch {
+                throw .invalid(field: "cost_ratio", why: "\(error)")
+            }
         }
         for other in policy.allowed {
             try require(other != id, "allowed_applications", "must not name the application itself")

@@ -5,7 +5,8 @@ import Testing
 @testable import Forecasting
 
 /// Some hours of demand.
-func live(_ rule: inout MarginalAllocator, ticks: Int, _ generator: inout SeededGenerator) throws -> [MarginalDecision] {
+func live(_ rule: inout MarginalAllocator, ticks: Int, _ generator: inout SeededGenerator) throws -> [MarginalDecision]
+{
     let policy = try MarginalPolicy(costRatio: 20)
     return (0..<ticks).map { _ in
         live(&rule, events: generator.int(0...6), &generator)
@@ -51,7 +52,7 @@ struct MarginalCodecTests {
         }
     }
 
-    private func sample(_ generator: inout SeededGenerator) throws -> [UInt8] {
+    private static func sample(_ generator: inout SeededGenerator) throws -> [UInt8] {
         var rule = MarginalAllocator(inUse: 3)
         _ = try live(&rule, ticks: 300, &generator)
         live(&rule, events: 5, &generator)
@@ -60,7 +61,7 @@ struct MarginalCodecTests {
 
     @Test func everyTruncationIsRefused() throws {
         var generator = SeededGenerator(seed: 5)
-        let bytes = try sample(&generator)
+        let bytes = try Self.sample(&generator)
         #expect(bytes.count < 8192)
         for length in bytes.indices {
             #expect(throws: MarginalStateError.self) { try MarginalAllocator(encoded: Array(bytes.prefix(length))) }
@@ -81,7 +82,7 @@ struct MarginalCodecTests {
 
     @Test func everyFlippedBitIsSeen() throws {
         var generator = SeededGenerator(seed: 6)
-        let bytes = try sample(&generator)
+        let bytes = try Self.sample(&generator)
         var refused = 0
         for place in bytes.indices {
             // The checksum is linear enough in a byte that its eight bits are alike: one of each byte.
@@ -97,10 +98,10 @@ struct MarginalCodecTests {
     @Test func noValueTraps() throws {
         var refused = 0
         try property("flipped and sealed", iterations: 400) { generator in
-            var own = SeededGenerator(seed: 7)
             var bytes = Self.made
-            if bytes.isEmpty { bytes = try sample(&own) }
-            for _ in 0..<generator.int(1...3) { bytes[generator.int(1...bytes.count - 9)] ^= 1 << UInt8(generator.int(0...7)) }
+            for _ in 0..<generator.int(1...3) {
+                bytes[generator.int(1...bytes.count - 9)] ^= 1 << UInt8(generator.int(0...7))
+            }
             bytes = sealed(bytes)
             do {
                 var rule = try MarginalAllocator(encoded: bytes)
@@ -117,9 +118,7 @@ struct MarginalCodecTests {
 
     private static let made: [UInt8] = {
         var generator = SeededGenerator(seed: 7)
-        var rule = MarginalAllocator(inUse: 3)
-        guard (try? live(&rule, ticks: 300, &generator)) != nil else { return [] }
-        return rule.encoded()
+        return (try? sample(&generator)) ?? []
     }()
 
     /// Silence is skipped at once or tick by tick.

@@ -62,7 +62,8 @@ struct MarginalProfileTests {
             var slot = generator.int(0...100)
             for _ in 0..<200 {
                 let size = generator.chance(0.02) ? Int.max : 60
-                let told = generator.chance(0.2)
+                let told =
+                    generator.chance(0.2)
                     ? nil
                     : sample(
                         generator.int(0...size), launches: generator.int(0...size), stops: generator.int(0...size),
@@ -86,7 +87,7 @@ struct MarginalProfileTests {
     /// silence of more than a tick is none.
     @Test func countsLaunchesOnly() throws {
         var profile = profile()
-        observe(&profile, sample(500, launches: 2, stops: 1), 0)
+        observe(&profile, sample(500, launches: 2, stops: 1, peak: 501), 0)
         #expect(launched(profile) == 2)
         observe(&profile, sample(503), 1)
         #expect(launched(profile) == 5)

@@ -123,7 +123,8 @@ import Testing
 
     private func past(_ fleet: Fleet, _ count: Int) throws -> LearntPast {
         let plan = fleet.machine.backfillPlan()
-        var builder = PastBuilder(shape: plan.shape)
+        let app = try #require(plan.applications.keys.first)
+        var builder = PastBuilder(shape: plan.shape, teaching: plan.teaching[app])
         for index in 0..<count {
             builder.add(
                 ExternalSample(application: "web", vms: 20 + index % 60 / 6, launches: 1),
@@ -155,6 +156,7 @@ import Testing
                 [
                     fleet.machine.state.series[app]?.encoded() ?? [],
                     fleet.machine.state.histories[app]?.encoded() ?? [],
+                    fleet.machine.state.marginalAttachment(of: app).first?.bytes ?? [],
                 ]
             } ?? []
         }

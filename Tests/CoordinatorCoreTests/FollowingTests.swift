@@ -56,9 +56,15 @@ private final class Pair {
         let table = profiler.machine.peaks(of: profiler.machine.followedApplications)
         fleet.input(
             .forecasts(
-                table.applications.compactMapValues {
-                    PeakForecast(state: $0.state, leads: table.leads, levels: PeakForecast.levels, peaks: $0.peaks)
+                table.applications.compactMapValues { row in
+                    PeakForecast(state: row.state, leads: table.leads, levels: PeakForecast.levels, peaks: row.peaks)
+                        .map { ToldProfile(forecast: $0, marginal: row.marginal) }
                 }))
+    }
+
+    /// What the coordinator may decide by, as the profiler said it.
+    func advice(_ application: ApplicationID) -> MarginalAdvice? {
+        fleet.machine.marginal(of: application, at: fleet.now)
     }
 
     func state(_ application: ApplicationID) -> [UInt8]? {
@@ -152,6 +158,37 @@ private final class Pair {
         #expect(try pair.fleet.machine.decisions().first?.forecast != nil)
     }
 
+    /// What the rule of marginal value says comes with the forecasts, with the same policy, and lapses with them.
+    @Test func adviceComesAlong() throws {
+        var configuration = Fleet.seconds
+        configuration.decisionInterval = .seconds(10)
+        configuration.aggregateInterval = .seconds(10)
+        let here = try Fleet(configuration, hosts: 2)
+        here.start()
+        let pair = try Pair(configuration)
+        let policy = ApplicationPolicy(priority: .batch, costRatio: 50)
+        let (app, same) = (try here.application("web", policy), try pair.fleet.application("web", policy))
+        #expect(app == same)
+        pair.follow(pair.whole)
+        var known = 0
+        for step in 0..<100 {
+            Self.run(here, app, step..<step + 1)
+            Self.run(pair.fleet, app, step..<step + 1) { pair.carry() }
+            let advice = here.machine.marginal(of: app, at: here.now)
+            #expect(pair.advice(app) == advice, "step \(step)")
+            known += advice == nil ? 0 : 1
+        }
+        #expect(known > 60 && pair.fleet.machine.state.marginals.isEmpty)
+        #expect(try pair.fleet.machine.decisionExplanation(of: "web", at: pair.fleet.now).costRatio == 50)
+        #expect(try pair.fleet.machine.decisionExplanation(of: "web", at: pair.fleet.now).marginal == pair.advice(app))
+        pair.fleet.pass(.seconds(29))
+        #expect(pair.advice(app) != nil)
+        pair.fleet.pass(.seconds(2))
+        #expect(pair.advice(app) == nil)
+        pair.tell()
+        #expect(pair.advice(app) != nil)
+    }
+
     @Test func lostAndRepeatedBatches() throws {
         let pair = try Pair()
         let app = try pair.fleet.application("web")
@@ -189,7 +226,7 @@ private final class Pair {
         #expect(pair.profiler.machine.profiles().count == 2)
         #expect(
             pair.profiler.machine.state.names["shop"].flatMap { pair.profiler.machine.state.applications[$0] }?
-                .policy == ApplicationPolicy(priority: .critical, cap: 32, blockSize: 16))
+                .policy == ApplicationPolicy(priority: .critical, cap: 32, blockSize: 16, costRatio: 100))
     }
 
     @Test func whatDoesNotFitIsRefused() throws {

@@ -1,5 +1,7 @@
 import Allocation
 import FleetProtocol
+import Forecasting
+import Foundation
 import NetworkTypes
 import Testing
 
@@ -46,7 +48,8 @@ import Testing
             guard case .sampled(let slot, let samples) = event else { continue }
             let demand = samples.first?.demand
             twin.observe(
-                demand.map { .init(concurrent: $0.vms, peak: $0.peak, launches: $0.launches, stops: $0.stops) }, at: slot,
+                demand.map { .init(concurrent: $0.vms, peak: $0.peak, launches: $0.launches, stops: $0.stops) },
+                at: slot,
                 clock: clock, policy: policy)
         }
         #expect(fleet.machine.state.marginals[app] == twin && twin.advice(at: 200, clock: clock) == told)
@@ -119,5 +122,36 @@ import Testing
         #expect(classes[0].target <= classes[1].target && classes[1].target <= classes[2].target)
         #expect(try target(ApplicationPolicy(priority: .critical, costRatio: 5)) == classes[0])
         #expect(throws: MarginalError.costRatio(0)) { try CostRatios(critical: 1, standard: 1, batch: 0) }
+    }
+
+    @Test(arguments: [0, -1, 0.0001, 1e7, .nan, .infinity])
+    func aRatioThatSaysNothingIsRefused(ratio: Double) throws {
+        let fleet = try fleet()
+        _ = try fleet.application("web", ApplicationPolicy(costRatio: 0.001))
+        let events = fleet.log.count
+        let refused = fleet.command(
+            .updateApplication("web", policy: ApplicationPolicy(costRatio: ratio), expectedRevision: 0))
+        guard case .failure(.invalid(field: "cost_ratio", _)) = refused else {
+            Issue.record("\(refused)")
+            return
+        }
+        #expect(fleet.log.count == events)
+    }
+
+    /// Records of before the ratio, and events of pasts of before the rule, are read; what is written is read again.
+    @Test func olderRecordsAreRead() throws {
+        let policy = ApplicationPolicy(priority: .batch, cap: 32, costRatio: 7)
+        let coded = try JSONEncoder().encode(policy)
+        #expect(try JSONDecoder().decode(ApplicationPolicy.self, from: coded) == policy)
+        var fields = try #require(JSONSerialization.jsonObject(with: coded) as? [String: Any])
+        fields["costRatio"] = nil
+        let older = try JSONDecoder().decode(
+            ApplicationPolicy.self, from: JSONSerialization.data(withJSONObject: fields))
+        #expect(older == ApplicationPolicy(priority: .batch, cap: 32))
+        let event = CoordinatorEvent.backfilled(
+            ApplicationID(UUID128(high: 1, low: 2)), slot: 3, forecaster: "AA==", history: "AQ==", marginal: nil)
+        let text = try JSONEncoder().encode(event)
+        #expect(!String(decoding: text, as: UTF8.self).contains("marginal"), "written as it was before")
+        #expect(try JSONDecoder().decode(CoordinatorEvent.self, from: text) == event)
     }
 }

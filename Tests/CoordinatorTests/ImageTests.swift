@@ -18,7 +18,9 @@ import Testing
             _ = machine.handle(
                 .command(RequestID(1), .createApplication(name: name, policy: ApplicationPolicy(), id: nil)), at: start)
         }
-        var builder = PastBuilder(shape: machine.backfillPlan().shape)
+        let plan = machine.backfillPlan()
+        let web = plan.applications.first { $0.value == "web" }?.key
+        var builder = PastBuilder(shape: plan.shape, teaching: web.flatMap { plan.teaching[$0] })
         for index in 0..<5_000 {
             let sample = ExternalSample(
                 application: "web", vms: 30 + index % 8640 / 300 + index % 7, launches: index % 3,
@@ -49,6 +51,8 @@ import Testing
         let again = try Self.restored(MachineImage.decode(image))
         try same(machine, again)
         #expect(again.state.histories == machine.state.histories && again.state.fed == machine.state.fed)
+        let rules = machine.state.marginals.keys.compactMap { machine.marginal(of: $0, at: Instant(nanoseconds: 0)) }
+        #expect(again.state.marginals == machine.state.marginals && rules.count == 1)
         let bytes = machine.state.series.values.reduce(0) { $0 + $1.encoded().count }
         // Hexadecimal text took twice the bytes; now pasts are there too.
         #expect(image.count < 2 * bytes, "\(image.count) for \(bytes)")

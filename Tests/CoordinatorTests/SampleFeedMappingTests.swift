@@ -1,3 +1,4 @@
+import Allocation
 import ControlAPI
 import ControlAPIMapping
 import CoordinatorCore
@@ -26,7 +27,9 @@ import Testing
         }
         return SampleBatch(
             slot: 180_000_000, interval: .seconds(10), installation: 0xfeed_0000_1234_5678, isWhole: true,
-            applications: [.init(id: web, name: "web", priority: .critical, cap: 0, blockSize: 16, owned: 48)],
+            applications: [
+                .init(id: web, name: "web", priority: .critical, cap: 0, blockSize: 16, owned: 48, costRatio: 7.5)
+            ],
             removed: [other], isPast: true,
             samples: [FleetSample(application: web, demand: demand), FleetSample(application: other, demand: nil)],
             groups: groups)
@@ -48,7 +51,8 @@ import Testing
         let spoil: [(inout Outrider_V1_SampleBatch) -> Void] = [
             { $0.slot = .max }, { $0.applications[0].id = "web" }, { $0.removed = [""] },
             { $0.samples[0].application = "?" }, { $0.groups[0].sourceHost = "a host" },
-            { $0.applications[0].priority = .UNRECOGNIZED(9) },
+            { $0.applications[0].priority = .UNRECOGNIZED(9) }, { $0.applications[0].costRatio = -1 },
+            { $0.applications[0].costRatio = .nan },
         ]
         for change in spoil {
             var bad = good
@@ -74,7 +78,7 @@ import Testing
             applications: [Self.web: .init(state: .ready, peaks: peaks + peaks.map { $0 + 1 })])
         var message = Outrider_V1_PeakBatch(table)
         let (known, refused) = message.forecasts()
-        #expect(refused == nil && known[Self.web]?.peakQuantile(0.95, lead: .seconds(120)) == 10.5)
+        #expect(refused == nil && known[Self.web]?.forecast.peakQuantile(0.95, lead: .seconds(120)) == 10.5)
         for bad in [[Double.nan], [2, 1], [-1]] {
             message.applications =
                 Outrider_V1_PeakBatch(table).applications + [
@@ -87,5 +91,34 @@ import Testing
             let (known, refused) = message.forecasts()
             #expect(known.count == 1 && refused?.field == "applications.peaks")
         }
+    }
+
+    /// What the rule of marginal value says goes along, or is not there; numbers that can be no advice are refused.
+    @Test func adviceTravelsWithPeaks() throws {
+        let peaks = PeakForecast.levels.map { $0 * 10 }
+        for (floor, level, next) in [(0.5, 0.25, 0.125), (nil, nil, nil), (nil, 3, 0)] as [(Double?, Double?, Double?)]
+        {
+            let advice = try #require(
+                MarginalAdvice(
+                    target: 12, extra: 2, inUse: 9, price: 0.01, divisor: 0.5, floorMax: 8, floorRate: floor,
+                    levelRate: level, nextRate: next))
+            let message = Outrider_V1_PeakBatch(
+                PeakTable(
+                    leads: [.seconds(60)],
+                    applications: [Self.web: .init(state: .ready, peaks: peaks, marginal: advice)]))
+            let bytes: [UInt8] = try message.serializedBytes()
+            let (known, refused) = try Outrider_V1_PeakBatch(serializedBytes: bytes).forecasts()
+            #expect(refused == nil && known[Self.web]?.marginal == advice)
+            for spoil in [{ $0.price = .nan }, { $0.divisor = -1 }, { $0.nextRate = .infinity }]
+                as [(inout Outrider_V1_MarginalAdvice) -> Void]
+            {
+                var bad = message
+                spoil(&bad.applications[0].marginal)
+                #expect(bad.forecasts().known.isEmpty && bad.forecasts().refused?.field == "applications.marginal")
+            }
+        }
+        let without = PeakTable(leads: [.seconds(60)], applications: [Self.web: .init(state: .ready, peaks: peaks)])
+        let told = try #require(Outrider_V1_PeakBatch(without).forecasts().known[Self.web])
+        #expect(told.marginal == nil)
     }
 }

@@ -178,6 +178,7 @@ import Testing
         ("prometheus: http://a\nprometheus-vms: up\nprometheus-label: 1a\n", "'1a' is not accepted"),
         ("http-listen: [127.0.0.1:80, 127.0.0.1:80]\n", "127.0.0.1:80 stands twice"),
         ("profiles-max: 0\n", "'0' is not accepted"),
+        ("cost-ratio-batch: 0\n", "'0' is not accepted"),
         ("time-zone: Mars/Olympus\n", "/usr/share/zoneinfo has no 'Mars/Olympus'"),
         ("time-zone: ../../etc/passwd\n", "is not accepted"),
         ("rest-days: [caturday]\n", "'caturday' is not accepted"),

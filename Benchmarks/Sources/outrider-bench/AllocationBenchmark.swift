@@ -1,5 +1,6 @@
 import Allocation
 import ForecastBacktest
+import Forecasting
 import Foundation
 import SimulationKit
 
@@ -133,6 +134,35 @@ enum AllocationBenchmark {
         }
         Results.note("one changed application", changed, "us", bar: 50)
         fleet(learned, policy)
+        samples(policy)
+    }
+
+    /// As the coordinator feeds it: a sample every ten seconds, a decision every thirty samples.
+    private static func samples(_ policy: MarginalPolicy) {
+        guard let clock = MarginalClock(interval: .seconds(10)) else { return }
+        var generator = SeededGenerator(seed: 2)
+        var vms = 20
+        let day = (0..<8640).map { _ in
+            let launches = generator.poisson(mean: 0.1)
+            let stops = min(vms, generator.poisson(mean: 0.1))
+            vms += launches - stops
+            return DemandSample(concurrent: vms, peak: vms + stops, launches: launches, stops: stops)
+        }
+        var profile = MarginalProfile(after: -1, phase: 0, clock: clock)
+        let sample = SeriesBenchmark.perCall(day.count) {
+            profile = MarginalProfile(after: -1, phase: 0, clock: clock)
+            for (slot, sample) in day.enumerated() { profile.observe(sample, at: slot, clock: clock, policy: policy) }
+        }
+        Results.note("a sample of ten seconds, decisions included", sample, "us")
+        Results.note("one application as it is kept", Double(profile.bytes), "bytes")
+        let bytes = profile.encoded(clock: clock)
+        Results.note("as bytes", Double(bytes.count), "bytes")
+        let coding = SeriesBenchmark.perCall(100) {
+            for _ in 0..<100 {
+                _ = try? MarginalProfile(encoded: profile.encoded(clock: clock), phase: 0, clock: clock)
+            }
+        }
+        Results.note("to bytes and back", coding, "us")
     }
 
     /// Cold caches included: as many as fit into seconds, scaled.

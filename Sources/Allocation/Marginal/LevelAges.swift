@@ -57,7 +57,9 @@ struct LevelAges: Hashable, Sendable {
     var isPossible: Bool {
         var isEnd = false
         for size in 0..<Self.classes {
-            guard counts[size] <= 2, newer[size] >= 0, older[size] >= 0, !isEnd || counts[size] == 0 else { return false }
+            guard counts[size] <= 2, newer[size] >= 0, older[size] >= 0, !isEnd || counts[size] == 0 else {
+                return false
+            }
             isEnd = counts[size] == 0
         }
         return counts[0] > 0

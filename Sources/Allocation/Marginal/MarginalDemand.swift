@@ -257,7 +257,9 @@ struct FadingMean: Hashable, Sendable {
         coder.code(&weight)
     }
 
-    var isPossible: Bool { MarginalBounds.isCount(sum) && 0...1.01 ~= weight }
+    var isPossible: Bool {
+        MarginalBounds.isCount(sum) && MarginalBounds.isCount(value) && 0...1.01 ~= weight && (weight > 0 || sum == 0)
+    }
 
     var value: Float { weight > 0 ? sum / weight : 0 }
 }

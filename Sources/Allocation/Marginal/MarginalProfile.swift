@@ -32,7 +32,7 @@ public struct MarginalClock: Hashable, Sendable {
 /// stops make of those before, the difference counts as launches or stops that nobody told of. A tick closes with its last
 /// slot; one of which no slot is known teaches nothing.
 public struct MarginalProfile: Hashable, Sendable {
-    /// Ticks that a decision may serve after the one that follows it.
+    /// Ticks that a decision may serve beyond the one after it, while nothing is known.
     static let spareTicks = 3
     /// More VMs or launches than any application can have.
     private static let countMax = SessionNetworkID.spaceSize

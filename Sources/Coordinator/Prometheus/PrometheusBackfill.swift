@@ -52,7 +52,7 @@ struct PrometheusBackfill: Sendable {
     /// A value stands for the step that ends with it.
     private mutating func learn(_ name: String, _ table: PrometheusTable) {
         guard let id = ids[name] else { return }
-        var builder = builders[id] ?? PastBuilder(shape: plan.shape)
+        var builder = builders[id] ?? PastBuilder(shape: plan.shape, teaching: plan.teaching[id])
         let share = plan.interval / source.settings.step
         let width = max(1, Int((1 / share).rounded()))
         var told = 0

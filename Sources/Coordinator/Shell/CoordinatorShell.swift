@@ -94,7 +94,7 @@ actor CoordinatorShell {
     func received(_ stream: StreamID, _ identity: AgentIdentity, _ message: AgentMessage) {
         handle(.message(stream, identity, message))
     }
-    func received(_ forecasts: [ApplicationID: PeakForecast]) { handle(.forecasts(forecasts)) }
+    func received(_ forecasts: [ApplicationID: ToldProfile]) { handle(.forecasts(forecasts)) }
     func disconnected(_ stream: StreamID) {
         streams.forget(stream)
         handle(.disconnected(stream))

@@ -32,8 +32,9 @@ public enum CoordinatorEvent: Hashable, Sendable, Codable {
     case aggregated(HostID, sequence: UInt64, slot: Int, launches: [LaunchTally])
     /// The fleet-wide samples of one aggregate interval, folded from all hosts; `slot` counts the intervals.
     case sampled(slot: Int, [FleetSample])
-    /// An application's past from another source: its forecaster and its history in Base64, up to `slot`.
-    case backfilled(ApplicationID, slot: Int, forecaster: String, history: String)
+    /// An application's past from another source: its forecaster, its history and what the rule of marginal value knows, in
+    /// Base64, up to `slot`; the last is absent from events of older versions.
+    case backfilled(ApplicationID, slot: Int, forecaster: String, history: String, marginal: String?)
     /// A profiler alone learns of this installation, and of no other; its count of intervals is `offset` ahead of that one's.
     case followed(installation: UInt64, offset: Int)
     /// What the applications taught so far is what young ones borrow from here on.

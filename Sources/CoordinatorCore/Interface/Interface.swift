@@ -24,7 +24,7 @@ public enum CoordinatorInput: Sendable {
     case message(StreamID, AgentIdentity, AgentMessage)
     case disconnected(StreamID)
     /// What a profiler in another process forecasts for some applications.
-    case forecasts([ApplicationID: PeakForecast])
+    case forecasts([ApplicationID: ToldProfile])
     /// Time passed. The shell ticks at ``CoordinatorMachine/nextDeadline`` or a little later.
     case tick
 }

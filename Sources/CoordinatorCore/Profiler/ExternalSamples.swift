@@ -29,10 +29,13 @@ public struct LearntPast: Hashable, Sendable {
     public var history: [UInt8]
     /// Last slot that it covers.
     public var slot: Int
-    public init(forecaster: [UInt8], history: [UInt8], slot: Int) {
+    /// Of a `MarginalProfile`; nil when the rule of marginal value was told nothing.
+    public var marginal: [UInt8]?
+    public init(forecaster: [UInt8], history: [UInt8], slot: Int, marginal: [UInt8]? = nil) {
         self.forecaster = forecaster
         self.history = history
         self.slot = slot
+        self.marginal = marginal
     }
 }
 
@@ -148,13 +151,13 @@ extension CoordinatorMachine {
         guard mayBackfill(record.id) else {
             throw .invalid(field: "application", why: "\(record.name) has a past of its own")
         }
-        guard past.slot <= state.slot, state.restorable(past) else {
+        guard past.slot <= state.slot, state.restorable(past, of: record.id) else {
             throw .invalid(field: "past", why: "is of another interval or version, or from the future")
         }
         commit(
             .backfilled(
                 record.id, slot: past.slot, forecaster: Base64.text(past.forecaster),
-                history: Base64.text(past.history)))
+                history: Base64.text(past.history), marginal: past.marginal.map(Base64.text)))
         return .application(info(record))
     }
 

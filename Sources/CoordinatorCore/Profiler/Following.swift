@@ -1,4 +1,4 @@
-import Allocation
+public import Allocation
 public import Forecasting
 public import NetworkTypes
 import SNISpace
@@ -72,7 +72,8 @@ extension CoordinatorMachine {
 
     private mutating func follow(_ application: SampleBatch.Application) {
         let policy = ApplicationPolicy(
-            priority: application.priority, cap: application.cap, blockSize: application.blockSize)
+            priority: application.priority, cap: application.cap, blockSize: application.blockSize,
+            costRatio: application.costRatio)
         let known = state.applications[application.id]
         if let known, known.name != application.name { drop(known.id) }
         if let other = state.names[application.name], other != application.id { drop(other) }
@@ -147,9 +148,20 @@ extension CoordinatorMachine {
     public func followedAge(at now: Instant) -> Duration? { live.followed.heard.map { now - $0 } }
 }
 
-/// One forecast of a profiler in another process.
+/// What a profiler in another process says of one application.
+public struct ToldProfile: Hashable, Sendable {
+    public var forecast: PeakForecast
+    /// Nil while the rule of marginal value says nothing there.
+    public var marginal: MarginalAdvice?
+    public init(forecast: PeakForecast, marginal: MarginalAdvice? = nil) {
+        self.forecast = forecast
+        self.marginal = marginal
+    }
+}
+
+/// How long it counts.
 struct ToldForecast: Sendable {
-    var forecast: PeakForecast
+    var profile: ToldProfile
     var until: Instant
 }
 
@@ -160,22 +172,26 @@ extension CoordinatorMachine {
     /// Peaks come with samples: so many intervals may pass between two tellings.
     private static let intervalsPerForecast = 3
 
-    mutating func take(_ forecasts: [ApplicationID: PeakForecast]) {
+    mutating func take(_ profiles: [ApplicationID: ToldProfile]) {
         guard configuration.profiler == .elsewhere else { return }
         let until =
             now
             + max(
                 configuration.decisionInterval * Self.decisionsPerForecast,
                 configuration.aggregateInterval * Self.intervalsPerForecast)
-        for (id, forecast) in forecasts where state.applications[id] != nil {
-            live.forecasts[id] = ToldForecast(forecast: forecast, until: until)
+        for (id, profile) in profiles where state.applications[id] != nil {
+            live.forecasts[id] = ToldForecast(profile: profile, until: until)
         }
     }
 
     /// Nil when nothing was told lately: then the watermarks decide.
     func told(of application: ApplicationID, at now: Instant) -> PeakForecast? {
+        toldProfile(of: application, at: now)?.forecast
+    }
+
+    func toldProfile(of application: ApplicationID, at now: Instant) -> ToldProfile? {
         guard let told = live.forecasts[application], told.until > now else { return nil }
-        return told.forecast
+        return told.profile
     }
 
     /// Ids, ascending.
@@ -186,7 +202,8 @@ extension CoordinatorMachine {
         var table = PeakTable(leads: state.forecasting.peakLeads, applications: [:])
         for id in applications {
             guard let forecaster = state.series[id] else { continue }
-            table.applications[id] = .init(state: forecaster.state, peaks: forecaster.peaks)
+            table.applications[id] = .init(
+                state: forecaster.state, peaks: forecaster.peaks, marginal: learntMarginal(of: id))
         }
         return table
     }
@@ -198,9 +215,12 @@ public struct PeakTable: Sendable {
         public var state: ProfileState
         /// By lead, then by level.
         public var peaks: [Double]
-        public init(state: ProfileState, peaks: [Double]) {
+        /// Nil while the rule of marginal value says nothing.
+        public var marginal: MarginalAdvice?
+        public init(state: ProfileState, peaks: [Double], marginal: MarginalAdvice? = nil) {
             self.state = state
             self.peaks = peaks
+            self.marginal = marginal
         }
     }
     public var leads: [Duration]

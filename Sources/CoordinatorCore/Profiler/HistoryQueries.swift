@@ -1,3 +1,4 @@
+import Allocation
 public import Forecasting
 public import NetworkTypes
 
@@ -23,11 +24,17 @@ public struct BackfillPlan: Sendable {
     public var slot: Int
     /// Of which nobody told yet, by id, with their names.
     public var applications: [ApplicationID: String]
-    public init(shape: ForecastShape, interval: Duration, slot: Int, applications: [ApplicationID: String]) {
+    /// How the rule of marginal value learns, by id.
+    public var teaching: [ApplicationID: MarginalTeaching]
+    public init(
+        shape: ForecastShape, interval: Duration, slot: Int, applications: [ApplicationID: String],
+        teaching: [ApplicationID: MarginalTeaching] = [:]
+    ) {
         self.shape = shape
         self.interval = interval
         self.slot = slot
         self.applications = applications
+        self.teaching = teaching
     }
 }
 
@@ -47,10 +54,11 @@ extension CoordinatorMachine {
     }
 
     public func backfillPlan() -> BackfillPlan {
-        BackfillPlan(
+        let applications = state.applications.filter { mayBackfill($0.key) && !$0.value.deleting }
+        return BackfillPlan(
             shape: state.forecasting, interval: configuration.aggregateInterval, slot: state.slot,
-            applications: state.applications.filter { mayBackfill($0.key) && !$0.value.deleting }
-                .mapValues { $0.name })
+            applications: applications.mapValues(\.name),
+            teaching: applications.keys.reduce(into: [:]) { $0[$1] = state.teaching(of: $1) })
     }
 
     public var feed: FeedCounts { live.feed }
@@ -65,7 +73,14 @@ public struct PastBuilder: Sendable {
     /// Last slot that was told; nil before the first.
     public private(set) var slot: Int?
 
-    public init(shape: ForecastShape) { forecaster = ApplicationForecaster(shape: shape) }
+    private let teaching: MarginalTeaching?
+    private var marginal: MarginalProfile?
+
+    /// - Parameter teaching: see ``BackfillPlan/teaching``; nil leaves out what the rule of marginal value learns.
+    public init(shape: ForecastShape, teaching: MarginalTeaching? = nil) {
+        forecaster = ApplicationForecaster(shape: shape)
+        self.teaching = teaching
+    }
 
     /// One slot; those in between are unknown. Slots that do not ascend are left out.
     ///
@@ -81,12 +96,26 @@ public struct PastBuilder: Sendable {
         if let last = self.slot, slot > last + 1 { forecaster.add(nil, slot: slot - 1) }
         forecaster.add(demand, slot: slot)
         history.record(demand.historyValues, at: slot)
+        teach(demand, at: slot)
         self.slot = slot
         return true
     }
 
+    private mutating func teach(_ demand: FleetSample.Demand, at slot: Int) {
+        guard let teaching else { return }
+        var profile =
+            marginal ?? MarginalProfile(after: slot - 1, phase: teaching.phase, clock: teaching.clock)
+        marginal = nil
+        profile.observe(demand.sample, at: slot, clock: teaching.clock, policy: teaching.policy)
+        marginal = profile
+    }
+
     /// Nil when nothing was told.
     public var past: LearntPast? {
-        slot.map { LearntPast(forecaster: forecaster.encoded(), history: history.encoded(), slot: $0) }
+        slot.map { slot in
+            LearntPast(
+                forecaster: forecaster.encoded(), history: history.encoded(), slot: slot,
+                marginal: teaching.flatMap { marginal?.encoded(clock: $0.clock) })
+        }
     }
 }

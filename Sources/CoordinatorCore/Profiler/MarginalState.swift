@@ -27,6 +27,13 @@ public struct CostRatios: Hashable, Sendable {
     }
 }
 
+/// What the rule of marginal value needs to learn an application's past.
+public struct MarginalTeaching: Hashable, Sendable {
+    let clock: MarginalClock
+    let phase: Int
+    let policy: MarginalPolicy
+}
+
 /// What the rule of marginal value learns, as events change it.
 extension FleetState {
     func newMarginal(of id: ApplicationID, before slot: Int) -> MarginalProfile? {
@@ -34,11 +41,10 @@ extension FleetState {
     }
 
     mutating func learnMarginal(of id: ApplicationID, _ demand: FleetSample.Demand?, slot: Int) {
-        guard let marginalClock, let policy = applications[id]?.policy, let rule = marginalPolicy(policy) else { return }
-        let sample = demand.map {
-            DemandSample(concurrent: $0.vms, peak: $0.peak, launches: $0.launches, stops: $0.stops)
+        guard let marginalClock, let policy = applications[id]?.policy, let rule = marginalPolicy(policy) else {
+            return
         }
-        marginals[id]?.observe(sample, at: slot, clock: marginalClock, policy: rule)
+        marginals[id]?.observe(demand?.sample, at: slot, clock: marginalClock, policy: rule)
     }
 
     /// The cost ratio that counts for an application.
@@ -49,19 +55,33 @@ extension FleetState {
         try? MarginalPolicy(costRatio: costRatio(of: policy))
     }
 
+    /// Nil where no rule is followed.
+    func teaching(of id: ApplicationID) -> MarginalTeaching? {
+        guard let marginalClock, let policy = applications[id].flatMap({ marginalPolicy($0.policy) }) else {
+            return nil
+        }
+        return MarginalTeaching(clock: marginalClock, phase: marginalClock.phase(of: id), policy: policy)
+    }
+
+    /// Whether the rule's part of a past can be taken as it is.
+    func isRestorable(_ bytes: [UInt8], of id: ApplicationID) -> Bool {
+        marginalClock.map { clock in
+            (try? MarginalProfile(encoded: bytes, phase: clock.phase(of: id), clock: clock)) != nil
+        } ?? false
+    }
+
     func marginalAttachment(of id: ApplicationID) -> [CoordinatorSnapshot.Attachment] {
         guard let marginalClock, let profile = marginals[id] else { return [] }
         return [.init(application: id, kind: .marginal, bytes: profile.encoded(clock: marginalClock))]
     }
 
     /// One of another interval or version is left: the rule starts anew.
-    mutating func restoreMarginal(_ attachment: CoordinatorSnapshot.Attachment) {
-        guard let marginalClock else { return }
-        let phase = marginalClock.phase(of: attachment.application)
-        guard
-            let profile = try? MarginalProfile(encoded: attachment.bytes, phase: phase, clock: marginalClock)
+    mutating func restoreMarginal(of id: ApplicationID, _ bytes: [UInt8]) {
+        guard let marginalClock,
+            let profile = try? MarginalProfile(
+                encoded: bytes, phase: marginalClock.phase(of: id), clock: marginalClock)
         else { return }
-        marginals[attachment.application] = profile
+        marginals[id] = profile
     }
 }
 
@@ -69,9 +89,14 @@ extension CoordinatorMachine {
     /// What the rule of marginal value says about an application, from what is learnt here, or from what a profiler
     /// elsewhere said lately.
     ///
-    /// - Returns: nil before the first tick of five minutes closed, when three ticks closed of which nothing was known, and
-    ///   while no profiler speaks.
+    /// - Returns: nil before the first tick of five minutes closed, when four ticks closed of which nothing was known, and while
+    ///   no profiler speaks.
     public func marginal(of application: ApplicationID, at now: Instant) -> MarginalAdvice? {
+        configuration.profiler == .elsewhere
+            ? toldProfile(of: application, at: now)?.marginal : learntMarginal(of: application)
+    }
+
+    func learntMarginal(of application: ApplicationID) -> MarginalAdvice? {
         guard let clock = state.marginalClock else { return nil }
         return state.marginals[application]?.advice(at: state.slot, clock: clock)
     }

@@ -90,8 +90,9 @@ extension FleetState {
     }
 
     /// Whether a past can be taken as it is.
-    func restorable(_ past: LearntPast) -> Bool {
-        (try? ApplicationForecaster(encoded: past.forecaster, shape: forecasting)) != nil
+    func restorable(_ past: LearntPast, of id: ApplicationID) -> Bool {
+        (past.marginal.map { isRestorable($0, of: id) } ?? true)
+            && (try? ApplicationForecaster(encoded: past.forecaster, shape: forecasting)) != nil
             && ApplicationHistory(encoded: past.history) != nil
     }
 
@@ -102,6 +103,8 @@ extension FleetState {
         series[id] = forecaster
         limitForecast(of: id)
         histories[id] = history
+        marginals[id] = newMarginal(of: id, before: past.slot + 1)
+        if let marginal = past.marginal { restoreMarginal(of: id, marginal) }
         lastActive[id] = past.slot
         fed.insert(id)
     }
@@ -207,7 +210,7 @@ extension FleetState {
             // Its resolutions count intervals, so the past of another interval shows a wrong time, and is left.
             guard let history = ApplicationHistory(encoded: attachment.bytes) else { return }
             histories[attachment.application] = history
-        case .marginal: restoreMarginal(attachment)
+        case .marginal: restoreMarginal(of: attachment.application, attachment.bytes)
         case .prior: break
         }
     }

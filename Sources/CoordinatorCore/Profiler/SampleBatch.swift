@@ -14,8 +14,11 @@ public struct SampleBatch: Hashable, Sendable {
         public var blockSize: Int
         /// Identifiers.
         public var owned: Int
+        /// What a miss costs, in idle hours of one identifier; nil means that of the class.
+        public var costRatio: Double?
         public init(
-            id: ApplicationID, name: String, priority: PriorityClass, cap: Int, blockSize: Int, owned: Int
+            id: ApplicationID, name: String, priority: PriorityClass, cap: Int, blockSize: Int, owned: Int,
+            costRatio: Double? = nil
         ) {
             self.id = id
             self.name = name
@@ -23,6 +26,7 @@ public struct SampleBatch: Hashable, Sendable {
             self.cap = cap
             self.blockSize = blockSize
             self.owned = owned
+            self.costRatio = costRatio
         }
     }
 
@@ -65,7 +69,8 @@ extension CoordinatorMachine {
         state.applications.mapValues { record in
             SampleBatch.Application(
                 id: record.id, name: record.name, priority: record.policy.priority, cap: record.policy.cap,
-                blockSize: blockSize(of: record.id), owned: state.book.owned(by: record.id))
+                blockSize: blockSize(of: record.id), owned: state.book.owned(by: record.id),
+                costRatio: state.costRatio(of: record.policy))
         }
     }
 

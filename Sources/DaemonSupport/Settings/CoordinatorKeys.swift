@@ -84,7 +84,16 @@ extension CoordinatorSettings {
         )
         static let profilesMax = SettingKey.scalar(
             "profiles-max", .integer(1...1_000_000), .defaulted(131_072),
-            "Applications that the profiler follows, at some 25 kB each. Beyond, the longest idle are given up.")
+            "Applications that the profiler follows, at some 33 kB each. Beyond, the longest idle are given up.")
+        static let costRatioCritical = costRatio("critical", 100)
+        static let costRatioStandard = costRatio("standard", 20)
+        static let costRatioBatch = costRatio("batch", 5)
+        private static func costRatio(_ priority: String, _ ratio: Int) -> SettingKey<Int> {
+            SettingKey.scalar(
+                "cost-ratio-\(priority)", .integer(1...1_000_000), .defaulted(ratio),
+                "What a launch that finds no identifier costs, in idle hours of one identifier, for applications of class",
+                "\(priority) whose policy does not say. A profiler in a process of its own is told by its coordinator.")
+        }
         static let profiler = SettingKey.scalar(
             "profiler", .remoteEndpoint, .optional(example: "10.0.0.6:7400"),
             "Where the profiler is reached when it is a process of its own: for --services",
@@ -109,6 +118,7 @@ extension CoordinatorSettings {
             Keys.overlayIPv6, Keys.overlayMTU, Keys.vxlanPort, Keys.sampleInterval, Keys.aggregateInterval,
             Keys.decisionInterval, Keys.leadTime, Keys.horizons, Keys.cooldown, Keys.quarantine,
             Keys.reservationLifetime, Keys.standardLifetime, Keys.bindUntil, Keys.unreachableAfter, Keys.drainTimeout,
-            Keys.httpListen, Keys.profilesMax, Keys.profiler, Keys.coordinator,
+            Keys.httpListen, Keys.profilesMax, Keys.costRatioCritical, Keys.costRatioStandard, Keys.costRatioBatch,
+            Keys.profiler, Keys.coordinator,
         ] + CalendarSettings.Keys.all + PrometheusSettings.Keys.all + [Keys.logLevel])
 }

@@ -32,6 +32,10 @@ public struct CoordinatorSettings: Hashable, Sendable {
     /// Of /metrics, /healthz and /readyz.
     public var httpListen: [Endpoint]
     public var profilesMax: Int
+    /// What a launch that finds no identifier costs, in idle hours of one identifier, by priority class.
+    public var costRatioCritical: Int
+    public var costRatioStandard: Int
+    public var costRatioBatch: Int
     /// A profiler in another process; nil when there is none.
     public var profiler: Endpoint?
     /// For a profiler in a process of its own; nil for others.
@@ -79,6 +83,9 @@ public struct CoordinatorSettings: Hashable, Sendable {
         drainTimeout = document[Keys.drainTimeout]
         httpListen = document[Keys.httpListen]
         profilesMax = document[Keys.profilesMax]
+        costRatioCritical = document[Keys.costRatioCritical]
+        costRatioStandard = document[Keys.costRatioStandard]
+        costRatioBatch = document[Keys.costRatioBatch]
         profiler = document[optional: Keys.profiler]
         coordinator = document[optional: Keys.coordinator]
         calendar = CalendarSettings(document)

@@ -27,6 +27,7 @@ extension Outrider_V1_Application {
         facts.add("low watermark", policy.lowWatermark)
         facts.add("high watermark", policy.highWatermark == 0 ? "one block" : String(policy.highWatermark))
         facts.add("threshold", policy.threshold == 0 ? "by priority" : Words.fraction(policy.threshold))
+        facts.add("cost ratio", policy.costRatio == 0 ? "by priority" : Words.number(policy.costRatio))
         facts.add("block size", policy.blockSize == 0 ? "default" : String(policy.blockSize))
         facts.add("may talk to", policy.allowedApplications.joined(separator: " "))
         facts.add("revision", revision)

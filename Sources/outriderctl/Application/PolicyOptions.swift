@@ -28,6 +28,12 @@ struct PolicyOptions: ParsableArguments {
     @Option(help: "Identifiers in a block leased to a host: 4, 8, ... 256; 0 means the default.")
     var blockSize: UInt32?
 
+    @Option(
+        help: ArgumentHelp(
+            "What a launch that finds no identifier costs, in idle hours of one identifier; 0 means by priority.",
+            valueName: "ratio"))
+    var costRatio: Double?
+
     @Option(help: ArgumentHelp("Let it talk to this application (both must allow it).", valueName: "application"))
     var allow: [String] = []
 
@@ -47,6 +53,7 @@ struct PolicyOptions: ParsableArguments {
         if let highWatermark { policy.highWatermark = highWatermark }
         if let threshold { policy.threshold = threshold }
         if let blockSize { policy.blockSize = blockSize }
+        if let costRatio { policy.costRatio = costRatio }
         let added = try await identities(of: allow, coordinator)
         let removed = try await identities(of: disallow, coordinator)
         policy.allowedApplications.removeAll { removed.contains($0) || added.contains($0) }

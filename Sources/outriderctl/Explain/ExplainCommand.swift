@@ -36,6 +36,7 @@ struct ExplainApplication: CoordinatorCommand {
                 "pool      \(answer.free) free",
             ]
         }
+        lines += rule(answer)
         var classes = Table([.text("CLASS"), .number("QUANTILE"), .number("PEAK AHEAD")])
         for outlook in answer.classes {
             classes.add([outlook.priority.word, Words.fraction(outlook.quantile), Words.fraction(outlook.forecast)])
@@ -50,6 +51,23 @@ struct ExplainApplication: CoordinatorCommand {
         }
         if !answer.levers.isEmpty { lines += ["", "what would change it"] + answer.levers.map { "  - \($0)" } }
         return lines
+    }
+
+    /// The rule of marginal value: what one more identifier would cost and serve.
+    private static func rule(_ answer: Outrider_V1_DecisionExplanation) -> [String] {
+        guard answer.hasMarginal else { return ["rule      says nothing yet: it speaks after its first five minutes"] }
+        let advice = answer.marginal
+        var rates: [String] = []
+        if advice.hasFloorRate { rates.append("the last kept free \(Words.number(advice.floorRate))") }
+        if advice.hasLevelRate { rates.append("the last of the target \(Words.number(advice.levelRate))") }
+        if advice.hasNextRate { rates.append("the next \(Words.number(advice.nextRate))") }
+        return [
+            "rule      hold \(advice.target), keep \(advice.extra) free; \(advice.inUse) ran then",
+            "price     \(Words.number(advice.price)) launches for an identifier that idles 5 min, as a miss costs "
+                + "\(Words.number(answer.costRatio)) idle hours",
+            "margin    launches in 5 min that it alone would serve: " + rates.joined(separator: ", "),
+            "expert    levels by \(Words.number(advice.divisor)), floors up to \(advice.floorMax)",
+        ]
     }
 }
 

@@ -158,6 +158,21 @@ enum Words {
         return DurationText.print(.milliseconds(whole < 10_000 ? whole : whole / 1000 * 1000))
     }
 
+    /// Three digits that count, and no more than six after the point.
+    static func number(_ value: Double) -> String {
+        guard value >= 0, value < 1e12 else { return "" }
+        var (scaled, places) = (value, 0)
+        while scaled < 100, places < 6 {
+            scaled *= 10
+            places += 1
+        }
+        let digits = String(Int(scaled.rounded()))
+        let padded = String(repeating: "0", count: max(0, places + 1 - digits.count)) + digits
+        var rest = padded.suffix(places)
+        while rest.last == "0" { rest.removeLast() }
+        return rest.isEmpty ? String(padded.dropLast(places)) : "\(padded.dropLast(places)).\(rest)"
+    }
+
     /// Two digits after the point; the API's negative values mean "not known".
     static func fraction(_ value: Double) -> String {
         guard value >= 0, value < 1e12 else { return "" }
