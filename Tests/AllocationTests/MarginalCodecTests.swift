@@ -9,18 +9,18 @@ func live(_ rule: inout MarginalAllocator, ticks: Int, _ generator: inout Seeded
 {
     let policy = try MarginalPolicy(costRatio: 20)
     return (0..<ticks).map { _ in
-        live(&rule, events: generator.int(0...6), &generator)
+        live(&rule, events: generator.integer(in: 0...6), &generator)
         return rule.endTick(policy, constants: .shipped)
     }
 }
 
 func live(_ rule: inout MarginalAllocator, events: Int, _ generator: inout SeededGenerator) {
     for _ in 0..<events {
-        let offset = Double(generator.int(0...299))
+        let offset = Double(generator.integer(in: 0...299))
         if generator.chance(0.55) {
             rule.launch(generator.chance(0.05) ? 70 : 1, at: offset)
         } else {
-            rule.stop(generator.int(1...3), at: offset)
+            rule.stop(generator.integer(in: 1...3), at: offset)
         }
     }
 }
@@ -37,11 +37,11 @@ struct MarginalCodecTests {
     @Test func whatIsRestoredDecidesTheSame() throws {
         try property("round trip", iterations: 6) { generator in
             let settings = try MarginalSettings(
-                tick: [300, 60, 450, 3600][generator.int(0...3)], lead: Double(generator.int(0...10)))
-            var rule = MarginalAllocator(inUse: generator.int(0...40), settings: settings)
-            _ = try live(&rule, ticks: generator.int(0...400), &generator)
-            if generator.chance(0.5) { rule.skip(generator.int(1...5000)) }
-            live(&rule, events: generator.int(0...5), &generator)
+                tick: [300, 60, 450, 3600][generator.integer(in: 0...3)], lead: Double(generator.integer(in: 0...10)))
+            var rule = MarginalAllocator(inUse: generator.integer(in: 0...40), settings: settings)
+            _ = try live(&rule, ticks: generator.integer(in: 0...400), &generator)
+            if generator.chance(0.5) { rule.skip(generator.integer(in: 1...5000)) }
+            live(&rule, events: generator.integer(in: 0...5), &generator)
             let bytes = rule.encoded()
             var restored = try MarginalAllocator(encoded: bytes)
             try hold(restored == rule && restored.encoded() == bytes, "something is not kept")
@@ -99,8 +99,8 @@ struct MarginalCodecTests {
         var refused = 0
         try property("flipped and sealed", iterations: 400) { generator in
             var bytes = Self.made
-            for _ in 0..<generator.int(1...3) {
-                bytes[generator.int(1...bytes.count - 9)] ^= 1 << UInt8(generator.int(0...7))
+            for _ in 0..<generator.integer(in: 1...3) {
+                bytes[generator.integer(in: 1...bytes.count - 9)] ^= 1 << UInt8(generator.integer(in: 0...7))
             }
             bytes = sealed(bytes)
             do {
@@ -127,7 +127,7 @@ struct MarginalCodecTests {
             var rule = MarginalAllocator()
             _ = try live(&rule, ticks: 50, &generator)
             var slow = rule
-            let count = generator.int(1...2016)
+            let count = generator.integer(in: 1...2016)
             rule.skip(count)
             for _ in 0..<count { slow.skip(1) }
             try hold(rule == slow, "\(count) ticks at once are others")

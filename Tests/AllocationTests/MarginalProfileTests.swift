@@ -35,7 +35,9 @@ struct MarginalProfileTests {
             var profile = profile()
             var rule = MarginalAllocator()
             for slot in 0..<1200 {
-                let (launches, stops) = (generator.poisson(mean: 0.2), min(rule.demand.inUse, generator.int(0...1)))
+                let (launches, stops) = (
+                    generator.poisson(mean: 0.2), min(rule.demand.inUse, generator.integer(in: 0...1))
+                )
                 let offset = Double(slot % 30) * 10 + 5
                 rule.launch(launches, at: offset)
                 let peak = rule.demand.inUse
@@ -58,23 +60,24 @@ struct MarginalProfileTests {
     /// Samples that contradict each other, gaps, leaps, late ones: what runs is what the last sample says.
     @Test func followsWhatRuns() throws {
         try property("truth", iterations: 20) { generator in
-            var profile = profile(phase: generator.int(0...29))
-            var slot = generator.int(0...100)
+            var profile = profile(phase: generator.integer(in: 0...29))
+            var slot = generator.integer(in: 0...100)
             for _ in 0..<200 {
                 let size = generator.chance(0.02) ? Int.max : 60
                 let told =
                     generator.chance(0.2)
                     ? nil
                     : sample(
-                        generator.int(0...size), launches: generator.int(0...size), stops: generator.int(0...size),
-                        peak: generator.int(0...size))
+                        generator.integer(in: 0...size), launches: generator.integer(in: 0...size),
+                        stops: generator.integer(in: 0...size),
+                        peak: generator.integer(in: 0...size))
                 observe(&profile, told, slot)
                 let expected = told.map { min($0.concurrent, 1 << 24) }
                 if let expected { try hold(profile.allocator?.demand.inUse == expected, "\(expected) run at \(slot)") }
                 let before = profile
-                observe(&profile, sample(3), slot - generator.int(0...3))
+                observe(&profile, sample(3), slot - generator.integer(in: 0...3))
                 try hold(profile == before, "a late sample was taken")
-                slot += generator.chance(0.05) ? generator.int(2...4000) : 1
+                slot += generator.chance(0.05) ? generator.integer(in: 2...4000) : 1
                 if generator.chance(0.005) { slot += 500_000 }
             }
             let bytes = profile.encoded(clock: clock)
@@ -145,7 +148,7 @@ struct MarginalProfileTests {
         #expect(try MarginalProfile(encoded: profile.encoded(clock: clock), phase: 0, clock: clock) == profile)
         var generator = SeededGenerator(seed: 9)
         for slot in 0..<2000 {
-            observe(&profile, generator.chance(0.1) ? nil : sample(generator.int(0...9), launches: 1), slot)
+            observe(&profile, generator.chance(0.1) ? nil : sample(generator.integer(in: 0...9), launches: 1), slot)
         }
         let bytes = profile.encoded(clock: clock)
         #expect(bytes.count <= 8192, "\(bytes.count)")
@@ -163,7 +166,7 @@ struct MarginalProfileTests {
         }
         try property("a profile's bits", iterations: 300) { generator in
             var changed = bytes
-            changed[generator.int(1...120)] ^= 1 << UInt8(generator.int(0...7))
+            changed[generator.integer(in: 1...120)] ^= 1 << UInt8(generator.integer(in: 0...7))
             changed = sealed(changed)
             guard var read = try? MarginalProfile(encoded: changed, phase: 0, clock: clock) else { return }
             try hold(read.encoded(clock: clock) == changed, "taken, and written otherwise")

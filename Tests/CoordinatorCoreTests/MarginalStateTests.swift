@@ -117,14 +117,16 @@ import Testing
             Self.run(fleet, app, 0..<150)
             return try #require(advice(fleet, app))
         }
-        let classes = try [.batch, .standard, .critical].map { try target(ApplicationPolicy(priority: $0)) }
+        let classes = try [PriorityClass.batch, .standard, .critical].map {
+            try target(ApplicationPolicy(priority: $0))
+        }
         #expect(classes[0].price > classes[1].price && classes[1].price > classes[2].price)
         #expect(classes[0].target <= classes[1].target && classes[1].target <= classes[2].target)
         #expect(try target(ApplicationPolicy(priority: .critical, costRatio: 5)) == classes[0])
         #expect(throws: MarginalError.costRatio(0)) { try CostRatios(critical: 1, standard: 1, batch: 0) }
     }
 
-    @Test(arguments: [0, -1, 0.0001, 1e7, .nan, .infinity])
+    @Test(arguments: [0, -1, 0.0001, 1e7, .nan, .infinity] as [Double])
     func aRatioThatSaysNothingIsRefused(ratio: Double) throws {
         let fleet = try fleet()
         _ = try fleet.application("web", ApplicationPolicy(costRatio: 0.001))

@@ -109,9 +109,10 @@ import Testing
             let bytes: [UInt8] = try message.serializedBytes()
             let (known, refused) = try Outrider_V1_PeakBatch(serializedBytes: bytes).forecasts()
             #expect(refused == nil && known[Self.web]?.marginal == advice)
-            for spoil in [{ $0.price = .nan }, { $0.divisor = -1 }, { $0.nextRate = .infinity }]
-                as [(inout Outrider_V1_MarginalAdvice) -> Void]
-            {
+            let spoils: [(inout Outrider_V1_MarginalAdvice) -> Void] = [
+                { $0.price = .nan }, { $0.divisor = -1 }, { $0.nextRate = .infinity },
+            ]
+            for spoil in spoils {
                 var bad = message
                 spoil(&bad.applications[0].marginal)
                 #expect(bad.forecasts().known.isEmpty && bad.forecasts().refused?.field == "applications.marginal")
