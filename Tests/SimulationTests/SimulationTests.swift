@@ -31,6 +31,12 @@ import Testing
         }
     }
 
+    /// A migration that a lost store knew: its source's port stands, and a host that is cut off sends there.
+    @Test func aMigrationThatABackupForgotIsNoDuplicate() {
+        let result = Simulation.run(seed: 5_003_564, steps: 20_000)
+        #expect(result.violation == nil, "\(result.violation?.description ?? "")")
+    }
+
     @Test func sameSeedSameLog() {
         func log() -> [String] {
             var lines: [String] = []

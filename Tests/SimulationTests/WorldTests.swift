@@ -1,4 +1,5 @@
 import AgentCore
+import CoordinatorCore
 import Dataplane
 import NetworkTypes
 import Testing
@@ -54,5 +55,25 @@ import Testing
         #expect(disk.tear(keeping: 3) == 1)
         #expect(disk.entries.map(\.sequence) == [1, 2, 3])
         #expect(disk.durableSequence == 3 && disk.submitted == 3)
+    }
+
+    /// The checker excuses what a restored book cannot know, and no longer.
+    @Test func aRestoredBookKnowsWhatItHasHeard() throws {
+        let (source, other) = (try #require(HostID("source")), try #require(HostID("other")))
+        var ledger = Ledger(of: Plan(seed: 1, hosts: 3).coordinator)
+        func hear(_ event: RestorationEvent) { #expect(ledger.apply(.restoration(event), at: 0) == nil) }
+        #expect(!ledger.isRestored(between: source, and: other))
+        hear(.started)
+        hear(.heard(source))
+        hear(.heard(other))
+        #expect(!ledger.isRestored(between: source, and: other), "a third host may hold what matters")
+        hear(.ended)
+        #expect(ledger.isRestored(between: source, and: other))
+        hear(.started)
+        hear(.heard(source))
+        hear(.ended)
+        #expect(!ledger.isRestored(between: source, and: other), "an operator went on without it")
+        hear(.heard(other))
+        #expect(ledger.isRestored(between: source, and: other))
     }
 }

@@ -69,6 +69,8 @@ struct Checker {
     // MARK: The coordinator
 
     var ledger: Ledger
+    /// Migrations of a store that was lost, by identifier: the one in its place learns of them from their ends.
+    var forgotten: [UInt32: Migration] = [:]
     /// Pairs of applications that have ever allowed each other.
     var friends: Set<ApplicationPair> = []
 

@@ -264,6 +264,7 @@ extension World {
     mutating func observeRestore() {
         probes.hit(.storeRestored)
         wasRestored = true
+        checks.forgotten.merge(checks.ledger.migrations) { $1 }
         promises = []
         for index in applications.indices { applications[index].isConfirmed = false }
     }

@@ -51,6 +51,8 @@ struct Ledger {
     /// Peers may have acknowledged blocks of theirs while their endpoint was dropped.
     private(set) var everFenced: Set<HostID> = []
     private(set) var isRestoring = false
+    /// Hosts that have said what they hold since a restoration began.
+    private var heardSince: Set<HostID> = []
     private(set) var ownedTotal = 0
     /// Identifiers that floors promise beyond what is free: an old book's floors are its own, and what hosts hold besides
     /// is adopted all the same. It never grows otherwise.
@@ -93,8 +95,7 @@ struct Ledger {
             defer { generation = next }
             return next > generation ? nil : (2, "generation \(next) follows \(generation)")
         case .host(let host, let event): apply(event, of: host)
-        case .restoration(.started): isRestoring = true
-        case .restoration(.ended): isRestoring = false
+        case .restoration(let step): apply(step)
         case .applicationDeleting(let id, _): deleting.insert(id)
         case .migration(let event): return apply(event)
         case .applicationDeleted(let id):
@@ -103,6 +104,21 @@ struct Ledger {
         default: break
         }
         return nil
+    }
+
+    private mutating func apply(_ event: RestorationEvent) {
+        switch event {
+        case .started:
+            isRestoring = true
+            heardSince = []
+        case .heard(let host): heardSince.insert(host)
+        case .ended: isRestoring = false
+        }
+    }
+
+    /// A restored book can know by now what was between the two hosts: it has heard both, and has acted on it.
+    func isRestored(between one: HostID, and other: HostID) -> Bool {
+        !isRestoring && heardSince.contains(one) && heardSince.contains(other)
     }
 
     private mutating func apply(_ event: SafetyEvent, of host: HostID) {

@@ -12,12 +12,21 @@ extension World {
 
     /// The ports at both ends of a migration are one VM interface: its VM runs at one of them.
     func isOneMigratingInterface(_ sni: UInt32, on holders: [Int]) -> Bool {
-        guard let migration = checks.ledger.migrations[sni] else { return false }
+        guard let migration = checks.ledger.migrations[sni] ?? forgottenMigration(of: sni) else { return false }
         return holders.allSatisfy { holder in
             let name = hosts[holder].name
             return (name == migration.source || name == migration.destination)
                 && hosts[holder].kernel.links[sni]?.interface == migration.interface
         }
+    }
+
+    /// A migration that a backup does not have. While its store is restored no kernel is changed, so peers that had not
+    /// heard of the flip, or cannot be reached, still send to the source.
+    private func forgottenMigration(of sni: UInt32) -> Migration? {
+        guard let migration = checks.forgotten[sni],
+            !checks.ledger.isRestored(between: migration.source, and: migration.destination)
+        else { return nil }
+        return migration
     }
 
     /// The destination's port is closed until the guest was heard there.
