@@ -164,7 +164,7 @@ let package = Package(
                 "NetworkTypes", "SimulationKit", collections,
             ]),
         library("ForecastBacktest", ["Allocation", "Forecasting", "SimulationKit"]),
-        library("NamespaceKit", ["NetworkTypes", "Netlink", "LocalAPI", "CNamespaceKit"]),
+        library("NamespaceKit", ["NetworkTypes", "Netlink", "LocalAPI", "SimulationKit", "CNamespaceKit"]),
 
         tests(
             "CoordinatorTests",

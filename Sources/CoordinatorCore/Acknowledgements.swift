@@ -113,7 +113,9 @@ extension CoordinatorMachine {
     mutating func complete(_ first: UInt32) {
         guard !state.restoration.isOn, let lease = state.book.lease(key: first) else { return }
         switch lease.state {
-        case .leased: try? book { (book) throws(BookError) in try book.stage(lease.block) }
+        case .leased:
+            try? book { (book) throws(BookError) in try book.stage(lease.block) }
+            notice(.info, "staged", "\(lease.block) of host \(lease.host) stands in the kernels of all its peers")
         case .draining: try? book { (book) throws(BookError) in try book.remove(lease.block) }
         case .staged, .marked, .quarantined: break
         }

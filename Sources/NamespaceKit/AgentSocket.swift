@@ -43,8 +43,9 @@ public struct AgentSocket: Sendable {
         return try understood { () throws(VarlinkFailure) in try Attachment(json: answer) }
     }
 
-    public func detach(vm: String) throws(KitError) {
-        _ = try perform("Detach", DetachCall(interface: try interface(vm)).json)
+    /// Takes the port; with `hold` the identifier is kept for the interface that long.
+    public func detach(vm: String, hold: Duration? = nil) throws(KitError) {
+        _ = try perform("Detach", DetachCall(interface: try interface(vm), hold: hold).json)
     }
 
     /// Ends a recovery.

@@ -15,7 +15,12 @@ public final class Cluster: Sendable {
     private var coordinatorFile: String { settings.directory + "/coordinator/coordinator.yaml" }
     private let processes = Mutex<[String: ChildProcess]>([:])
 
+    private static let coordinatorPort: UInt16 = 7443
+    private static let profilerPort: UInt16 = 7444
     private static let coordinatorName = "c1"
+    private static let profilerName = "profiler"
+    private var profilerFile: String { settings.directory + "/profiler/profiler.yaml" }
+    private var profilerLog: String { settings.directory + "/profiler/profiler.log" }
 
     /// Makes underlay, overlay namespaces and files, and starts nothing.
     public init(_ settings: ClusterSettings) throws(KitError) {
@@ -31,13 +36,24 @@ public final class Cluster: Sendable {
         }
         let coordinator = underlay.machines[settings.hosts]
         coordinatorNamespace = coordinator.namespace
-        coordinatorAddress = "\(coordinator.address):7443"
+        coordinatorAddress = "\(coordinator.address):\(Self.coordinatorPort)"
 
         let stateDirectory = settings.directory + "/coordinator/state"
         try makeFolder(stateDirectory)
         try writeFile(
             coordinatorFile,
-            settings.coordinatorFile(address: coordinatorAddress, stateDirectory: stateDirectory))
+            settings.coordinatorFile(
+                address: coordinatorAddress, stateDirectory: stateDirectory,
+                profiler: "\(coordinator.address):\(Self.profilerPort)"))
+        if settings.profiler == .apart {
+            let profilerState = settings.directory + "/profiler/state"
+            try makeFolder(profilerState)
+            try writeFile(
+                profilerFile,
+                settings.profilerFile(
+                    address: "\(coordinator.address):\(Self.profilerPort)", stateDirectory: profilerState,
+                    coordinator: coordinatorAddress))
+        }
         var generator = SystemRandomNumberGenerator()
         for host in hosts {
             try host.writeIdentity(using: &generator)
@@ -66,14 +82,28 @@ public final class Cluster: Sendable {
 
     /// Starts the coordinator and waits until its port accepts.
     public func startCoordinator() throws(KitError) {
+        let services = settings.profiler == .inCoordinator ? "all" : "network-manager,session-manager,allocator"
+        try startService(
+            Self.coordinatorName, services: services, file: coordinatorFile, log: coordinatorLog,
+            port: Self.coordinatorPort)
+    }
+
+    /// Starts the profiler in a process of its own, for ``ClusterSettings/Profiler/apart``.
+    public func startProfiler() throws(KitError) {
+        try startService(
+            Self.profilerName, services: "profiler", file: profilerFile, log: profilerLog, port: Self.profilerPort)
+    }
+
+    private func startService(
+        _ name: String, services: String, file: String, log: String, port: UInt16
+    ) throws(KitError) {
         let child = try ChildProcess(
-            [program("outrider-coordinator"), "--config", coordinatorFile], namespace: coordinatorNamespace,
-            output: coordinatorLog)
-        remember(child, as: Self.coordinatorName)
+            [program("outrider-coordinator"), "--config", file, "--services", services],
+            namespace: coordinatorNamespace, output: log)
+        remember(child, as: name)
         let address = PeerAddress.v4(underlay.machines[settings.hosts].address)
-        try waitUntil("the coordinator listens (see \(coordinatorLog))", timeout: .seconds(20), by: child) {
-            () throws(KitError) in
-            try connects(from: coordinatorNamespace, to: address, port: 7443, within: .milliseconds(200))
+        try waitUntil("\(services) listens (see \(log))", timeout: .seconds(20), by: child) { () throws(KitError) in
+            try connects(from: coordinatorNamespace, to: address, port: port, within: .milliseconds(200))
         }
     }
 
@@ -94,6 +124,7 @@ public final class Cluster: Sendable {
     /// The running process of a host's agent.
     public func agent(_ host: ClusterHost) -> ChildProcess? { processes.withLock { $0[host.name] } }
     public var coordinator: ChildProcess? { processes.withLock { $0[Self.coordinatorName] } }
+    public var profiler: ChildProcess? { processes.withLock { $0[Self.profilerName] } }
 
     /// Ids of the programs that still run.
     public var runningProcesses: [Int32] {
@@ -146,6 +177,7 @@ public final class Cluster: Sendable {
     /// Stops all programs and takes the overlays down the way an operator does; with `force` under attached VMs too.
     public func tearDownOverlays(force: Bool = false) throws(KitError) {
         for host in hosts { agent(host)?.stop() }
+        profiler?.stop()
         coordinator?.stop()
         for host in hosts where NetworkNamespace.list().contains(host.overlayNamespace) {
             try Command.run(

@@ -12,10 +12,21 @@ public struct ClusterSettings: Sendable {
     public var endpoints = Underlay.Endpoints.ipv4
     /// All durations of prediction and reclamation are divided by this.
     public var timeFactor: Double
+    /// Where forecasts come from.
+    public var profiler = Profiler.inCoordinator
     /// Further lines of the coordinator's configuration: key and value.
     public var coordinatorExtra: [String: String] = [:]
     /// Further lines of every agent's configuration.
     public var agentExtra: [String: String] = [:]
+
+    /// Where the profiler runs.
+    public enum Profiler: Sendable {
+        case inCoordinator
+        /// In a process of its own, see ``Cluster/startProfiler()``.
+        case apart
+        /// Nowhere: there are watermarks only.
+        case none
+    }
 
     public init(prefix: String, binaries: String, directory: String, hosts: Int, timeFactor: Double) {
         self.prefix = prefix
@@ -57,11 +68,23 @@ extension Duration {
 
 extension ClusterSettings {
     /// The coordinator's configuration file.
-    func coordinatorFile(address: String, stateDirectory: String) -> String {
-        var values: [(String, String)] = [
-            ("listen", "[\"\(address)\"]"), ("state-directory", stateDirectory),
-            ("overlay-mtu", "\(Underlay.mtu - endpoints.overhead)"), ("log-level", "info"), ("http-listen", "[]"),
-        ]
+    func coordinatorFile(address: String, stateDirectory: String, profiler: String) -> String {
+        serviceFile(
+            address: address, stateDirectory: stateDirectory,
+            link: self.profiler == .apart ? [("profiler", profiler)] : [])
+    }
+
+    /// The configuration file of a profiler in a process of its own.
+    func profilerFile(address: String, stateDirectory: String, coordinator: String) -> String {
+        serviceFile(address: address, stateDirectory: stateDirectory, link: [("coordinator", coordinator)])
+    }
+
+    private func serviceFile(address: String, stateDirectory: String, link: [(String, String)]) -> String {
+        var values: [(String, String)] =
+            link + [
+                ("listen", "[\"\(address)\"]"), ("state-directory", stateDirectory),
+                ("overlay-mtu", "\(Underlay.mtu - endpoints.overhead)"), ("log-level", "info"), ("http-listen", "[]"),
+            ]
         values += Self.durations.map { ($0.key, Self.text(compressed($0.seconds))) }
         values += Self.safety.map { ($0.key, Self.text($0.value)) }
         var horizons: [Duration] = []

@@ -33,9 +33,14 @@ final class TestBed {
     }
 
     /// Starts coordinator and agents, hands the bed to `body`, and removes everything.
+    ///
+    /// - Parameters:
+    ///   - late: the last so many hosts' agents are not started.
+    ///   - agent: lines of every agent's configuration.
+    ///   - coordinator: lines of the coordinator's.
     static func run(
-        _ name: String, hosts: Int = 2, slots: Int = 6, endpoints: Underlay.Endpoints = .ipv4,
-        binaries: String = TestBed.binaries, agent: [String: String] = [:],
+        _ name: String, hosts: Int = 2, late: Int = 0, slots: Int = 6, endpoints: Underlay.Endpoints = .ipv4,
+        binaries: String = TestBed.binaries, agent: [String: String] = [:], coordinator: [String: String] = [:],
         _ body: (TestBed) async throws -> Void
     ) async throws {
         let prefix = "otr-\(getpid())-\(name)"
@@ -47,6 +52,7 @@ final class TestBed {
         settings.agentExtra.merge(agent) { $1 }
         // Tests keep a coordinator dead for longer than a compressed day.
         settings.coordinatorExtra["bind-until"] = "10m"
+        settings.coordinatorExtra.merge(coordinator) { $1 }
         let all = settings
         defer { Cluster.sweep(all) }
         let bed = try await offload { () throws(KitError) in
@@ -56,10 +62,12 @@ final class TestBed {
         do {
             try await offload { () throws(KitError) in
                 try bed.0.startCoordinator()
-                for host in bed.0.hosts { try bed.0.startAgent(host) }
+                for host in bed.0.hosts.dropLast(late) { try bed.0.startAgent(host) }
             }
             let testBed = TestBed(cluster: bed.0, slots: bed.1)
-            if agent["mode"] != "observe" { for host in bed.0.hosts { try testBed.waitUntilBinding(host) } }
+            if agent["mode"] != "observe" {
+                for host in bed.0.hosts.dropLast(late) { try testBed.waitUntilBinding(host) }
+            }
             try await withTaskExecutorPreference(BlockingExecutor.shared) { try await body(testBed) }
         } catch {
             for host in bed.0.hosts { print("--- \(host.name)\n\(bed.0.agent(host)?.outputText.suffix(4_000) ?? "")") }
@@ -86,8 +94,8 @@ final class TestBed {
 
     private struct Created: Decodable { var id: String }
 
-    func createApplication(_ name: String) throws(KitError) -> ApplicationID {
-        let answer = try cluster.control(Created.self, ["app", "create", name, "--mode", "stage"])
+    func createApplication(_ name: String, mode: String = "stage") throws(KitError) -> ApplicationID {
+        let answer = try cluster.control(Created.self, ["app", "create", name, "--mode", mode])
         guard let id = ApplicationID(answer.id) else { throw .unexpected("application id '\(answer.id)'") }
         return id
     }

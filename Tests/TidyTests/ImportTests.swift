@@ -71,7 +71,9 @@ private let allowed: [String: Set<String>] = {
             "NetworkTypes",
         ],
         "SimulationKit": ["FoundationEssentials", "Glibc", "NetworkTypes", "Synchronization"],
-        "NamespaceKit": system.union(["CNamespaceKit", "Foundation", "LocalAPI", "Netlink", "NetworkTypes"]),
+        "NamespaceKit": system.union([
+            "CNamespaceKit", "Foundation", "LocalAPI", "Netlink", "NetworkTypes", "SimulationKit",
+        ]),
     ]
 }()
 

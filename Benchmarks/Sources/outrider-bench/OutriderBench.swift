@@ -8,13 +8,14 @@ struct OutriderBench {
         ("addresses", { AddressBenchmark.run() }), ("forecast", { try await ForecastBenchmark.run() }),
         ("allocation", { try AllocationBenchmark.run() }),
         ("varlink", { try await VarlinkBenchmark.run() }), ("netlink", { try await NetlinkBenchmark.run() }),
-        ("space", { try SpaceBenchmark.run() }), ("decision", { try LaunchBenchmark.run() }),
+        ("space", { try SpaceBenchmark.run() }), ("decision", { try DecisionBenchmark.run() }),
         ("agent", { try AgentBenchmark.run() }),
-        ("churn", { try ChurnBenchmark.run() }),
+        ("churn", { try ChurnBenchmark.run() }), ("launch", { try await LaunchBenchmark.run() }),
     ]
     /// Parts of benchmarks above, for whoever works on one; run when named only.
     static let parts: [(name: String, run: @Sendable () async throws -> Void)] = [
-        ("attach", { try InstallationBenchmark.run() })
+        ("attach", { try InstallationBenchmark.run() }), ("launch-paths", { try await LaunchBenchmark.paths() }),
+        ("launch-policies", { try await LaunchBenchmark.policies() }),
     ]
 
     static func main() async {

@@ -1,21 +1,23 @@
 import NamespaceKit
+import SimulationKit
 
 /// The compressed days: traffic, and the samples taken beside it.
 struct Days {
     let options: DemoOptions
     let traffic: Traffic
-    let applications: [DemoApplication]
+    let applications: [FleetApplication]
     let progress: Progress
 
     func run(_ launcher: Launcher, _ measures: Measures) async throws {
         let stop = StopFlag()
+        let ticker = Ticker(applications: applications, launcher: launcher, progress: progress)
         let workload = Workload(
-            traffic: traffic, applications: applications, launcher: launcher, progress: progress)
+            traffic.trace.events, applications: applications, launcher: launcher, watch: { await ticker.show() })
         async let sampling: Void = measures.watch(until: stop)
         for day in 0..<options.days {
             await launcher.beginDay(day)
-            await workload.play(
-                options.dayLength * day..<options.dayLength * (day + 1), label: "day \(day + 1)/\(options.days)")
+            await ticker.begin("day \(day + 1)/\(options.days)")
+            await workload.play(options.dayLength * day..<options.dayLength * (day + 1))
             let today = await launcher.records.filter { $0.day == day }
             let ahead = today.count { $0.servedFrom == "staged" || $0.servedFrom == "leased" }
             progress.step(
@@ -23,6 +25,35 @@ struct Days {
         }
         stop.raise()
         await sampling
+    }
+}
+
+/// The line that shows how a day goes.
+private actor Ticker {
+    private let applications: [FleetApplication]
+    private let launcher: Launcher
+    private let progress: Progress
+    private var label = ""
+
+    init(applications: [FleetApplication], launcher: Launcher, progress: Progress) {
+        self.applications = applications
+        self.launcher = launcher
+        self.progress = progress
+    }
+
+    func begin(_ label: String) { self.label = label }
+
+    func show() async {
+        let counts = await launcher.countsByApplication()
+        let records = await launcher.records
+        let served = ["staged", "leased", "reserved", "cold"].map { kind in
+            "\(kind) \(records.count { $0.servedFrom == kind })"
+        }
+        let vms = applications.map { "\($0.name) \(counts[$0.id] ?? 0)" }
+        let failed = await launcher.failures.count
+        progress.live(
+            "\(label)  VMs: \(vms.joined(separator: ", "))  launches: \(served.joined(separator: ", "))"
+                + (failed > 0 ? "  failed \(failed)" : ""))
     }
 }
 
@@ -94,7 +125,8 @@ struct DayFindings {
     private func peers(
         _ records: [LaunchRecord], _ report: inout Report, _ checks: Checks, _ notes: inout [String]
     ) {
-        let peers = PeerMessages(launches: records, events: watch.snapshot(), topology: topology)
+        let peers = PeerMessages(
+            launches: records, events: watch.snapshot(), hosts: topology.cluster.hosts)
         report.peerMessagesPerStagedLaunch = peers.perStagedLaunch
         checks.record(
             "a staged launch sends nothing to peers", peers.perStagedLaunch == 0 && watch.overruns == 0,

@@ -60,14 +60,14 @@ struct Demo {
 
         let daemons = Daemons(cluster: cluster)
         try await daemons.start()
-        var applications: [DemoApplication] = []
+        var applications: [FleetApplication] = []
         for shape in Traffic.shapes {
             let id = try await daemons.createApplication(shape.name, priority: shape.priority)
-            applications.append(DemoApplication(name: shape.name, id: id, weights: shape.weights))
+            applications.append(FleetApplication(name: shape.name, id: id, weights: shape.weights))
         }
         progress.step("coordinator and agents run; applications \(applications.map(\.name).joined(separator: ", "))")
 
-        let launcher = Launcher(topology, seed: options.seed &+ 1)
+        let launcher = Launcher(cluster, slots: topology.slots, seed: options.seed &+ 1)
         let watch = try KernelWatch(namespaces: cluster.hosts.map(\.overlayNamespace))
         defer { watch.close() }
         let measures = Measures(topology, launcher)
@@ -109,24 +109,4 @@ struct Demo {
             at: target.deletingLastPathComponent(), withIntermediateDirectories: true)
         try? FileManager.default.copyItem(at: URL(filePath: settings.directory), to: target)
     }
-}
-
-/// Cleans up when the run is interrupted.
-struct InterruptWatcher {
-    private let sources: [any DispatchSourceSignal]
-
-    init(_ cleanUp: @escaping @Sendable () -> Void) {
-        sources = [SIGINT, SIGTERM].map { number in
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler {
-                cleanUp()
-                exit(128 + number)
-            }
-            source.resume()
-            return source
-        }
-    }
-
-    func cancel() { for source in sources { source.cancel() } }
 }

@@ -11,7 +11,7 @@ struct Ending {
     func run() async throws -> Int {
         let cluster = bench.cluster
         let daemons = Daemons(cluster: cluster)
-        let findings = try await settledFindings(daemons)
+        let findings = try await daemons.settledFindings()
         bench.checks.record(
             "store, hosts and kernels agree", findings.isEmpty,
             findings.isEmpty ? "outriderctl check finds nothing" : findings.prefix(3).joined(separator: "; "))
@@ -30,44 +30,16 @@ struct Ending {
         return names.count
     }
 
-    /// Reports of the last launches are still under way for a moment.
-    private func settledFindings(_ daemons: Daemons) async throws -> [String] {
-        var findings: [String] = []
-        for _ in 0..<20 {
-            findings = try await offload { () throws(KitError) in try daemons.findings() }
-            if findings.isEmpty { break }
-            try await Task.sleep(for: .milliseconds(250))
-        }
-        return findings
-    }
-
-    /// Deletes an application; the refusal when it stays refused. The last detach may not have been reported yet.
-    private func delete(_ application: DemoApplication) async throws -> String? {
-        let cluster = bench.cluster
-        let deadline = ContinuousClock.now + Self.reportMax
-        while true {
-            let result = try await offload { () throws(KitError) in
-                try cluster.control(["app", "delete", application.name])
-            }
-            if result.status == 0 { return nil }
-            if ContinuousClock.now > deadline { return result.output }
-            try await Task.sleep(for: .milliseconds(200))
-        }
-    }
-
     /// Deletes the applications, which sends every block through reclamation; identifiers that are still taken.
     private func drain(_ daemons: Daemons) async throws -> Int {
         for application in [bench.shop, bench.batch] {
-            if let refusal = try await delete(application) {
+            if let refusal = try await daemons.delete(application, within: Self.reportMax) {
                 bench.checks.record("\(application.name) can be deleted", false, refusal)
             }
         }
-        let deadline = ContinuousClock.now + Self.drainMax
-        while true {
-            let totals = try await offload { () throws(KitError) in try daemons.totals() }
-            bench.progress.live("giving back: \(totals.taken) identifiers to go")
-            if totals.taken == 0 || ContinuousClock.now > deadline { return totals.taken }
-            try await Task.sleep(for: .milliseconds(250))
+        let progress = bench.progress
+        return try await daemons.drained(within: Self.drainMax) { taken in
+            progress.live("giving back: \(taken) identifiers to go")
         }
     }
 }

@@ -2,14 +2,6 @@ import Foundation
 import NamespaceKit
 import NetworkTypes
 
-/// An application of the demo.
-struct DemoApplication: Hashable, Sendable {
-    let name: String
-    let id: ApplicationID
-    /// Share of its launches that each host gets.
-    let weights: [Double]
-}
-
 /// Everything that is made before the first launch.
 struct Topology: Sendable {
     let cluster: Cluster

@@ -43,7 +43,7 @@ struct AgentRestart {
 
     /// Pings in both directions, one per family, for the fixed length; `disturb` runs meanwhile.
     private func pings(
-        between near: VirtualMachine, and far: VirtualMachine, _ disturb: () async throws -> Void
+        between near: LaunchedMachine, and far: LaunchedMachine, _ disturb: () async throws -> Void
     ) async throws -> PingStatistics {
         let stop = StopFlag()
         let began = ContinuousClock.now

@@ -5,8 +5,8 @@ import NamespaceKit
 struct Bench: Sendable {
     let topology: Topology
     let launcher: Launcher
-    let shop: DemoApplication
-    let batch: DemoApplication
+    let shop: FleetApplication
+    let batch: FleetApplication
     let checks: Checks
     let progress: Progress
 

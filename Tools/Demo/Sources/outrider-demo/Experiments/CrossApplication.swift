@@ -36,7 +36,7 @@ struct CrossApplication {
     }
 
     /// The ways in which `machine` reached the address.
-    private static func reached(from machine: VirtualMachine, _ address: PeerAddress) throws(KitError) -> [String] {
+    private static func reached(from machine: LaunchedMachine, _ address: PeerAddress) throws(KitError) -> [String] {
         var ways: [String] = []
         if machine.slot.echo(for: address).firstReply(
             from: address, every: .milliseconds(50), timeout: patience) != nil

@@ -18,10 +18,10 @@ struct Spoofing {
             var passed: [String] = []
             var silent: [String] = []
             for family in [SocketFamily.ipv4, .ipv6] {
-                let pick = { (machine: VirtualMachine) in family == .ipv4 ? machine.ipv4 : machine.ipv6 }
+                let pick = { (machine: LaunchedMachine) in family == .ipv4 ? machine.ipv4 : machine.ipv6 }
                 let trap = try DatagramTrap(family, in: victim.slot.name, port: Self.port)
                 let raw = try NamespaceSocket(.header, family, in: attacker.slot.name)
-                func arrives(_ source: VirtualMachine, _ text: String) -> Bool {
+                func arrives(_ source: LaunchedMachine, _ text: String) -> Bool {
                     let payload = Array("\(text) \(pick(source))".utf8)
                     let packet = Packets.udp(from: pick(source), to: pick(victim), port: Self.port, payload: payload)
                     for _ in 0..<3 { raw.send(packet, to: pick(victim)) }

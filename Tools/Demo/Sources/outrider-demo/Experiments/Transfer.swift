@@ -57,7 +57,7 @@ struct Transfer {
         var kernel: [PortCounters]
     }
 
-    private func counters(_ machines: VirtualMachine...) async throws -> Reading {
+    private func counters(_ machines: LaunchedMachine...) async throws -> Reading {
         var reading = Reading(agent: [], kernel: [])
         for machine in machines {
             let host = bench.cluster.hosts[machine.host]

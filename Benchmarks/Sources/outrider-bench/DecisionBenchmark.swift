@@ -4,7 +4,7 @@ import NetworkTypes
 
 /// What a launch costs in the agent's machine on a host that is full of VMs of one application: the decision alone (the
 /// attach becomes an identifier and a record), and a whole life with every input that it brings.
-enum LaunchBenchmark {
+enum DecisionBenchmark {
     private static let lives = 2000
 
     @Sendable static func run() throws {

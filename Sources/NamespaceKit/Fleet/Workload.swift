@@ -1,23 +1,35 @@
-import NamespaceKit
-import NetworkTypes
-import SimulationKit
+public import SimulationKit
 import Synchronization
 
 /// Plays the trace: launches and stops at their times, a few at once.
-struct Workload: Sendable {
-    let traffic: Traffic
-    let applications: [DemoApplication]
-    let launcher: Launcher
-    let progress: Progress
+public struct Workload: Sendable {
+    private let events: [TraceEvent]
+    private let applications: [FleetApplication]
+    private let launcher: Launcher
+    /// Called some times a second.
+    private let watch: @Sendable () async -> Void
 
     /// Launches under way at one time: more would measure this machine's cores, not the launch.
-    static let concurrentMax = 2
+    private static let concurrentMax = 2
     private static let tick = Duration.milliseconds(10)
 
+    /// - Parameters:
+    ///   - events: by time; their applications are places in `applications`.
+    ///   - watch: called some times a second while it plays.
+    public init(
+        _ events: [TraceEvent], applications: [FleetApplication], launcher: Launcher,
+        watch: @escaping @Sendable () async -> Void = {}
+    ) {
+        self.events = events
+        self.applications = applications
+        self.launcher = launcher
+        self.watch = watch
+    }
+
     /// Plays the events of `interval` (time within the trace) in real time.
-    func play(_ interval: Range<Duration>, label: String) async {
+    public func play(_ interval: Range<Duration>) async {
         let began = ContinuousClock.now
-        let events = traffic.trace.events.filter { interval.contains($0.time) }
+        let events = events.filter { interval.contains($0.time) }
         let gate = LaunchGate(Self.concurrentMax)
         await withDiscardingTaskGroup { group in
             var shown = began
@@ -27,7 +39,7 @@ struct Workload: Sendable {
                 while ContinuousClock.now < due || !gate.enter() {
                     if ContinuousClock.now - shown > .milliseconds(250) {
                         shown = .now
-                        await show(label)
+                        await watch()
                         await launcher.stopDeferred()
                     }
                     try? await Task.sleep(for: min(Self.tick, max(.milliseconds(1), due - ContinuousClock.now)))
@@ -46,19 +58,6 @@ struct Workload: Sendable {
         let end = began + (interval.upperBound - interval.lowerBound)
         try? await Task.sleep(until: end)
         await launcher.stopDeferred()
-    }
-
-    private func show(_ label: String) async {
-        let counts = await launcher.countsByApplication()
-        let records = await launcher.records
-        let served = ["staged", "leased", "reserved", "cold"].map { kind in
-            "\(kind) \(records.count { $0.servedFrom == kind })"
-        }
-        let vms = applications.map { "\($0.name) \(counts[$0.id] ?? 0)" }
-        let failed = await launcher.failures.count
-        progress.live(
-            "\(label)  VMs: \(vms.joined(separator: ", "))  launches: \(served.joined(separator: ", "))"
-                + (failed > 0 ? "  failed \(failed)" : ""))
     }
 }
 

@@ -1,100 +1,77 @@
-import Foundation
 import LocalAPI
-import NamespaceKit
-import NetworkTypes
+public import NetworkTypes
 import SimulationKit
 
-/// A VM of the demo: a namespace with a port of its host's agent.
-struct VirtualMachine: Sendable {
-    let name: String
-    let application: DemoApplication
-    /// Index of its host.
-    let host: Int
-    let slot: VMSlot
-    let attachment: Attachment
-
-    var ipv4: PeerAddress { .v4(attachment.addressing.ipv4) }
-    var ipv6: PeerAddress { .v6(attachment.addressing.ipv6) }
-}
-
-/// What one launch came to.
-struct LaunchRecord: Sendable {
-    /// 0 is the first compressed day.
-    let day: Int
-    let application: String
-    let host: Int
-    let sni: SessionNetworkID
-    let servedFrom: String
-    let started: ContinuousClock.Instant
-    let attached: ContinuousClock.Instant
-    /// Nil when no VM of the application ran on another host that could answer.
-    let replied: ContinuousClock.Instant?
-
-    /// Family of the first reply's probes.
-    let family: String
-
-    var attachTime: Double { (attached - started).milliseconds }
-    var firstReplyTime: Double? { replied.map { ($0 - started).milliseconds } }
-}
-
 /// Launches and stops VMs through the agents' sockets, exactly as a hypervisor's hook would.
-actor Launcher {
-    let topology: Topology
+public actor Launcher {
+    public let cluster: Cluster
+    /// Where launches take an interface first, when there is one.
+    private let pool: WarmPool?
     private var free: [VMSlot]
-    private(set) var live: [String: VirtualMachine] = [:]
+    public private(set) var live: [String: LaunchedMachine] = [:]
     /// VMs that an experiment or a probe needs: they are not stopped.
     private var pins: [String: Int] = [:]
     /// Names of VMs whose launch is under way.
     private var launching: Set<String> = []
     private var stopping: Set<String> = []
     private var deferred: Set<String> = []
+    private let seed: UInt64
     private var generator: SeededGenerator
     private var number = 0
     private var extra = 0
 
     private var day = 0
-    private(set) var records: [LaunchRecord] = []
+    public private(set) var records: [LaunchRecord] = []
     /// Launches that an agent refused, with its words.
-    private(set) var failures: [String] = []
+    public private(set) var failures: [String] = []
     /// Launches whose first reply never came.
-    private(set) var silent: [String] = []
+    public private(set) var silent: [String] = []
 
     private static let replyTimeout = Duration.seconds(3)
 
-    init(_ topology: Topology, seed: UInt64) {
-        self.topology = topology
-        free = topology.slots
+    /// - Parameters:
+    ///   - slots: namespaces for VMs; a launch without a free one fails.
+    ///   - seed: of the choice of hosts and of peers.
+    public init(_ cluster: Cluster, slots: [VMSlot], seed: UInt64, pool: WarmPool? = nil) {
+        self.cluster = cluster
+        self.pool = pool
+        free = slots
+        self.seed = seed
         generator = SeededGenerator(seed: seed)
     }
 
     // MARK: Counting
 
     /// Launches from now on count for this day.
-    func beginDay(_ number: Int) { day = number }
+    public func beginDay(_ number: Int) { day = number }
 
-    var liveCount: Int { live.count }
-    func countsByApplication() -> [ApplicationID: Int] {
+    public var liveCount: Int { live.count }
+    public func countsByApplication() -> [ApplicationID: Int] {
         live.values.reduce(into: [:]) { $0[$1.application.id, default: 0] += 1 }
     }
 
     // MARK: Launch
 
     /// Launches one VM and probes a VM of the same application on another host until the first reply.
+    ///
+    /// - Returns: nil when it failed; ``failures`` says why.
     @discardableResult
-    func launch(
-        _ application: DemoApplication, name: String, on chosen: Int? = nil, timeout: Duration = .seconds(5)
-    ) async -> VirtualMachine? {
+    public func launch(
+        _ application: FleetApplication, name: String, on chosen: Int? = nil, timeout: Duration = .seconds(5)
+    ) async -> LaunchedMachine? {
         guard let slot = free.popLast() else {
             failures.append("no namespace left for \(name)")
             return nil
         }
-        let host = chosen ?? pickHost(application)
+        let host = chosen ?? pickHost(application, for: name)
+        let taken = await pool?.take(application, host: host)
+        let interface = taken ?? name
         number += 1
         launching.insert(name)
         let peer = pinPeer(of: application, notOn: host)
         // Both families take their turn.
         let peerAddress = number.isMultiple(of: 2) ? peer?.ipv6 : peer?.ipv4
-        let socket = AgentSocket(path: topology.cluster.hosts[host].socket)
+        let socket = AgentSocket(path: cluster.hosts[host].socket)
         defer {
             launching.remove(name)
             if let peer { unpin(peer) }
@@ -103,7 +80,7 @@ actor Launcher {
             let outcome = try await offload { () throws(KitError) in
                 let started = ContinuousClock.now
                 let attachment = try socket.attach(
-                    application: application.id, vm: name, into: slot, timeout: timeout)
+                    application: application.id, vm: interface, into: slot, timeout: timeout)
                 let attached = ContinuousClock.now
                 try slot.configure(attachment.addressing)
                 let replied = peerAddress.flatMap {
@@ -111,27 +88,33 @@ actor Launcher {
                 }
                 return Outcome(attachment: attachment, started: started, attached: attached, replied: replied)
             }
-            let machine = VirtualMachine(
-                name: name, application: application, host: host, slot: slot, attachment: outcome.attachment)
+            let machine = LaunchedMachine(
+                name: name, application: application, host: host, slot: slot, attachment: outcome.attachment,
+                interface: interface)
             live[name] = machine
             records.append(
                 LaunchRecord(
                     day: day, application: application.name, host: host, sni: outcome.attachment.sni,
-                    servedFrom: outcome.attachment.servedFrom, started: outcome.started, attached: outcome.attached,
-                    replied: outcome.replied, family: number.isMultiple(of: 2) ? "ipv6" : "ipv4"))
+                    servedFrom: outcome.attachment.servedFrom, warm: taken != nil, started: outcome.started,
+                    attached: outcome.attached, replied: outcome.replied,
+                    family: number.isMultiple(of: 2) ? "ipv6" : "ipv4"))
             if let peerAddress, outcome.replied == nil {
                 silent.append("\(name) on h\(host + 1) (\(outcome.attachment.servedFrom)) from \(peerAddress)")
             }
+            if taken != nil { await pool?.add(application, host: host) }
             return machine
         } catch {
             failures.append("\(name) on h\(host + 1): \(error)")
-            await release(name: name, slot: slot, socket: socket)
+            await release(name: interface, slot: slot, socket: socket)
             return nil
         }
     }
 
-    /// A host by the application's weights.
-    func pickHost(_ application: DemoApplication) -> Int {
+    /// A host by the application's weights: the same for a name in every run of a seed, whatever happened before.
+    public func pickHost(_ application: FleetApplication, for name: String) -> Int {
+        // FNV-1a, 64 bits.
+        let stream = name.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+        var generator = SeededGenerator(seed: seed).fork(stream)
         var left = generator.unit() * application.weights.reduce(0, +)
         for (index, weight) in application.weights.enumerated() {
             left -= weight
@@ -156,7 +139,7 @@ actor Launcher {
     // MARK: Stop
 
     /// Stops a VM, or notes that it is to stop as soon as its launch is over and no experiment needs it.
-    func stop(name: String) async {
+    public func stop(name: String) async {
         if let machine = live[name], pins[name] == nil {
             await stop(machine)
         } else if live[name] != nil || launching.contains(name) {
@@ -165,7 +148,7 @@ actor Launcher {
     }
 
     /// Stops those whose stop had to wait.
-    func stopDeferred() async {
+    public func stopDeferred() async {
         for name in deferred.sorted() {
             guard let machine = live[name] else {
                 // Its launch is still under way, or failed.
@@ -179,11 +162,11 @@ actor Launcher {
     }
 
     /// Detaches one VM; its namespace is free again.
-    func stop(_ machine: VirtualMachine) async {
+    public func stop(_ machine: LaunchedMachine) async {
         guard live[machine.name] != nil, stopping.insert(machine.name).inserted else { return }
-        let socket = AgentSocket(path: topology.cluster.hosts[machine.host].socket)
+        let socket = AgentSocket(path: cluster.hosts[machine.host].socket)
         do {
-            try await offload { () throws(KitError) in try socket.detach(vm: machine.name) }
+            try await offload { () throws(KitError) in try socket.detach(vm: machine.interface) }
         } catch {
             failures.append("detach of \(machine.name): \(error)")
         }
@@ -192,13 +175,13 @@ actor Launcher {
         free.insert(machine.slot, at: 0)
     }
 
-    func stopAll() async {
+    public func stopAll() async {
         for machine in live.values.sorted(by: { $0.name < $1.name }) { await stop(machine) }
     }
 
     // MARK: VMs for experiments
 
-    private func pinPeer(of application: DemoApplication, notOn host: Int) -> VirtualMachine? {
+    private func pinPeer(of application: FleetApplication, notOn host: Int) -> LaunchedMachine? {
         let peers = live.values.filter {
             $0.application == application && $0.host != host && !stopping.contains($0.name)
         }.sorted { $0.name < $1.name }
@@ -208,14 +191,14 @@ actor Launcher {
         return peer
     }
 
-    func pin(_ machine: VirtualMachine) { pins[machine.name, default: 0] += 1 }
-    func unpin(_ machine: VirtualMachine) {
+    public func pin(_ machine: LaunchedMachine) { pins[machine.name, default: 0] += 1 }
+    public func unpin(_ machine: LaunchedMachine) {
         guard let count = pins[machine.name] else { return }
         pins[machine.name] = count > 1 ? count - 1 : nil
     }
 
     /// A running VM of the application on the host, pinned; launched when there is none.
-    func machine(of application: DemoApplication, on host: Int) async throws(KitError) -> VirtualMachine {
+    public func machine(of application: FleetApplication, on host: Int) async throws(KitError) -> LaunchedMachine {
         let present = live.values.filter {
             $0.application == application && $0.host == host && !stopping.contains($0.name)
         }.min { $0.name < $1.name }

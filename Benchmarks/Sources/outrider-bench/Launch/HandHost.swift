@@ -1,0 +1,104 @@
+import Dataplane
+import LocalAPI
+import NamespaceKit
+import Netlink
+import NetworkTypes
+
+/// A host whose agent is dead, served by hand: every entry of a launch that can stand without its port is written
+/// beforehand, by the product's own netlink library, and a launch is what is left of it.
+///
+/// The tables, the tunnel and the peers are those that the agent left, so a packet takes the same path.
+struct HandHost {
+    private let kernel: KernelDataplane
+    private let mtu: Int
+    private let block: SNIBlock
+    private let application: ApplicationID
+    private var model: DataplaneModel
+
+    /// - Parameters:
+    ///   - block: one that peers have, and whose VNI the host's filter lets in.
+    init(_ host: ClusterHost, block: SNIBlock, application: ApplicationID, mtu: Int) throws {
+        let configuration = DataplaneConfiguration(vtep: host.vtep, mtu: mtu)
+        let outside = try NamespaceSockets(path: NetworkNamespace.path(host.namespace))
+        kernel = try KernelDataplane(
+            configuration: configuration,
+            namespace: OverlayNamespace(path: NetworkNamespace.path(host.overlayNamespace), host: outside))
+        model = DataplaneModel(configuration: configuration)
+        (self.block, self.application, self.mtu) = (block, application, mtu)
+    }
+
+    private static func mac(_ sni: SessionNetworkID) -> MACAddress {
+        MACAddress(0x064F_52 << 24 | UInt64(sni.rawValue))
+    }
+
+    private mutating func objects(of sni: SessionNetworkID) throws -> [KernelObject] {
+        guard let interface = VMInterface(vm: "hand-\(sni)", nic: 0) else { preconditionFailure("no such interface") }
+        let port = Port(
+            sni: sni, block: block, application: application, interface: interface, mac: Self.mac(sni))
+        return try model.apply(.setPort(port)).compactMap { model.object(for: $0) }
+    }
+
+    private static let stages: [(kind: KernelKind, stage: CommitStage)] = [
+        (.address, .acquireAddresses), (.neighbor, .acquireNeighbors), (.route, .acquireRoutes),
+    ]
+
+    private func execute(_ steps: [ChangeStep]) {
+        let outcome = kernel.execute(ChangePlan(steps: steps.filter { !$0.operations.isEmpty }))
+        precondition(outcome.failed.isEmpty, "\(outcome.failed.first.map { "\($0)" } ?? "")")
+    }
+
+    /// A launch's entries that have been written, and what is left of it.
+    struct Prepared {
+        let sni: SessionNetworkID
+        let addressing: VMAddressing
+        fileprivate let steps: [ChangeStep]
+        fileprivate let elements: [ChangeStep]
+    }
+
+    /// Writes the elements of all filters, sources as well as ingress: they name the port and need none.
+    mutating func prepare(_ sni: SessionNetworkID) throws -> Prepared {
+        let all = try objects(of: sni)
+        var (sources, ingress): ([KernelOperation], [KernelOperation]) = ([], [])
+        for case .element(let element) in all {
+            switch element.set {
+            case .ingress4, .ingress6: ingress.append(.create(.element(element)))
+            default: sources.append(.create(.element(element)))
+            }
+        }
+        execute([
+            ChangeStep(stage: .acquireSources, operations: sources),
+            ChangeStep(stage: .acquireIngress, operations: ingress),
+        ])
+        let steps = Self.stages.map { kind, stage in
+            ChangeStep(
+                stage: stage, operations: all.filter { $0.key.kind == kind }.map(KernelOperation.create))
+        }
+        func releases(_ operations: [KernelOperation], _ stage: CommitStage) -> ChangeStep {
+            ChangeStep(stage: stage, operations: operations.map { .delete($0.key) })
+        }
+        let plan = model.configuration.plan
+        return Prepared(
+            sni: sni,
+            addressing: VMAddressing(
+                ipv4: plan.ipv4(of: sni), ipv6: plan.ipv6(of: sni), gatewayIPv4: DataplaneConfiguration.gateway4,
+                gatewayIPv6: DataplaneConfiguration.gateway6, mtu: mtu),
+            steps: steps,
+            elements: [releases(ingress, .releaseIngress), releases(sources, .releaseSources)])
+    }
+
+    /// What is left: the port, and what names its device.
+    func launch(_ prepared: Prepared, into slot: VMSlot) throws {
+        let target = try NamespaceDescriptor(path: slot.path)
+        try kernel.route.createVethPort(
+            name: "sni\(prepared.sni.hex)", gatewayMAC: DataplaneConfiguration.portMAC, peerName: "eth0",
+            peerNamespaceFD: target.fd, peerMAC: Self.mac(prepared.sni), mtu: mtu, alias: "by hand")
+        withExtendedLifetime(target) {}
+        execute(prepared.steps)
+    }
+
+    /// Takes port and entries away again.
+    func end(_ prepared: Prepared) throws {
+        execute(prepared.elements)
+        try kernel.route.deletePort(named: "sni\(prepared.sni.hex)")
+    }
+}

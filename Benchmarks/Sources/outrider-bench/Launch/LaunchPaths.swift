@@ -1,0 +1,203 @@
+import LocalAPI
+import NamespaceKit
+import NetworkTypes
+
+/// What one launch costs, by where its identifier comes from: staged by Outrider, all entries written by hand beforehand,
+/// and cold. In turns, on the same eight hosts, with nothing else going on.
+struct LaunchPaths {
+    private static let rounds = 8
+    private static let perRound = 12
+    private static let capacity = 24
+    private static let replyTimeout = Duration.seconds(3)
+    private static let waitsMax = Duration.seconds(30)
+
+    private let cluster: Cluster
+    private let daemons: Daemons
+    private let launcher: Launcher
+    /// For launches by hand: as many take turns as do among the others.
+    private let slots: [VMSlot]
+    private var host: ClusterHost { cluster.hosts[0] }
+    private var socket: AgentSocket { AgentSocket(path: host.socket) }
+
+    /// Milliseconds.
+    struct Sample {
+        var attach: Double
+        var reply: Double
+    }
+
+    static func run(_ fleet: LaunchFleet) async throws {
+        try await fleet.run(LaunchFleet.Shape(name: "p", uncompressed: true)) { cluster, slots in
+            let paths = LaunchPaths(
+                cluster: cluster, daemons: Daemons(cluster: cluster),
+                launcher: Launcher(cluster, slots: slots.dropLast(perRound), seed: LaunchDemand.seed),
+                slots: slots.suffix(perRound))
+            try await paths.measure()
+        }
+    }
+
+    private func application(_ name: String) async throws -> FleetApplication {
+        // Nothing is forecast here; what is leased stays.
+        let id = try await daemons.createApplication(name, priority: "standard", mode: "observe")
+        return FleetApplication(name: name, id: id, weights: Array(repeating: 1, count: cluster.hosts.count))
+    }
+
+    private func measure() async throws {
+        let watch = try KernelWatch(namespaces: cluster.hosts.map(\.overlayNamespace))
+        defer { watch.close() }
+        let known = try await application("known")
+        for index in cluster.hosts.indices { try await peer(known, "known-\(index + 1)", on: index) }
+        try await stock(known)
+        await launcher.beginDay(1)
+        var byHand: [Sample] = []
+        var quiet = 0
+        for round in 0..<Self.rounds {
+            // Those that an agent's first round finds cold in caches are as many in both.
+            for number in 0..<Self.perRound {
+                let machine = await launcher.launch(known, name: "staged-\(round)-\(number)", on: 0)
+                if let machine { await launcher.stop(machine) }
+            }
+            try await cold(round)
+            let events = watch.count
+            byHand += try await hand(known)
+            quiet += watch.snapshot().dropFirst(events).count {
+                $0.isTableChange && $0.namespace != host.overlayNamespace
+            }
+        }
+        let failures = await launcher.failures + launcher.silent
+        precondition(failures.isEmpty, "launches failed: \(failures.prefix(3))")
+        let records = await launcher.records.filter { $0.day == 1 && $0.replied != nil }
+        let staged = records.filter { $0.name(is: known) && $0.servedFrom == "staged" }
+        let cold = records.filter { !$0.name(is: known) && ["reserved", "cold"].contains($0.servedFrom) }
+        precondition(
+            staged.count == Self.rounds * Self.perRound,
+            "only \(staged.count) launches found a staged identifier")
+        report(staged: staged, byHand: byHand, cold: cold, watch)
+        Results.note("launch: by hand, messages to peers", Double(quiet) / Double(byHand.count), "")
+    }
+
+    private func peer(_ application: FleetApplication, _ name: String, on index: Int) async throws {
+        guard await launcher.launch(application, name: name, on: index) != nil else {
+            throw KitError.unexpected("no peer: \(await launcher.failures.last ?? "")")
+        }
+    }
+
+    /// Leases identifiers to the first host, and waits until all peers carry them and nothing rests.
+    private func stock(_ application: FleetApplication) async throws {
+        let (cluster, socket) = (cluster, socket)
+        try await offload { () throws(KitError) in
+            for number in 0..<Self.capacity {
+                _ = try socket.attach(
+                    application: application.id, vm: "stock-\(number)", port: .later, timeout: .seconds(10))
+            }
+            for number in 0..<Self.capacity { try socket.detach(vm: "stock-\(number)") }
+            try cluster.waitUntil("staged identifiers have rested", timeout: Self.waitsMax) { () throws(KitError) in
+                let leases = try socket.status().leases
+                return leases.allSatisfy { $0.staged && $0.cooling == 0 }
+                    && leases.reduce(0) { $0 + $1.available } >= Self.capacity
+            }
+        }
+    }
+
+    /// An application that nobody knows yet: its first VM runs on one host, and the next launches are on others.
+    private func cold(_ round: Int) async throws {
+        let fresh = try await application("cold-\(round + 1)")
+        await launcher.beginDay(0)
+        let first = 1 + round % (cluster.hosts.count - 1)
+        try await peer(fresh, "cold-\(round)-first", on: first)
+        await launcher.beginDay(1)
+        for index in cluster.hosts.indices where index != first {
+            await launcher.launch(fresh, name: "cold-\(round)-\(index)", on: index)
+        }
+    }
+
+    // MARK: By hand
+
+    private func hand(_ application: FleetApplication) async throws -> [Sample] {
+        let status = try socket.status()
+        guard let lease = status.leases.first(where: { $0.application == application.id && $0.available > 0 }) else {
+            throw KitError.unexpected("no leased block is left for launches by hand")
+        }
+        let bound = Set(status.bindings.filter { $0.state == "bound" }.map(\.sni))
+        let free = lease.block.identifiers.filter { !bound.contains($0) }
+        let mtu = status.grant?.mtu ?? 1450
+        let peers = await launcher.live.values.filter { $0.application == application && $0.host != 0 }
+            .sorted { $0.name < $1.name }
+        let (cluster, host, slots) = (cluster, host, slots)
+        cluster.agent(host)?.kill()
+        let samples = try await offload { () throws(KitError) in
+            do {
+                var hand = try HandHost(host, block: lease.block, application: application.id, mtu: mtu)
+                return try (0..<Self.perRound).map { number in
+                    let prepared = try hand.prepare(free[number % free.count])
+                    let peer = peers[number % peers.count]
+                    let address = number.isMultiple(of: 2) ? peer.ipv6 : peer.ipv4
+                    let sample = try Self.timed(hand, prepared, into: slots[number], to: address)
+                    try hand.end(prepared)
+                    return sample
+                }
+            } catch let error as KitError {
+                throw error
+            } catch {
+                throw .unexpected("by hand: \(error)")
+            }
+        }
+        try await offload { () throws(KitError) in try cluster.startAgent(host) }
+        try await daemons.waitUntilBinding(host)
+        let socket = socket
+        try await offload { () throws(KitError) in
+            try cluster.waitUntil("the agent has its kernel again", timeout: Self.waitsMax) { () throws(KitError) in
+                let status = try socket.status()
+                return status.dataplane?.pending == [] && status.leases.allSatisfy { $0.staged && $0.cooling == 0 }
+            }
+        }
+        return samples
+    }
+
+    private static func timed(
+        _ hand: HandHost, _ prepared: HandHost.Prepared, into slot: VMSlot, to address: PeerAddress
+    ) throws -> Sample {
+        let started = ContinuousClock.now
+        try hand.launch(prepared, into: slot)
+        let attached = ContinuousClock.now
+        try slot.configure(prepared.addressing)
+        guard let replied = slot.echo(for: address).firstReply(from: address, timeout: replyTimeout) else {
+            throw KitError.unexpected("no reply from \(address) to a VM launched by hand")
+        }
+        return Sample(attach: (attached - started).milliseconds, reply: (replied - started).milliseconds)
+    }
+
+    // MARK: Figures
+
+    private func report(staged: [LaunchRecord], byHand: [Sample], cold: [LaunchRecord], _ watch: KernelWatch) {
+        func note(_ name: String, _ values: [Double], bar: Double? = nil) -> Double {
+            let middle = quantile(values, 0.5)
+            Results.note("launch: \(name), p50", middle, "ms", bar: bar)
+            Results.note("launch: \(name), p99", quantile(values, 0.99), "ms")
+            return middle
+        }
+        _ = note("staged, attach", staged.map(\.attachTime))
+        let ours = note("staged, first reply", staged.compactMap(\.firstReplyTime))
+        _ = note("by hand, what is left of the attach", byHand.map(\.attach))
+        let theirs = note("by hand, first reply", byHand.map(\.reply))
+        Results.note("launch: staged first reply / by hand", ours / theirs, "x", bar: 1.2)
+        _ = note("cold, attach", cold.map(\.attachTime), bar: 60)
+        _ = note("cold, first reply", cold.compactMap(\.firstReplyTime), bar: 60)
+        precondition(watch.overruns == 0, "the watch lost messages")
+        let events = watch.snapshot()
+        let told = PeerMessages(launches: staged, events: events, hosts: cluster.hosts)
+        LaunchBenchmark.note("launch: staged, messages to peers", told)
+        let asked = events.filter { event in
+            event.isTableChange
+                && cold.contains { record in
+                    guard let replied = record.replied else { return false }
+                    return event.at >= record.started && event.at <= replied
+                        && event.namespace != cluster.hosts[record.host].overlayNamespace
+                }
+        }
+        Results.note("launch: cold, messages to peers", Double(asked.count) / Double(max(1, cold.count)), "")
+    }
+}
+
+extension LaunchRecord {
+    fileprivate func name(is application: FleetApplication) -> Bool { self.application == application.name }
+}

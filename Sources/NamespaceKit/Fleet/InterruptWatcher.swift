@@ -1,0 +1,24 @@
+import Dispatch
+import Foundation
+
+/// Cleans up when the run is interrupted.
+public struct InterruptWatcher {
+    private let sources: [any DispatchSourceSignal]
+
+    /// - Parameter cleanUp: what is done before the process ends.
+    public init(_ cleanUp: @escaping @Sendable () -> Void) {
+        sources = [SIGINT, SIGTERM].map { number in
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler {
+                cleanUp()
+                exit(128 + number)
+            }
+            source.resume()
+            return source
+        }
+    }
+
+    /// Interrupts end the process again without cleaning up.
+    public func cancel() { for source in sources { source.cancel() } }
+}
