@@ -150,11 +150,7 @@ struct FleetState: Sendable {
             self.slot = max(self.slot, slot)
             for sample in samples { learn(sample, slot: slot) }
         case .backfilled(let id, let slot, let forecaster, let history, let marginal):
-            applyPast(
-                id,
-                LearntPast(
-                    forecaster: Base64.bytes(forecaster), history: Base64.bytes(history), slot: slot,
-                    marginal: marginal.map(Base64.bytes)))
+            applyPast(id, LearntPast(slot: slot, forecaster, history, marginal))
         case .followed(let installation, let offset): follows = Follows(installation: installation, offset: offset)
         case .priorRenewed: renewPrior()
         case .profilesEvicted(let ids):

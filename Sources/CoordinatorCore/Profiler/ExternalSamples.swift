@@ -37,6 +37,13 @@ public struct LearntPast: Hashable, Sendable {
         self.slot = slot
         self.marginal = marginal
     }
+
+    /// As an event holds it.
+    init(slot: Int, _ forecaster: String, _ history: String, _ marginal: String?) {
+        self.init(
+            forecaster: Base64.bytes(forecaster), history: Base64.bytes(history), slot: slot,
+            marginal: marginal.map(Base64.bytes))
+    }
 }
 
 /// What became of external samples, for counters.
