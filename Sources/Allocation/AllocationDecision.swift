@@ -13,10 +13,13 @@ public struct ReserveOrder: Hashable, Sendable {
     public var kind: ReservationKind
     /// Whole blocks.
     public var identifiers: Int
+    /// Of the smallest block that is of use.
+    public var blockOrder: Int
     public var lifetime: Duration
-    public init(kind: ReservationKind, identifiers: Int, lifetime: Duration) {
+    public init(kind: ReservationKind, identifiers: Int, blockOrder: Int, lifetime: Duration) {
         self.kind = kind
         self.identifiers = identifiers
+        self.blockOrder = blockOrder
         self.lifetime = lifetime
     }
 }
@@ -45,11 +48,25 @@ public struct ScheduledRelease: Hashable, Sendable {
     /// From the decision on; zero means now.
     public var after: Duration
     public var reason: String
-    public init(block: SNIBlock, host: HostID?, after: Duration, reason: String) {
+    /// The application keeps it, reserved, for another host; else it goes back to the pool.
+    public var isRecall: Bool
+    public init(block: SNIBlock, host: HostID?, after: Duration, reason: String, isRecall: Bool = false) {
         self.block = block
         self.host = host
         self.after = after
         self.reason = reason
+        self.isRecall = isRecall
+    }
+}
+
+/// One lease ahead of launches.
+public struct LeaseWish: Hashable, Sendable {
+    public var host: HostID
+    /// Of the block; smaller ones if there is none.
+    public var order: Int
+    public init(host: HostID, order: Int) {
+        self.host = host
+        self.order = order
     }
 }
 
@@ -75,6 +92,8 @@ public struct AllocationDecision: Hashable, Sendable {
     public var reserve: ReserveOrder?
     /// By host, in the order of their names.
     public var shares: [HostShare]
+    /// In the order of their worth: as far as there are reserved blocks.
+    public var leases: [LeaseWish] = []
     /// Extend the reservations of everything not in `releases` to this remaining life.
     public var extendTo: Duration
     /// Soonest first.

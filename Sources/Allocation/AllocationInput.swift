@@ -41,7 +41,7 @@ public struct OwnedBlock: Hashable, Sendable {
     /// Bound and held identifiers inside.
     public var inUse: Int
     public var cooling: Int
-    /// When the last binding inside ended; nil when it was never used.
+    /// When the last binding inside ended, or it was leased ahead; nil when not known.
     public var idleSince: Instant?
 
     public init(block: SNIBlock, host: HostID? = nil, inUse: Int = 0, cooling: Int = 0, idleSince: Instant? = nil) {
@@ -63,10 +63,15 @@ public struct AllocationInput: Sendable {
     public var pendingElsewhere: Int
     /// Nil when the profiler is absent.
     public var forecast: (any DemandForecast)?
+    /// Nil without a profiler that knows the application, and where nothing is staged ahead.
+    public var outlook: PlacementOutlook?
+    /// Identifiers of blocks on their way back to what is reserved.
+    public var returning: Int
 
     public init(
         application: ApplicationID, policy: AllocationPolicy, hosts: [HostDemand], blocks: [OwnedBlock],
-        pendingElsewhere: Int = 0, forecast: (any DemandForecast)? = nil
+        pendingElsewhere: Int = 0, forecast: (any DemandForecast)? = nil, outlook: PlacementOutlook? = nil,
+        returning: Int = 0
     ) {
         self.application = application
         self.policy = policy
@@ -74,6 +79,8 @@ public struct AllocationInput: Sendable {
         self.blocks = blocks
         self.pendingElsewhere = pendingElsewhere
         self.forecast = forecast
+        self.outlook = outlook
+        self.returning = returning
     }
 }
 

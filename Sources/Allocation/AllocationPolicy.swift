@@ -18,8 +18,9 @@ public struct AllocationPolicy: Hashable, Sendable, Codable {
     public var floor: Int
     /// Upper bound on identifiers owned; nil means none.
     public var cap: Int?
-    /// Fewer free identifiers than this on an active host refill it.
-    public var lowWatermark: Int
+    /// Fewer free identifiers than this on an active host refill it; nil: two where nothing is foretold, and what is
+    /// foretold elsewhere.
+    public var lowWatermark: Int?
     /// Refill up to this many free identifiers; nil means one block.
     public var highWatermark: Int?
     /// Confidence above which a predicted reservation is made; nil means `1 - q` of the class.
@@ -27,7 +28,7 @@ public struct AllocationPolicy: Hashable, Sendable, Codable {
 
     public init(
         priority: PriorityClass = .standard, mode: PredictionMode = .stage, floor: Int = 0, cap: Int? = nil,
-        lowWatermark: Int = 2, highWatermark: Int? = nil, threshold: Double? = nil
+        lowWatermark: Int? = nil, highWatermark: Int? = nil, threshold: Double? = nil
     ) {
         self.priority = priority
         self.mode = mode
@@ -38,6 +39,9 @@ public struct AllocationPolicy: Hashable, Sendable, Codable {
         self.threshold = threshold
     }
 
+    /// The low watermark of the rule that foretells nothing.
+    var plainLowWatermark: Int { lowWatermark ?? Self.lowWatermarkDefault }
+    public static let lowWatermarkDefault = 2
     /// The threshold in force.
     public var effectiveThreshold: Double { threshold ?? 1 - priority.quantile }
 }
@@ -46,6 +50,8 @@ public struct AllocationPolicy: Hashable, Sendable, Codable {
 public struct AllocationSettings: Hashable, Sendable {
     /// Identifiers per leased block, a power of two.
     public var blockSize: Int
+    /// The operator set the size for this application; else blocks are as large as what is expected on a host.
+    public var isBlockSizeFixed = false
     /// Time between decisions.
     public var decisionInterval: Duration
     /// Time from a decision until its blocks can serve: reserve, lease, stage at all peers.

@@ -69,11 +69,11 @@ struct HostBook {
         return rows.indices.map { index in
             let row = rows[index]
             guard row.demand.acceptsLeases else { return row.held }
-            let low = row.isActive ? policy.lowWatermark : 0
+            let low = row.isActive ? policy.plainLowWatermark : 0
             let plain = whole(row.base + max(rises[index], low))
             let free = row.held * blockSize - row.base
-            guard row.isActive, free < policy.lowWatermark else { return plain }
-            let high = max(policy.highWatermark ?? blockSize, policy.lowWatermark)
+            guard row.isActive, free < policy.plainLowWatermark else { return plain }
+            let high = max(policy.highWatermark ?? blockSize, policy.plainLowWatermark)
             return max(plain, row.held + whole(high - free))
         }
     }
@@ -109,7 +109,7 @@ struct HostBook {
 
     /// Free identifiers that the watermark keeps over all active hosts.
     func watermarkFloor(_ policy: AllocationPolicy) -> Int {
-        rows.reduce(0) { $0 + ($1.isActive && $1.demand.acceptsLeases ? policy.lowWatermark : 0) }
+        rows.reduce(0) { $0 + ($1.isActive && $1.demand.acceptsLeases ? policy.plainLowWatermark : 0) }
     }
 
     private func whole(_ identifiers: Int) -> Int { max(0, (identifiers + blockSize - 1) / blockSize) }

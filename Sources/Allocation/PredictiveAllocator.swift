@@ -15,6 +15,9 @@ public struct PredictiveAllocator: Hashable, Sendable {
     public func decide(
         _ input: AllocationInput, memory: inout AllocationMemory, at now: Instant
     ) -> AllocationDecision {
+        if let outlook = input.outlook, input.policy.mode == .stage {
+            return stage(input, outlook, memory: &memory, at: now)
+        }
         let book = HostBook(input, blockSize: settings.blockSize)
         let forecast = ForecastView(input, book: book, settings: settings)
         let ask = forecast.ask(owned: book.owned, threshold: input.policy.effectiveThreshold)
@@ -48,16 +51,23 @@ public struct PredictiveAllocator: Hashable, Sendable {
             pending: pending, floor: floor, forecast: forecast.peak,
             target: max(book.inUse + book.cooling + pending + floor, input.policy.mode == .observe ? 0 : ask ?? 0),
             owned: book.owned, confidence: forecast.confidence, threshold: input.policy.effectiveThreshold,
-            reserve: order, shares: book.shares(granted), extendTo: lifeAhead(forecast),
+            reserve: order, shares: book.shares(granted), leases: leases(book.shares(granted)),
+            extendTo: lifeAhead(forecast),
             releases: releases,
             reason: Reasons(input: input, book: book, forecast: forecast, settings: settings).text(
                 order: order, wanted: leasing, granted: granted, releases: releases))
+    }
+
+    private func leases(_ shares: [HostShare]) -> [LeaseWish] {
+        let order = settings.blockSize.trailingZeroBitCount
+        return shares.flatMap { Array(repeating: LeaseWish(host: $0.host, order: order), count: $0.lease) }
     }
 
     private func reserveOrder(blocks: Int, ahead: Bool) -> ReserveOrder? {
         guard blocks > 0 else { return nil }
         return ReserveOrder(
             kind: ahead ? .predicted : .standard, identifiers: blocks * settings.blockSize,
+            blockOrder: settings.blockSize.trailingZeroBitCount,
             lifetime: ahead ? settings.reservationLifetime : settings.standardLifetime)
     }
 

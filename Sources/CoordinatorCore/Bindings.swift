@@ -19,6 +19,7 @@ struct BindingTable: Hashable, Sendable {
     private(set) var byHost: [HostID: [UInt32: Entry]] = [:]
     private(set) var byBlock: [UInt32: Use] = [:]
     private(set) var byApplication: [ApplicationID: Int] = [:]
+    private(set) var bySeat: [ApplicationID: [HostID: Int]] = [:]
     private(set) var bySession: [SessionID: Int] = [:]
     private(set) var boundByHost: [HostID: Int] = [:]
     private(set) var total = 0
@@ -54,6 +55,8 @@ struct BindingTable: Hashable, Sendable {
         total += sign
         Self.add(sign, record.application, &byApplication)
         Self.add(sign, host, &boundByHost)
+        Self.add(sign, host, &bySeat[record.application, default: [:]])
+        if bySeat[record.application]?.isEmpty ?? false { bySeat[record.application] = nil }
         if let session = record.session { Self.add(sign, session, &bySession) }
     }
 

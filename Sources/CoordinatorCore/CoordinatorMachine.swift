@@ -193,6 +193,7 @@ public struct CoordinatorMachine: Sendable {
             live.timers.arm(.drain(block), at: now + configuration.drainTimeout)
         case .markAborted(let block, _):
             live.dirtyBlocks.insert(block)
+            live.recalled.remove(block)
             live.timers.cancel(.drain(block))
             // Peers may have acknowledged while the mark was out.
             if live.waits[block.key] == nil { complete(block.key) }
@@ -232,6 +233,7 @@ public struct CoordinatorMachine: Sendable {
             case .silence(let host): silenceEnded(host)
             case .fence(let host): fenceTimePassed(host)
             case .decision: decideAll()
+            case .follow: followLaunches()
             case .fold: foldSlots()
             }
         }

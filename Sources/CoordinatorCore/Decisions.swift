@@ -4,7 +4,6 @@ import SNISpace
 
 /// Predictive Allocator: the rule of the `Allocation` module, applied to the book every decision interval.
 extension CoordinatorMachine {
-    static let lowWatermark = 2
     /// Marks and reservations that one decision about one application may make: a wrong forecast must not turn the
     /// whole fleet over at once.
     static let changesPerDecisionMax = 64
@@ -12,6 +11,7 @@ extension CoordinatorMachine {
     mutating func decideAll() {
         live.timers.arm(.decision, at: now + configuration.decisionInterval)
         live.decidedAt = now
+        live.places.follow(state.bindings.boundByHost, of: state.hosts.keys)
         guard !state.restoration.isOn, configuration.profiler != .alone else { return }
         pursueMigrations()
         drainExcluded()
@@ -55,6 +55,8 @@ extension CoordinatorMachine {
             demands[host] = HostDemand(
                 host: host, recentLaunches: recent, acceptsLeases: mayLease(host))
         }
+        let outlook = outlook(for: record)
+        if let outlook { demands = demands.filter { outlook.seats[$0.key] != nil } }
         var blocks: [OwnedBlock] = []
         for lease in state.book.leases(of: record.id) where lease.state == .leased || lease.state == .staged {
             let use = state.bindings.use(of: lease.block)
@@ -65,14 +67,17 @@ extension CoordinatorMachine {
                     block: lease.block, host: lease.host, inUse: use.inUse, cooling: use.cooling,
                     idleSince: live.idleSince[lease.block.key]))
         }
-        for idle in state.book.idleBlocks(of: record.id) where idle.size >= size {
+        for idle in state.book.idleBlocks(of: record.id) {
+            if outlook != nil { blocks.append(OwnedBlock(block: idle)) }
+            guard outlook == nil, idle.size >= size else { continue }
             blocks += idle.range.blocks(of: size).map { OwnedBlock(block: $0) }
         }
         return AllocationInput(
             application: record.id, policy: policy(of: record),
             hosts: demands.values.sorted { $0.host < $1.host }, blocks: blocks,
             pendingElsewhere: live.refusedLaunches[record.id] ?? 0,
-            forecast: state.series[record.id] ?? told(of: record.id, at: now))
+            forecast: state.series[record.id] ?? told(of: record.id, at: now), outlook: outlook,
+            returning: live.recalled.identifiers(of: record.id))
     }
 
     /// What is left of reservations that a caller asked for: theirs until they expire.
@@ -84,14 +89,14 @@ extension CoordinatorMachine {
         AllocationPolicy(
             priority: record.policy.priority, mode: record.policy.mode, floor: record.policy.floor,
             cap: record.policy.cap == 0 ? nil : record.policy.cap,
-            lowWatermark: record.policy.lowWatermark ?? Self.lowWatermark,
+            lowWatermark: record.policy.lowWatermark,
             highWatermark: record.policy.highWatermark, threshold: record.policy.threshold)
     }
 
     /// Whole powers of two, largest first: what is not asked for is not reserved.
-    private mutating func reserve(_ decision: AllocationDecision) {
+    mutating func reserve(_ decision: AllocationDecision) {
         guard let order = decision.reserve else { return }
-        let blockOrder = blockSize(of: decision.application).trailingZeroBitCount
+        let blockOrder = order.blockOrder
         var left = order.identifiers
         for _ in 0..<Self.changesPerDecisionMax where left >= 1 << blockOrder {
             let part = 1 << (Int.bitWidth - 1 - left.leadingZeroBitCount)
@@ -117,26 +122,34 @@ extension CoordinatorMachine {
         }
     }
 
-    private mutating func lease(_ decision: AllocationDecision) {
-        let order = blockSize(of: decision.application).trailingZeroBitCount
+    mutating func lease(_ decision: AllocationDecision) {
         var left = Self.changesPerDecisionMax
-        for share in decision.shares where mayLease(share.host) {
-            for _ in 0..<share.lease where left > 0 {
-                let events = try? state.book.lease(
-                    application: decision.application, host: share.host, order: order, predicted: true,
-                    fromReserved: true)
-                guard let events else {
-                    return note(
-                        decision.application, .refused,
-                        "no reserved block is left to lease to \(share.host), which should have \(share.wanted)")
+        for wish in decision.leases where mayLease(wish.host) && left > 0 {
+            var missing = 1 << wish.order
+            // What was reserved in pieces is leased in pieces.
+            for order in (BlockPolicy.orders.lowerBound...wish.order).reversed() {
+                while missing >= 1 << order, left > 0, leaseAhead(decision.application, to: wish.host, order: order) {
+                    missing -= 1 << order
+                    left -= 1
                 }
-                commit(events)
-                if case .leased(let lease)? = events.last {
-                    note(decision.application, .given, "leased \(lease.block.range) to \(share.host)")
-                }
-                left -= 1
+            }
+            guard missing < 1 << wish.order || left == 0 else {
+                return note(
+                    decision.application, .refused, "no reserved block is left to lease to \(wish.host)")
             }
         }
+    }
+
+    private mutating func leaseAhead(_ application: ApplicationID, to host: HostID, order: Int) -> Bool {
+        let events = try? state.book.lease(
+            application: application, host: host, order: order, predicted: true, fromReserved: true)
+        guard let events else { return false }
+        commit(events)
+        if case .leased(let lease)? = events.last {
+            live.idleSince[lease.block.key] = now
+            note(application, .given, "leased \(lease.block.range) to \(host)")
+        }
+        return true
     }
 
     /// Only what would run out soon, so that a quiet fleet writes nothing.
@@ -162,6 +175,9 @@ extension CoordinatorMachine {
                     decision.application, .givenBack,
                     "asked \(host) for \(planned.block.range) back: \(planned.reason)")
                 mark(planned.block, reason: planned.reason, force: false)
+                if planned.isRecall, state.book.lease(of: planned.block)?.state == .marked {
+                    live.recalled.insert(planned.block, of: decision.application)
+                }
             } else {
                 note(decision.application, .givenBack, "freed \(planned.block.range): \(planned.reason)")
                 try? book { (book) throws(BookError) in

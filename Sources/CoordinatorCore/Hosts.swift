@@ -83,6 +83,7 @@ extension CoordinatorMachine {
                     live.idleSince[lease.block.key] = turn.now
                 }
             }
+            observeLaunches(report.events, on: host)
             commit(
                 .bindings(host, journalSequence: report.journalSequence, records: report.events, whole: false))
             for record in report.events where record.state == .ended { goHome(record.sni, from: host) }

@@ -1,3 +1,4 @@
+import Allocation
 import FleetProtocol
 import NetworkTypes
 import SNISpace
@@ -44,13 +45,13 @@ extension CoordinatorMachine {
         guard !record.deleting else {
             return .refused(code: "deleting", detail: "application \(record.name) is being deleted")
         }
-        let size = blockSize(of: record.id)
+        let size = sizeOnDemand(record, waiting: request.waiting)
         let blocks = min(max(1, (request.waiting + size - 1) / size), Self.blocksPerRequestMax)
         var granted: [SNIBlock] = []
         var failure: CoordinatorError?
         for index in 0..<blocks {
             do throws(BookError) {
-                granted.append(try leaseOnDemand(record.id, to: host, remaining: blocks - index))
+                granted.append(try leaseOnDemand(record.id, to: host, size: size, remaining: blocks - index))
             } catch {
                 failure = CoordinatorError(error)
                 break
@@ -63,14 +64,15 @@ extension CoordinatorMachine {
     /// A block of the application's size, from its reserved range, else from a new one; smaller only when nothing else
     /// is left.
     private mutating func leaseOnDemand(
-        _ application: ApplicationID, to host: HostID, remaining: Int
+        _ application: ApplicationID, to host: HostID, size: Int, remaining: Int
     ) throws(BookError) -> SNIBlock {
-        let wanted = blockSize(of: application).trailingZeroBitCount
+        let wanted = size.trailingZeroBitCount
         if state.book.hasIdle(application, order: wanted) {
             return try lease(application, to: host, order: wanted, predicted: false, fromReserved: true)
         }
         do throws(BookError) {
             try reserveStandard(application, count: remaining << wanted, order: wanted)
+            reserveMore(application)
             return try lease(application, to: host, order: wanted, predicted: false, fromReserved: false)
         } catch {
             for order in (2..<max(2, wanted)).reversed() {
@@ -81,6 +83,21 @@ extension CoordinatorMachine {
             }
             throw error
         }
+    }
+
+    /// What the operator set; else as large as what waits, where the rule of marginal value brings the rest.
+    private func sizeOnDemand(_ record: ApplicationRecord, waiting: Int) -> Int {
+        guard record.policy.blockSize == nil, record.policy.mode == .stage, marginal(of: record.id, at: now) != nil
+        else { return blockSize(of: record.id) }
+        let order = BlockPolicy.orders.first { 1 << $0 >= waiting } ?? BlockPolicy.orders.upperBound
+        return 1 << order
+    }
+
+    /// Fills the reserve up, so that the launches behind find it; without it they ask again.
+    private mutating func reserveMore(_ application: ApplicationID) {
+        let count = reserveBeside(application)
+        guard count > 0 else { return }
+        try? reserveStandard(application, count: count, order: BlockPolicy.orders.lowerBound, mayPreempt: false)
     }
 
     private mutating func reserveStandard(

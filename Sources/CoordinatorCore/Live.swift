@@ -149,6 +149,10 @@ struct Live: Sendable {
     /// When the last binding of a block ended.
     var idleSince: [UInt32: Instant] = [:]
     var memories: [ApplicationID: AllocationMemory] = [:]
+    /// Where launches go, as far as this process has seen them.
+    var places = LaunchPlaces()
+    /// Blocks that their hosts were asked for and that their application keeps.
+    var recalled = Recalls()
     var decisions: [ApplicationID: AllocationDecision] = [:]
     var decidedAt: Instant?
     /// What decisions asked for and got, by application, newest last.

@@ -53,6 +53,7 @@ extension CoordinatorMachine {
             return live.timers.arm(.quarantine(block), at: now + configuration.quarantine)
         }
         try? book { (book) throws(BookError) in try book.free(block) }
+        keepRecalled(block, for: lease.application)
         if state.applications[lease.application]?.deleting ?? false { proceedWithDeletion(of: lease.application) }
     }
 

@@ -94,6 +94,7 @@ extension CoordinatorMachine {
         }
         guard state.book.owned(by: id) == 0 else { return }
         live.memories[id] = nil
+        live.places.forget(id)
         live.decisions[id] = nil
         live.outcomes[id] = nil
         live.forecasts[id] = nil
@@ -138,7 +139,7 @@ extension CoordinatorMachine {
             policy.cap == 0 || policy.cap >= block, "cap", "must leave room for one block of \(block), or be 0 (none)")
         try require((0...space).contains(policy.floor), "floor", "must be from 0 to \(space)")
         try require(policy.cap == 0 || policy.floor <= policy.cap, "floor", "must not exceed the cap of \(policy.cap)")
-        let low = policy.lowWatermark ?? Self.lowWatermark
+        let low = policy.lowWatermark ?? AllocationPolicy.lowWatermarkDefault
         let high = policy.highWatermark ?? block
         try require((0...space).contains(low), "low_watermark", "must be from 0 to \(space)")
         try require(

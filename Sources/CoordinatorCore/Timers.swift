@@ -12,6 +12,8 @@ enum TimerKey: Hashable, Sendable {
     /// A fenced host has been silent for so long that it binds nothing.
     case fence(HostID)
     case decision
+    /// Launches since that took what was staged.
+    case follow
     /// The oldest unfolded aggregate interval.
     case fold
 }

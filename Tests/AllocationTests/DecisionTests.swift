@@ -18,7 +18,8 @@ struct WatermarkTests {
         let decision = decide(input(hosts: hosts, blocks: blocks, forecast: Self.unusable[index]))
         // One free of at least two: refill to sixteen, in whole blocks.
         #expect(decision.shares == [HostShare(host: host("h1"), held: 1, wanted: 2)])
-        #expect(decision.reserve == ReserveOrder(kind: .standard, identifiers: 16, lifetime: .seconds(600)))
+        #expect(
+            decision.reserve == ReserveOrder(kind: .standard, identifiers: 16, blockOrder: 4, lifetime: .seconds(600)))
         #expect(decision.forecast == nil && decision.confidence == nil)
         #expect(decision.target == 15 + 2)
         #expect(decision.extendTo == .seconds(600))
@@ -150,7 +151,8 @@ struct ForecastRuleTests {
         #expect(decision.confidence == 0.7)
         #expect(decision.target == 32)
         // The rise of 12 that is left goes 9 : 3; the busier host lacks a block, which is not called predicted.
-        #expect(decision.reserve == ReserveOrder(kind: .standard, identifiers: 16, lifetime: .seconds(600)))
+        #expect(
+            decision.reserve == ReserveOrder(kind: .standard, identifiers: 16, blockOrder: 4, lifetime: .seconds(600)))
         let bold = AllocationPolicy(threshold: 0.6)
         #expect(
             decide(input(bold, hosts: hosts, blocks: blocks, forecast: UniformForecast(low: 20, high: 60))).target == 58
@@ -172,7 +174,9 @@ struct ForecastRuleTests {
         let decision = decide(input(policy, hosts: hosts, blocks: blocks, forecast: UniformForecast(low: 20, high: 60)))
         #expect(decision.shares.map(\.lease) == [0, 0])
         // 58 are four blocks, two are owned.
-        #expect(decision.reserve == ReserveOrder(kind: .predicted, identifiers: 32, lifetime: .seconds(86_400)))
+        #expect(
+            decision.reserve
+                == ReserveOrder(kind: .predicted, identifiers: 32, blockOrder: 4, lifetime: .seconds(86_400)))
     }
 
     @Test func theCapHoldsAndIsNamed() {

@@ -66,7 +66,8 @@ import Testing
                     PeakForecast(
                         state: .ready, leads: [.seconds(2000)], levels: [0.5, 0.99],
                         peaks: [forecast, forecast * 2]))
-                fleet.input(.forecasts(Dictionary(uniqueKeysWithValues: apps.map { ($0, ToldProfile(forecast: told)) })))
+                fleet.input(
+                    .forecasts(Dictionary(uniqueKeysWithValues: apps.map { ($0, ToldProfile(forecast: told)) })))
             }
             fleet.pass(.seconds(1000))
             fleet.quiesce()

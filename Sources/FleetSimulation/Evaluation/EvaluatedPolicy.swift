@@ -24,6 +24,8 @@ enum AllocationStep: Hashable, Sendable {
     case lease(host: Int, order: Int)
     /// Begin the handshake for a block on a host.
     case giveBack(SNIBlock, host: Int)
+    /// The same, and it stays the application's: reserved again as soon as it is free.
+    case recall(SNIBlock, host: Int)
 }
 
 /// What decides how much an application holds, and where. It sees what happened until now and nothing else.
@@ -40,11 +42,14 @@ protocol EvaluatedPolicy: Sendable {
     mutating func decide(_ application: Int, _ own: ApplicationHoldings, at now: Instant) -> [AllocationStep]
     /// Order of the block for a launch that found none on its host.
     func order(_ application: Int, host: Int, _ own: ApplicationHoldings, at now: Instant) -> Int
+    /// Identifiers that a launch without any asks of the Network Manager besides its block.
+    func fill(_ application: Int, _ own: ApplicationHoldings, at now: Instant) -> Int
 }
 
 extension EvaluatedPolicy {
     mutating func observe(_ event: EvaluationEvent) {}
     mutating func react(to event: EvaluationEvent, _ own: ApplicationHoldings) -> [AllocationStep] { [] }
+    func fill(_ application: Int, _ own: ApplicationHoldings, at now: Instant) -> Int { 0 }
 }
 
 /// A block on a host.

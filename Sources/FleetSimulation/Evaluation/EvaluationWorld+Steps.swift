@@ -26,6 +26,8 @@ extension EvaluationWorld {
                 }
             case .giveBack(let block, let host):
                 if try mark(application, host, block, at: now) { givesBack = true }
+            case .recall(let block, let host):
+                if try mark(application, host, block, at: now) { recalled.insert(block) }
             }
         }
         if givesBack { tallies[application].request(at: now) }
@@ -96,6 +98,9 @@ extension EvaluationWorld {
             case .freed:
                 apply(try book.free(block))
                 holdings[first.application].returning -= block.size
+                if recalled.remove(block) != nil {
+                    _ = try reserve(first.application, count: block.size, order: block.order)
+                }
             }
         }
     }

@@ -54,6 +54,10 @@ struct EvaluationWorld: Sendable {
     var tallies: [EvaluationTally]
     var requests: [Int: Request] = [:]
     var requestCount = 0
+    /// When what a launch asked for besides its block arrives.
+    var filling: [Int: Instant] = [:]
+    /// Under way back to what their application has reserved.
+    var recalled: Set<SNIBlock> = []
     /// By VM.
     private(set) var identifiers: [SessionNetworkID?]
     let applications: [ApplicationID]
@@ -82,7 +86,8 @@ struct EvaluationWorld: Sendable {
         var fresh: LaunchClass?
         if serving(application, host, at: now) == nil {
             let order = policy.order(application, host: host, holdings[application], at: now)
-            fresh = try obtain(application, host: host, order: order, at: now)
+            let fill = policy.fill(application, holdings[application], at: now)
+            fresh = try obtain(application, host: host, order: order, fill: fill, at: now)
         }
         guard let index = serving(application, host, at: now), let sni = bind(application, host, index, at: now) else {
             tallies[application].count(.refused, at: now)
@@ -130,25 +135,31 @@ struct EvaluationWorld: Sendable {
 
     /// A block for a launch that waits; nil when one was there and about to go.
     private mutating func obtain(
-        _ application: Int, host: Int, order: Int, at now: Instant
+        _ application: Int, host: Int, order: Int, fill: Int, at now: Instant
     ) throws(BookError) -> LaunchClass? {
         // A launch before the point of no return wins over the mark.
         for index in holdings[application].blocks[host].indices {
             let block = holdings[application].blocks[host][index]
             guard block.isMarked, block.ready(at: now) > 0 else { continue }
             apply(try book.abort(block.block, epoch: block.held.epoch))
+            recalled.remove(block.block)
             holdings[application].blocks[host][index].held.standing = .open
             holdings[application].blocks[host][index].held.epoch = book.epoch
             return nil
         }
         let orders = (SNIBlock.orders.lowerBound...max(SNIBlock.orders.lowerBound, order)).reversed()
         for order in orders where book.hasIdle(applications[application], order: order) {
+            // What another launch asked for and waits for itself is no reserve yet.
+            let waits = filling[application].map { $0 > now } ?? false
             try lease(application, to: host, order: order, origin: .reserved, at: now)
-            return .reserved
+            return waits ? .cold : .reserved
         }
         for order in orders where try reserve(application, count: 1 << order, order: order) > 0 {
             tallies[application].request(at: now)
             try lease(application, to: host, order: order, origin: .cold, at: now)
+            if fill >= 4, try reserve(application, count: fill & ~3, order: 2) > 0 {
+                filling[application] = now + plan.leaseDelay
+            }
             return .cold
         }
         return .refused

@@ -1,3 +1,4 @@
+import Allocation
 import NetworkTypes
 
 /// A policy by its name and arguments, as on the command line.
@@ -8,6 +9,7 @@ public struct PolicyChoice: Hashable, Sendable {
         case naive(quantile: Double)
         /// Nil: the watermark rule.
         case predictive(quantile: Double?, order: Int)
+        case value(MarginalPolicy)
         case oracle
         case rows(PolicyRows)
     }
@@ -59,6 +61,10 @@ public struct PolicyChoice: Hashable, Sendable {
             let names = EvaluationNames(workload, plan: plan)
             return PredictivePolicy(
                 quantile: quantile, order: order, names: names, plan: plan, recorders: quantile == nil ? [] : learnt)
+        case .value(let rule):
+            let begin = workload.events.first.map { min($0.at, plan.start) } ?? plan.start
+            let names = EvaluationNames(workload, plan: plan)
+            return ValuePolicy(rule, names: names, plan: plan, begin: begin)
         case .oracle: return OraclePolicy(workload, window: window)
         case .rows(let rows):
             let rule = RowRule(rows, applications: workload.applications)
@@ -83,7 +89,7 @@ public enum PolicyChoiceError: Error, Hashable, CustomStringConvertible {
 
 /// Kinds of policies; sizes of blocks are powers of two from 4 to 256, durations whole seconds.
 public enum PolicyFamily: String, Hashable, Sendable, CaseIterable {
-    case warm, blocks, keep, naive, watermark, predictive, oracle
+    case warm, blocks, keep, naive, watermark, predictive, value, oracle
 
     public var form: String {
         switch self {
@@ -93,6 +99,7 @@ public enum PolicyFamily: String, Hashable, Sendable, CaseIterable {
         case .naive: "naive:QUANTILE"
         case .watermark: "watermark[:SIZE]"
         case .predictive: "predictive:QUANTILE[:SIZE]"
+        case .value: "value:RATIO"
         case .oracle: "oracle"
         }
     }
@@ -108,6 +115,7 @@ public enum PolicyFamily: String, Hashable, Sendable, CaseIterable {
         case .naive: ["0.5", "0.9", "0.95", "0.99", "0.999"].map { [$0] }
         case .watermark: ["4", "8", "16"].map { [$0] }
         case .predictive: ["0.5", "0.8", "0.95", "0.99"].flatMap { [[$0, "4"], [$0, "16"]] }
+        case .value: ["2", "5", "10", "20", "50", "100", "300"].map { [$0] }
         case .oracle: [[]]
         }
     }
@@ -147,6 +155,8 @@ public enum PolicyFamily: String, Hashable, Sendable, CaseIterable {
         case (.predictive, 1...2):
             guard let quantile = quantile(0), let order = size(1, Self.standardOrder) else { return nil }
             return .predictive(quantile: quantile, order: order)
+        case (.value, 1):
+            return Double(arguments[0]).flatMap { try? MarginalPolicy(costRatio: $0) }.map { .value($0) }
         case (.oracle, 0): return .oracle
         default: return nil
         }

@@ -95,13 +95,7 @@ struct PredictivePolicy: EvaluatedPolicy {
                         cooling: block.cooling(at: now), idleSince: block.held.emptySince))
             }
         }
-        // Which identifiers are reserved makes no difference, only how many blocks: places outside of the pool stand for
-        // them.
-        for index in 0..<min(own.reserved, 4096) >> order {
-            let first = SessionNetworkID(unchecked: UInt32(index << order))
-            if let block = SNIBlock(first: first, size: 1 << order) { blocks.append(OwnedBlock(block: block)) }
-        }
-        return blocks
+        return blocks + ApplicationHoldings.places(own.reserved, order: order)
     }
 
     private func steps(_ decision: AllocationDecision, _ own: ApplicationHoldings) -> [AllocationStep] {
@@ -122,5 +116,16 @@ struct PredictivePolicy: EvaluatedPolicy {
             }
         }
         return steps
+    }
+}
+
+extension ApplicationHoldings {
+    /// Which identifiers are reserved makes no difference, only how many blocks: places outside of the pool stand for
+    /// them.
+    static func places(_ reserved: Int, order: Int) -> [OwnedBlock] {
+        (0..<min(reserved, 4096) >> order).compactMap { index in
+            let first = SessionNetworkID(unchecked: UInt32(index << order))
+            return SNIBlock(first: first, size: 1 << order).map { OwnedBlock(block: $0) }
+        }
     }
 }
