@@ -74,8 +74,9 @@ struct StagingPlan {
             }
             for block in held.sorted(by: { $0.block > $1.block })
             where ready - block.block.size >= wanted && isRested(block, at: now) {
-                spare.append(Spare(block: block, host: demand.host, value: seat.rate))
                 ready -= block.block.size
+                // Beside what its host has left, no launch is likely to need it.
+                spare.append(Spare(block: block, host: demand.host, value: ready > 0 ? 0 : seat.rate))
             }
         }
         unmet.sort { ($1.value, $0.host) < ($0.value, $1.host) }
