@@ -56,7 +56,6 @@ extension CoordinatorMachine {
                 host: host, recentLaunches: recent, acceptsLeases: mayLease(host))
         }
         let outlook = outlook(for: record)
-        if let outlook { demands = demands.filter { outlook.seats[$0.key] != nil } }
         var blocks: [OwnedBlock] = []
         for lease in state.book.leases(of: record.id) where lease.state == .leased || lease.state == .staged {
             let use = state.bindings.use(of: lease.block)
@@ -66,6 +65,11 @@ extension CoordinatorMachine {
                 OwnedBlock(
                     block: lease.block, host: lease.host, inUse: use.inUse, cooling: use.cooling,
                     idleSince: live.idleSince[lease.block.key]))
+        }
+        if let outlook {
+            // What lies where nothing is expected is looked at as well.
+            let carriers = Set(blocks.compactMap(\.host))
+            demands = demands.filter { outlook.seats[$0.key] != nil || carriers.contains($0.key) }
         }
         for idle in state.book.idleBlocks(of: record.id) {
             if outlook != nil { blocks.append(OwnedBlock(block: idle)) }
