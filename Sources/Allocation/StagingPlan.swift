@@ -46,7 +46,7 @@ struct StagingPlan {
         (self.input, self.outlook, self.settings) = (input, outlook, settings)
         let free = input.blocks.reduce(0) { $1.host == nil ? $0 : $0 + $1.block.size - $1.inUse - $1.cooling }
         marks = StagingMarks(
-            rate: outlook.rate, least: input.policy.floor - free + input.pendingElsewhere)
+            rate: outlook.rate, worth: outlook.worth, least: input.policy.floor - free + input.pendingElsewhere)
         reserved = input.blocks.reduce(0) { $1.host == nil ? $0 + $1.block.size : $0 }
         let owned = input.blocks.reduce(0) { $0 + $1.block.size } + input.returning
         budget = input.policy.cap.map { max(0, $0 - owned) } ?? .max

@@ -135,6 +135,9 @@ extension CoordinatorMachine {
         guard let record = state.applications[application], record.policy.mode == .stage,
             marginal(of: application, at: now) != nil
         else { return 0 }
-        return StagingMarks(rate: live.places.habit(of: application).launchesPerHour(at: now)).high
+        let marks = StagingMarks(
+            rate: live.places.habit(of: application).launchesPerHour(at: now),
+            worth: PlacementOutlook.worth(costRatio: state.costRatio(of: record.policy)))
+        return max(marks.high, StagingMarks.fillLeast)
     }
 }

@@ -38,13 +38,16 @@ public struct PlacementOutlook: Hashable, Sendable {
     ) {
         self.advice = advice
         rate = habit.launchesPerHour(at: now)
-        worth = Self.blockLeast / costRatio
+        worth = Self.worth(costRatio: costRatio)
         order = habit.order
         var plan = Plan(own: own, load: load, order: order, left: min(max(0, next), Self.nextMax))
         plan.expect(rate, worth: worth, habit, prior, weight)
         plan.place()
         seats = Dictionary(uniqueKeysWithValues: plan.seats.map { (load.hosts[$0.key], $0.value) })
     }
+
+    /// Launches per hour that a block of four is worth.
+    public static func worth(costRatio: Double) -> Double { blockLeast / costRatio }
 
     private struct Plan {
         let own: ApplicationLoad

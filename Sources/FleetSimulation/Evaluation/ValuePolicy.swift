@@ -98,7 +98,10 @@ struct ValuePolicy: EvaluatedPolicy {
     }
 
     func fill(_ application: Int, _ own: ApplicationHoldings, at now: Instant) -> Int {
-        StagingMarks(rate: applications[application].habit.launchesPerHour(at: now)).high
+        let marks = StagingMarks(
+            rate: applications[application].habit.launchesPerHour(at: now),
+            worth: PlacementOutlook.worth(costRatio: rule.costRatio))
+        return max(marks.high, StagingMarks.fillLeast)
     }
 
     private func input(_ application: Int, _ own: ApplicationHoldings, at now: Instant) -> AllocationInput {
