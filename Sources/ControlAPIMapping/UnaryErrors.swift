@@ -33,6 +33,12 @@ extension RPCError {
                 .resourceExhausted, "exhausted",
                 "\(wanted) identifiers wanted, \(free) free in the pool: reclaim what is idle, or widen the pool"
             )
+        case .awaited(let wanted, let ahead):
+            (
+                .resourceExhausted, "awaited",
+                "\(wanted) identifiers wanted, \(ahead) that are free or come free are for others who come first: higher "
+                    + "classes, and who has waited longer"
+            )
         case .quota(let cap, let owned, let wanted):
             (
                 .resourceExhausted, "quota",

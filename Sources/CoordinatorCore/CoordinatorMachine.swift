@@ -178,6 +178,7 @@ public struct CoordinatorMachine: Sendable {
         case .reserved(let reservation):
             live.timers.arm(.reservation(reservation.id), at: now + reservation.lifetime)
             state.book.setExpiry(of: reservation.id, at: now + reservation.lifetime)
+            state.book.serve(reservation.application, identifiers: reservation.block.size)
         case .reservationExtended(let id, let lifetime):
             live.timers.arm(.reservation(id), at: now + lifetime)
             state.book.setExpiry(of: id, at: now + lifetime)
@@ -216,9 +217,10 @@ public struct CoordinatorMachine: Sendable {
             live.departing[block.first] = nil
             // The source has its identifier back.
             if let home = state.book.blockLease(around: block.first)?.host { live.dirtyHosts.insert(home) }
-        case .chunkOpened, .chunkTempered, .unreserved, .quotaSet, .ranked, .excluded, .included,
-            .applicationForgotten:
-            break
+        // By its new class, and within its new cap, it waits from its next refusal on.
+        case .quotaSet(let application, _, _), .ranked(let application, _), .applicationForgotten(let application):
+            state.book.leaveLine(application)
+        case .chunkOpened, .chunkTempered, .unreserved, .excluded, .included: break
         }
     }
 
@@ -232,7 +234,10 @@ public struct CoordinatorMachine: Sendable {
             case .quarantine(let block): quarantineEnded(block)
             case .silence(let host): silenceEnded(host)
             case .fence(let host): fenceTimePassed(host)
-            case .decision: decideAll()
+            case .decision:
+                decideAll()
+                // Who is still short has said so again.
+                state.book.forgetWaiting(until: now)
             case .follow: followLaunches()
             case .fold: foldSlots()
             }

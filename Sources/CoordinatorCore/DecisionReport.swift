@@ -67,6 +67,8 @@ extension CoordinatorMachine {
         let why =
             switch error {
             case .exhausted(_, let free): "the pool has \(free) left, in no run that is large enough"
+            case .awaited(_, let ahead):
+                "\(ahead) that are free, or come free, are for others who come first: higher classes, and who has waited longer"
             case .quota(let cap, let owned, _): "its cap of \(cap) or the floors of others forbid it, it owns \(owned)"
             default: "\(error)"
             }

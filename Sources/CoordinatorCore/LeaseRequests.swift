@@ -21,6 +21,10 @@ extension CoordinatorMachine {
                 live.refusedLaunches[request.application] = nil
             } else if state.applications[request.application] != nil {
                 live.refusedLaunches[request.application] = request.waiting
+                // Without figures: what is refused again and again is one refusal.
+                if case .refused(let code, _) = outcome {
+                    note(request.application, .refused, "launches on \(host) found nothing: \(code)")
+                }
             }
         }
         turn.late.append(.send(stream, position, .leaseAnswer(answer)))
@@ -57,7 +61,10 @@ extension CoordinatorMachine {
                 break
             }
         }
-        if let first = granted.first { return .granted(first) }
+        if let first = granted.first {
+            if granted.reduce(0, { $0 + $1.size }) >= request.waiting { state.book.leaveLine(record.id) }
+            return .granted(first)
+        }
         return .refused(code: failure?.code ?? "exhausted", detail: "\(failure ?? .notReady)")
     }
 
@@ -113,7 +120,7 @@ extension CoordinatorMachine {
         do throws(BookError) {
             try book(reserve)
         } catch {
-            guard mayPreempt, case .exhausted = error, preempt(for: application, count: count) > 0 else { throw error }
+            guard mayPreempt, error.isShortage, preempt(for: application, count: count) > 0 else { throw error }
             try book(reserve)
         }
     }
@@ -126,5 +133,15 @@ extension CoordinatorMachine {
         commit(events)
         guard case .leased(let lease) = events.first else { throw .nothingReserved(application, size: 1 << order) }
         return lease.block
+    }
+}
+
+extension BookError {
+    /// More may be had later, or from lower classes.
+    var isShortage: Bool {
+        switch self {
+        case .exhausted, .awaited: true
+        default: false
+        }
     }
 }

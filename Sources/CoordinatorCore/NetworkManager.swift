@@ -73,14 +73,19 @@ extension CoordinatorMachine {
         let order = blockSize(of: record.id).trailingZeroBitCount
         let id = ReservationID(.random(using: &randomness))
         let scoped = key.isEmpty ? "" : "\(record.id)/\(key)"
-        let events = try bookCall { (book) throws(BookError) in
+        func reserve(_ book: Book) throws(BookError) -> [BookEvent] {
             try book.reserve(
                 id: id, application: record.id, count: count, blockOrder: order, predicted: predicted,
                 requested: true, lifetime: life,
                 reason: predicted ? "predicted: confidence \(confidence)" : "requested", idempotencyKey: scoped)
         }
-        commit(events)
-        let made = events.isEmpty ? state.book.answer(to: scoped) : state.book.reservation(id)
+        do throws(BookError) {
+            try book(reserve)
+        } catch {
+            guard error.isShortage, preempt(for: record.id, count: count) > 0 else { throw CoordinatorError(error) }
+            commit(try bookCall(reserve))
+        }
+        let made = state.book.reservation(id) ?? state.book.answer(to: scoped)
         guard let made else { throw .unknownReservation(id) }
         return .range(
             RangeGrant(range: made.block.range, reservation: info(made, at: now), granted: made.block.size))

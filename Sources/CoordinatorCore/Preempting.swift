@@ -5,15 +5,21 @@ import SNISpace
 /// Preemption: when the pool is short, a higher class takes from the lowest one what it reserved, then its blocks that
 /// no VM uses, through the handshake. The latest expiry goes first, floors stay, and nothing bound is ever taken: a
 /// launch that comes first wins, as at any other mark.
+///
+/// Who is refused waits in line, lower classes and equals who came later leave to it what comes free, and so what was
+/// taken for it is not gone before it asks again. It waits until the next decision, or its next refusal, says so no more.
 extension CoordinatorMachine {
     /// What was taken is the caller's to claim at once; marked blocks come free later.
     ///
     /// - Returns: identifiers that are free now.
     @discardableResult
     mutating func preempt(for application: ApplicationID, count: Int) -> Int {
-        guard let record = state.applications[application], record.policy.priority.rank > .lowest,
-            !state.restoration.isOn, count > 0
-        else { return 0 }
+        guard let record = state.applications[application], !record.deleting, !state.restoration.isOn, count > 0 else {
+            return 0
+        }
+        state.book.queue(
+            application, for: min(count, SessionNetworkID.spaceSize), until: now + configuration.decisionInterval)
+        guard record.policy.priority.rank > .lowest else { return 0 }
         let (bindings, isLeftOut) = (state.bindings, planted.contains(.preemptBound))
         let missing = min(count, SessionNetworkID.spaceSize) - onItsWay(to: application)
         guard missing > 0 else { return 0 }

@@ -46,6 +46,7 @@ extension CoordinatorError {
     init(_ error: BookError) {
         switch error {
         case .exhausted(let wanted, let free): self = .exhausted(wanted: wanted, free: free)
+        case .awaited(let wanted, let ahead): self = .awaited(wanted: wanted, ahead: ahead)
         case .quota(let cap, let owned, let wanted): self = .quota(cap: cap, owned: owned, wanted: wanted)
         case .nothingReserved(_, let size): self = .exhausted(wanted: size, free: 0)
         case .unknownReservation(let id): self = .unknownReservation(id)
@@ -78,6 +79,7 @@ extension CoordinatorError {
         case .unknownReservation: "unknown-reservation"
         case .unknownHost: "unknown-host"
         case .exhausted: "exhausted"
+        case .awaited: "awaited"
         case .quota: "quota"
         case .conflict: "conflict"
         case .outsidePool: "outside-pool"
@@ -105,6 +107,8 @@ extension CoordinatorError: CustomStringConvertible {
         case .unknownHost(let id): "no host '\(id)' has joined"
         case .exhausted(let wanted, let free):
             "no room for \(wanted) identifiers in one piece (\(free) free in all); reclaim some or enlarge the pool"
+        case .awaited(let wanted, let ahead):
+            "no room for \(wanted) identifiers: \(ahead) that are free, or come free, are for others who come first"
         case .quota(let cap, let owned, let wanted):
             "\(wanted) more identifiers would exceed the cap of \(cap) (owned: \(owned)); raise the application's cap"
         case .conflict(let expected, let actual):

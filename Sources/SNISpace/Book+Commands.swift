@@ -49,13 +49,19 @@ extension Book {
         if let account, account.cap > 0, account.cap - account.owned <= free {
             return .quota(cap: account.cap, owned: account.owned, wanted: wanted)
         }
+        let ahead = awaitedAhead(of: application)
+        if ahead > 0, free > 0 { return .awaited(wanted: wanted, ahead: ahead) }
         return .exhausted(wanted: wanted, free: free)
     }
 
-    /// Identifiers that the application may still claim under its cap and the floors of others.
+    /// Identifiers that the application may still claim under its cap and the floors of others, without those that others
+    /// come first for.
     public func headroom(of application: ApplicationID) -> Int {
-        guard let number = accounts.number(of: application) else { return max(0, grantable - floorDebt) }
-        let room = max(0, grantable - (floorDebt - accounts[number].floorDebt))
+        let ahead = awaitedAhead(of: application)
+        guard let number = accounts.number(of: application) else { return max(0, grantable - floorDebt - ahead) }
+        let own = accounts[number].floorDebt
+        var room = max(0, grantable - (floorDebt - own))
+        room = max(min(room, own), room - ahead)
         let cap = accounts[number].cap
         return cap == 0 ? room : max(0, min(room, cap - accounts[number].owned))
     }

@@ -66,6 +66,7 @@ public struct Book: Sendable {
     /// Claims with something that is not leased, and those with something that is, in the order of preemption.
     var spareClaims = SortedPieces<ClaimPlace>()
     var leasedClaims = SortedPieces<ClaimPlace>()
+    var line = WaitingLine()
     var reasons = Reasons()
     /// Applications that are gone for good.
     var retired: Set<ApplicationID> = []

@@ -4,6 +4,8 @@ public import NetworkTypes
 public enum BookError: Error, Hashable, Sendable {
     /// No free run is large enough, with the identifiers still free in all.
     case exhausted(wanted: Int, free: Int)
+    /// Others come first for what is free, or comes free: higher classes, and equals who have waited longer.
+    case awaited(wanted: Int, ahead: Int)
     /// A cap, or the floors of other applications, forbid it.
     case quota(cap: Int, owned: Int, wanted: Int)
     /// The application holds no reserved block of that size.

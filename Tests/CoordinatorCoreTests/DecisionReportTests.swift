@@ -58,8 +58,9 @@ import Testing
         fleet.pass(.seconds(10))
         let told = try fleet.machine.decisionExplanation(of: "same", at: fleet.now)
         let refused = told.outcomes.filter { $0.kind == .refused }
-        #expect(refused.map(\.age) == [.zero, .zero])
-        #expect(refused.first?.text.contains("the pool has 0 left") == true)
+        #expect(refused.map(\.age) == [.seconds(10), .zero, .zero])
+        #expect(refused[0].text.hasPrefix("launches on host-0 found nothing: exhausted"))
+        #expect(refused[1].text.contains("the pool has 0 left"))
         #expect(told.levers.contains { $0.contains("batch takes from nobody") })
         let high = try fleet.application("high", ApplicationPolicy(priority: .critical))
         #expect(fleet.lease(high, on: fleet.names[0], request: 3) != nil)

@@ -16,6 +16,7 @@ import Testing
             (.unknownSession(session), .notFound, "unknown-session", "\(session)"),
             (.unknownReservation(reservation), .notFound, "unknown-reservation", "\(reservation)"),
             (.exhausted(wanted: 32, free: 7), .resourceExhausted, "exhausted", "32 identifiers wanted, 7 free"),
+            (.awaited(wanted: 32, ahead: 7), .resourceExhausted, "awaited", "7 that are free"),
             (.quota(cap: 64, owned: 60, wanted: 16), .resourceExhausted, "quota", "the cap is 64"),
             (.conflict(expected: 3, actual: 5), .aborted, "conflict", "revision 3 is stale, 5 is in force"),
             (.outsidePool(SNIRange(unchecked: 9, count: 2)), .outOfRange, "outside-pool", "9-10"),

@@ -38,7 +38,7 @@ import Testing
             "host fence a --powered-off --reason x", "host fence a --assume-off --reason x",
             "host fence a --reason x", "host replace a --reason x", "migration list",
             "migration start --vm a --nic 1 --to b", "migration abort --vm a --reason x", "restore end --reason x",
-            "sharding export -o json", "sharding diff a.json", "sharding apply -",
+            "sharding show -o json", "sharding export", "sharding diff a.json", "sharding apply -",
         ]
         for line in lines {
             _ = try Outriderctl.parseAsRoot(line.split(separator: " ").map(String.init))
@@ -52,7 +52,7 @@ import Testing
         "vm attach --app web --vm a --later --uid 5", "vm detach --vm a --nic 256",
         "vm detach --vm a --hold 12", "host fence a", "host fence a --powered-off --assume-off --reason x",
         "host replace a --reason  ", "migration start --vm a", "migration abort --vm a", "restore end",
-        "sharding diff", "sharding apply", "sharding export a.json",
+        "sharding diff", "sharding apply", "sharding show a.json",
     ])
     func incompleteLinesAreUsageErrors(line: String) {
         let words = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)

@@ -117,7 +117,8 @@ public enum Reply: Hashable, Sendable {
     case followed
 }
 
-/// Refusals of commands and queries. Every refused command leaves the state as it was.
+/// Refusals of commands and queries. Every refused command leaves the state as it was, but for what a shortage has asked
+/// back from lower classes by then.
 public enum CoordinatorError: Error, Hashable, Sendable {
     case unknownApplication(ApplicationReference)
     case unknownSession(SessionID)
@@ -125,6 +126,8 @@ public enum CoordinatorError: Error, Hashable, Sendable {
     case unknownHost(HostID)
     /// The pool has no room, with the identifiers still free.
     case exhausted(wanted: Int, free: Int)
+    /// Others come first for what is left: higher classes, and equals who have waited longer.
+    case awaited(wanted: Int, ahead: Int)
     /// The application's cap (or another's floor) forbids it.
     case quota(cap: Int, owned: Int, wanted: Int)
     /// A stale expected revision, with the one in force.

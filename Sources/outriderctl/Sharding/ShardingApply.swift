@@ -10,7 +10,7 @@ struct ShardingApply: CoordinatorCommand {
             their VMs are gone.
             """)
     @OptionGroup var options: GlobalOptions
-    @Argument(help: "A document as 'sharding export --output json' writes it; - reads standard input.")
+    @Argument(help: "A document as 'sharding show --output json' writes it; - reads standard input.")
     var file: String
 
     func run(_ coordinator: Coordinator, _ output: Output) async throws {

@@ -6,7 +6,7 @@ struct ShardingDiff: CoordinatorCommand {
         commandName: "diff", abstract: "What differs between the document in force and one in a file.",
         discussion: "Nothing is shown when they say the same. Ranges of applications are shown and never applied.")
     @OptionGroup var options: GlobalOptions
-    @Argument(help: "A document as 'sharding export --output json' writes it; - reads standard input.")
+    @Argument(help: "A document as 'sharding show --output json' writes it; - reads standard input.")
     var file: String
 
     func run(_ coordinator: Coordinator, _ output: Output) async throws {

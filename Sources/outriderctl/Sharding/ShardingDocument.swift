@@ -30,7 +30,7 @@ enum ShardingDocument {
         } catch {
             throw ControlFailure(
                 .usage,
-                "'\(path)' is no sharding document (\(error)): write one with 'outriderctl sharding export -o json'")
+                "'\(path)' is no sharding document (\(error)): write one with 'outriderctl sharding show -o json'")
         }
     }
 

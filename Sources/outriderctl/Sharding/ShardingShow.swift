@@ -1,10 +1,10 @@
 import ArgumentParser
 import ControlAPI
 
-struct ShardingExport: CoordinatorCommand {
+struct ShardingShow: CoordinatorCommand {
     static let configuration = CommandConfiguration(
-        commandName: "export", abstract: "The document in force.",
-        discussion: "With --output json it is the document itself; save it to change and apply it.")
+        commandName: "show", abstract: "The document in force.",
+        discussion: "With --output json it is the document itself; save it to change and apply it.", aliases: ["export"])
     @OptionGroup var options: GlobalOptions
 
     func run(_ coordinator: Coordinator, _ output: Output) async throws {
