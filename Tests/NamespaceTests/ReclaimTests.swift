@@ -117,6 +117,9 @@ struct ReclaimTests {
                 try bed.cluster.control(Totals.self, ["status"]).quarantined ?? 0 == block.size
             }
             for host in bed.cluster.hosts { #expect(try KernelView(block, on: host).isEmpty) }
+            // Past the point of no return a launch finds another block.
+            let next = try bed.launch("red-4", of: red, on: 0)
+            #expect(!block.contains(next.attachment.sni) && next.reaches(far.ipv4, within: .seconds(5)))
             try waitUntilGone(block, bed)
             let entries = try reclaimed(bed)
             #expect(entries.map(\.block.size) == [block.size] && entries.map(\.host) == ["h1"])

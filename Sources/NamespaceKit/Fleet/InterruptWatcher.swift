@@ -1,7 +1,8 @@
 import Dispatch
 import Foundation
 
-/// Cleans up when the run is interrupted.
+/// Cleans up when the run is interrupted. A process makes one: on Linux libdispatch hears no signal again whose source was
+/// cancelled before.
 public struct InterruptWatcher {
     private let sources: [any DispatchSourceSignal]
 

@@ -5,10 +5,19 @@ import Netlink
 import NetworkTypes
 
 /// A host whose agent is dead, served by hand: every entry of a launch that can stand without its port is written
-/// beforehand, by the product's own netlink library, and a launch is what is left of it.
+/// beforehand, and a launch is what is left of it.
 ///
 /// The tables, the tunnel and the peers are those that the agent left, so a packet takes the same path.
 struct HandHost {
+    /// How what is left is written.
+    enum Way: CaseIterable {
+        /// By iproute2, as a script does it: one `ip -batch` on either side.
+        case tools
+        /// By the kernel's calls alone, from this process: no program is started, nobody is asked, nothing is made durable.
+        case calls
+    }
+
+    private let host: ClusterHost
     private let kernel: KernelDataplane
     private let mtu: Int
     private let block: SNIBlock
@@ -24,7 +33,7 @@ struct HandHost {
             configuration: configuration,
             namespace: OverlayNamespace(path: NetworkNamespace.path(host.overlayNamespace), host: outside))
         model = DataplaneModel(configuration: configuration)
-        (self.block, self.application, self.mtu) = (block, application, mtu)
+        (self.host, self.block, self.application, self.mtu) = (host, block, application, mtu)
     }
 
     private static func mac(_ sni: SessionNetworkID) -> MACAddress {
@@ -52,6 +61,8 @@ struct HandHost {
         let sni: SessionNetworkID
         let addressing: VMAddressing
         fileprivate let steps: [ChangeStep]
+        /// The same for `ip -batch`, the port apart.
+        fileprivate let lines: [String]
         fileprivate let elements: [ChangeStep]
     }
 
@@ -82,18 +93,43 @@ struct HandHost {
             addressing: VMAddressing(
                 ipv4: plan.ipv4(of: sni), ipv6: plan.ipv6(of: sni), gatewayIPv4: DataplaneConfiguration.gateway4,
                 gatewayIPv6: DataplaneConfiguration.gateway6, mtu: mtu),
-            steps: steps,
+            steps: steps, lines: all.compactMap(Self.line),
             elements: [releases(ingress, .releaseIngress), releases(sources, .releaseSources)])
     }
 
+    private static func line(_ object: KernelObject) -> String? {
+        switch object {
+        case .address(let device, let prefix): "addr add \(prefix) dev \(device) nodad noprefixroute"
+        case .neighbor(let device, let address, let mac):
+            "neigh replace \(address) lladdr \(mac) dev \(device) nud permanent"
+        case .route(let prefix, _, .device(let device, let source, let mtu)):
+            "route replace \(prefix) dev \(device) proto 83" + (mtu.map { " mtu \($0)" } ?? "")
+                + (source.map { " src \($0)" } ?? "")
+        default: nil
+        }
+    }
+
     /// What is left: the port, and what names its device.
-    func launch(_ prepared: Prepared, into slot: VMSlot) throws {
-        let target = try NamespaceDescriptor(path: slot.path)
-        try kernel.route.createVethPort(
-            name: "sni\(prepared.sni.hex)", gatewayMAC: DataplaneConfiguration.portMAC, peerName: "eth0",
-            peerNamespaceFD: target.fd, peerMAC: Self.mac(prepared.sni), mtu: mtu, alias: "by hand")
-        withExtendedLifetime(target) {}
-        execute(prepared.steps)
+    func launch(_ prepared: Prepared, into slot: VMSlot, by way: Way) throws {
+        let name = "sni\(prepared.sni.hex)"
+        switch way {
+        case .calls:
+            let target = try NamespaceDescriptor(path: slot.path)
+            try kernel.route.createVethPort(
+                name: name, gatewayMAC: DataplaneConfiguration.portMAC, peerName: "eth0",
+                peerNamespaceFD: target.fd, peerMAC: Self.mac(prepared.sni), mtu: mtu, alias: "by hand")
+            withExtendedLifetime(target) {}
+            execute(prepared.steps)
+        case .tools:
+            // The VM's end first: the other way round its first packets would wait for the carrier.
+            try Command.ipBatch(
+                [
+                    "link add eth0 address \(Self.mac(prepared.sni)) mtu \(mtu) type veth peer name \(name) "
+                        + "address \(DataplaneConfiguration.portMAC) mtu \(mtu) netns \(host.overlayNamespace)",
+                    "link set eth0 up",
+                ], namespace: slot.name)
+            try Command.ipBatch(["link set \(name) up"] + prepared.lines, namespace: host.overlayNamespace)
+        }
     }
 
     /// Takes port and entries away again.

@@ -86,7 +86,9 @@ enum LaunchBenchmark {
             Results.note("launch: \(name), first reply, p50", quantile(replies, 0.5), "ms")
             Results.note("launch: \(name), first reply, p99", quantile(replies, 0.99), "ms")
         }
+        // A pool elsewhere has no blocks: what it holds is what is ready, and what finds nothing ready is a miss.
         Results.note("launch: warm pool, taken from the pool", pool.share(\.warm), "")
+        Results.note("launch: warm pool, ready, mean", pool.ready, "")
         compare(killed: predicted.killed, watermarks: watermarks)
     }
 
@@ -151,19 +153,17 @@ enum LaunchBenchmark {
         }
     }
 
-    /// A fixed number of interfaces per application and host, as many in all as `other` had identifiers idle.
+    /// A fixed number of interfaces per application and host, as many ready in all as `other` had identifiers idle.
     private static func warmPool(
         _ fleet: LaunchFleet, _ demand: LaunchDemand, like other: LaunchReplay.Outcome
     ) async throws -> LaunchReplay.Outcome {
         try await fleet.run(LaunchFleet.Shape(name: "k", profiler: .none)) { cluster, slots in
             let pool = WarmPool(cluster)
             let replay = try await LaunchReplay(cluster, slots: slots, demand: demand, mode: "observe", pool: pool)
-            let cells = replay.applications.count * cluster.hosts.count
-            let each = max(1, Int((other.idle / Double(cells)).rounded()))
-            for application in replay.applications {
-                for host in cluster.hosts.indices { await pool.fill(application, host: host, count: each) }
+            let sizes = sizes(Int(other.idle.rounded()), replay.applications)
+            for (application, counts) in zip(replay.applications, sizes) {
+                for (host, count) in counts.enumerated() { await pool.fill(application, host: host, count: count) }
             }
-            Results.note("launch: warm pool, ready per application and host", Double(each), "")
             _ = try await replay.play(hours(24 - warmUp, 24), "warm pool, to begin with", number: 0)
             let day = try await replay.play(hours(24, 48), "warm pool", number: 1)
             await noteProblems("warm pool", replay)
@@ -171,5 +171,19 @@ enum LaunchBenchmark {
             if !failures.isEmpty { say("warm pool: \(failures.count) not made: \(failures.prefix(2))") }
             return day
         }
+    }
+
+    /// So many interfaces, the same number for every application and host; what is over goes where most launches are.
+    private static func sizes(_ total: Int, _ applications: [FleetApplication]) -> [[Int]] {
+        let hosts = LaunchFleet.hosts
+        let each = total / (applications.count * hosts)
+        var sizes = Array(repeating: Array(repeating: each, count: hosts), count: applications.count)
+        var cells: [(weight: Double, place: Int, host: Int)] = []
+        for (place, application) in applications.enumerated() {
+            for (host, weight) in application.weights.enumerated() { cells.append((-weight, place, host)) }
+        }
+        let over = total - each * cells.count
+        for cell in cells.sorted(by: <).prefix(over) { sizes[cell.place][cell.host] += 1 }
+        return sizes
     }
 }

@@ -5,7 +5,18 @@ import NamespaceKit
 struct LaunchFleet {
     static let hosts = 8
     private static let slots = 170
-    let binaries: String
+    private let binaries: String
+
+    init(binaries: String) { self.binaries = binaries }
+
+    private static let prefix = "otr-\(getpid())"
+    private static let directory = NSTemporaryDirectory() + prefix
+    /// Of all parts: a process has one.
+    private let watcher = InterruptWatcher {
+        ChildProcess.killAll()
+        Cluster.sweep(
+            ClusterSettings(prefix: prefix, binaries: "", directory: directory, hosts: hosts, timeFactor: 1))
+    }
 
     struct Shape {
         /// Tells its namespaces from others'.
@@ -16,10 +27,9 @@ struct LaunchFleet {
     }
 
     private func settings(_ shape: Shape) -> ClusterSettings {
-        let prefix = "otr-\(getpid())-\(shape.name)"
         var settings = ClusterSettings(
-            prefix: prefix, binaries: binaries, directory: NSTemporaryDirectory() + prefix, hosts: Self.hosts,
-            timeFactor: shape.uncompressed ? 1 : Duration.seconds(3_600) / LaunchDemand.hour)
+            prefix: "\(Self.prefix)-\(shape.name)", binaries: binaries, directory: "\(Self.directory)/\(shape.name)",
+            hosts: Self.hosts, timeFactor: shape.uncompressed ? 1 : Duration.seconds(3_600) / LaunchDemand.hour)
         settings.profiler = shape.profiler
         settings.agentExtra = ["echo-interval": "10s", "reconcile-interval": "30s"]
         if shape.uncompressed {
@@ -36,16 +46,15 @@ struct LaunchFleet {
         _ shape: Shape, _ body: (Cluster, [VMSlot]) async throws -> Value
     ) async throws -> Value {
         let settings = settings(shape)
-        let watcher = InterruptWatcher {
-            ChildProcess.killAll()
-            Cluster.sweep(settings)
-        }
-        defer { watcher.cancel() }
+        defer { withExtendedLifetime(watcher) {} }
         let names = (1...Self.slots).map { "\(settings.prefix)-v\($0)" }
         let (cluster, slots) = try await offload { () throws(KitError) in
             (try Cluster(settings), try VMSlot.make(names))
         }
-        defer { cluster.destroy() }
+        defer {
+            cluster.destroy()
+            try? FileManager.default.removeItem(atPath: Self.directory)
+        }
         try await Daemons(cluster: cluster).start()
         return try await body(cluster, slots)
     }

@@ -19,18 +19,23 @@ struct LaunchPaths {
     private var host: ClusterHost { cluster.hosts[0] }
     private var socket: AgentSocket { AgentSocket(path: host.socket) }
 
-    /// Milliseconds.
+    /// A launch by hand.
     struct Sample {
-        var attach: Double
-        var reply: Double
+        var way: HandHost.Way
+        var started: ContinuousClock.Instant
+        var attached: ContinuousClock.Instant
+        var replied: ContinuousClock.Instant
+        /// Milliseconds.
+        var attach: Double { (attached - started).milliseconds }
+        var reply: Double { (replied - started).milliseconds }
     }
 
     static func run(_ fleet: LaunchFleet) async throws {
         try await fleet.run(LaunchFleet.Shape(name: "p", uncompressed: true)) { cluster, slots in
             let paths = LaunchPaths(
                 cluster: cluster, daemons: Daemons(cluster: cluster),
-                launcher: Launcher(cluster, slots: slots.dropLast(perRound), seed: LaunchDemand.seed),
-                slots: slots.suffix(perRound))
+                launcher: Launcher(cluster, slots: slots.dropLast(2 * perRound), seed: LaunchDemand.seed),
+                slots: slots.suffix(2 * perRound))
             try await paths.measure()
         }
     }
@@ -49,7 +54,6 @@ struct LaunchPaths {
         try await stock(known)
         await launcher.beginDay(1)
         var byHand: [Sample] = []
-        var quiet = 0
         for round in 0..<Self.rounds {
             // Those that an agent's first round finds cold in caches are as many in both.
             for number in 0..<Self.perRound {
@@ -57,11 +61,7 @@ struct LaunchPaths {
                 if let machine { await launcher.stop(machine) }
             }
             try await cold(round)
-            let events = watch.count
             byHand += try await hand(known)
-            quiet += watch.snapshot().dropFirst(events).count {
-                $0.isTableChange && $0.namespace != host.overlayNamespace
-            }
         }
         let failures = await launcher.failures + launcher.silent
         precondition(failures.isEmpty, "launches failed: \(failures.prefix(3))")
@@ -72,7 +72,6 @@ struct LaunchPaths {
             staged.count == Self.rounds * Self.perRound,
             "only \(staged.count) launches found a staged identifier")
         report(staged: staged, byHand: byHand, cold: cold, watch)
-        Results.note("launch: by hand, messages to peers", Double(quiet) / Double(byHand.count), "")
     }
 
     private func peer(_ application: FleetApplication, _ name: String, on index: Int) async throws {
@@ -127,11 +126,12 @@ struct LaunchPaths {
         let samples = try await offload { () throws(KitError) in
             do {
                 var hand = try HandHost(host, block: lease.block, application: application.id, mtu: mtu)
-                return try (0..<Self.perRound).map { number in
+                return try (0..<2 * Self.perRound).map { number in
                     let prepared = try hand.prepare(free[number % free.count])
                     let peer = peers[number % peers.count]
                     let address = number.isMultiple(of: 2) ? peer.ipv6 : peer.ipv4
-                    let sample = try Self.timed(hand, prepared, into: slots[number], to: address)
+                    let way = number / 2 % 2 == 0 ? HandHost.Way.tools : .calls
+                    let sample = try Self.timed(hand, prepared, by: way, into: slots[number], to: address)
                     try hand.end(prepared)
                     return sample
                 }
@@ -154,16 +154,17 @@ struct LaunchPaths {
     }
 
     private static func timed(
-        _ hand: HandHost, _ prepared: HandHost.Prepared, into slot: VMSlot, to address: PeerAddress
+        _ hand: HandHost, _ prepared: HandHost.Prepared, by way: HandHost.Way, into slot: VMSlot,
+        to address: PeerAddress
     ) throws -> Sample {
         let started = ContinuousClock.now
-        try hand.launch(prepared, into: slot)
+        try hand.launch(prepared, into: slot, by: way)
         let attached = ContinuousClock.now
         try slot.configure(prepared.addressing)
         guard let replied = slot.echo(for: address).firstReply(from: address, timeout: replyTimeout) else {
             throw KitError.unexpected("no reply from \(address) to a VM launched by hand")
         }
-        return Sample(attach: (attached - started).milliseconds, reply: (replied - started).milliseconds)
+        return Sample(way: way, started: started, attached: attached, replied: replied)
     }
 
     // MARK: Figures
@@ -177,24 +178,34 @@ struct LaunchPaths {
         }
         _ = note("staged, attach", staged.map(\.attachTime))
         let ours = note("staged, first reply", staged.compactMap(\.firstReplyTime))
-        _ = note("by hand, what is left of the attach", byHand.map(\.attach))
-        let theirs = note("by hand, first reply", byHand.map(\.reply))
-        Results.note("launch: staged first reply / by hand", ours / theirs, "x", bar: 1.2)
+        for (way, name) in [(HandHost.Way.tools, "by hand"), (.calls, "kernel's calls alone")] {
+            let samples = byHand.filter { $0.way == way }
+            _ = note("\(name), what is left of the attach", samples.map(\.attach))
+            let theirs = note("\(name), first reply", samples.map(\.reply))
+            Results.note("launch: staged first reply / \(name)", ours / theirs, "x", bar: 1.2)
+        }
         _ = note("cold, attach", cold.map(\.attachTime), bar: 60)
         _ = note("cold, first reply", cold.compactMap(\.firstReplyTime), bar: 60)
         precondition(watch.overruns == 0, "the watch lost messages")
         let events = watch.snapshot()
-        let told = PeerMessages(launches: staged, events: events, hosts: cluster.hosts)
-        LaunchBenchmark.note("launch: staged, messages to peers", told)
-        let asked = events.filter { event in
-            event.isTableChange
-                && cold.contains { record in
-                    guard let replied = record.replied else { return false }
-                    return event.at >= record.started && event.at <= replied
-                        && event.namespace != cluster.hosts[record.host].overlayNamespace
-                }
+        let messages = PeerMessages(launches: staged, events: events, hosts: cluster.hosts)
+        LaunchBenchmark.note("launch: staged, messages to peers", messages)
+        let asked = told(
+            events, cold.compactMap { launch in launch.replied.map { (launch.started...$0, launch.host) } })
+        Results.note("launch: cold, messages to peers", Double(asked) / Double(max(1, cold.count)), "")
+        let quiet = told(events, byHand.map { ($0.started...$0.replied, 0) })
+        Results.note("launch: by hand, messages to peers", Double(quiet) / Double(max(1, byHand.count)), "")
+    }
+
+    /// Changes of other hosts' tables while launches were under way; nothing else happened meanwhile.
+    private func told(
+        _ events: [KernelEvent], _ launches: [(during: ClosedRange<ContinuousClock.Instant>, host: Int)]
+    ) -> Int {
+        let changes = events.filter(\.isTableChange)
+        return launches.reduce(0) { sum, launch in
+            let own = cluster.hosts[launch.host].overlayNamespace
+            return sum + changes.count { launch.during.contains($0.at) && $0.namespace != own }
         }
-        Results.note("launch: cold, messages to peers", Double(asked.count) / Double(max(1, cold.count)), "")
     }
 }
 

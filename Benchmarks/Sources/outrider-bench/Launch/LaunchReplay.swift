@@ -16,6 +16,8 @@ struct LaunchReplay {
         var records: [LaunchRecord]
         /// Mean over time of identifiers that are taken and that no VM uses.
         var idle: Double
+        /// Of these, interfaces of a warm pool.
+        var ready: Double
         /// Mean over time of VMs.
         var vms: Double
         var launches: Int { records.count }
@@ -61,10 +63,12 @@ struct LaunchReplay {
         await Workload(demand.events, applications: applications, launcher: launcher).play(interval)
         stop.raise()
         let seen = try await samples
+        func mean(_ value: (IdleSamples.Sample) -> Int) -> Double {
+            Double(seen.reduce(0) { $0 + value($1) }) / Double(max(1, seen.count))
+        }
         let outcome = Outcome(
-            records: await launcher.records.filter { $0.day == number },
-            idle: Double(seen.reduce(0) { $0 + $1.idle }) / Double(max(1, seen.count)),
-            vms: Double(seen.reduce(0) { $0 + $1.vms }) / Double(max(1, seen.count)))
+            records: await launcher.records.filter { $0.day == number }, idle: mean(\.idle), ready: mean(\.ready),
+            vms: mean(\.vms))
         LaunchBenchmark.say(
             "\(label): \(outcome.launches) launches, \(Int(outcome.onHost * 100)) % on their host, "
                 + "idle \(Int(outcome.idle.rounded())), VMs \(Int(outcome.vms.rounded()))")
@@ -90,6 +94,7 @@ struct LaunchReplay {
 private struct IdleSamples: Sendable {
     struct Sample {
         var idle: Int
+        var ready: Int
         var vms: Int
     }
     let daemons: Daemons
@@ -105,7 +110,7 @@ private struct IdleSamples: Sendable {
             let totals = try await offload { () throws(KitError) in try daemons.totals() }
             // What is held counts as bound with the coordinator.
             let held = await pool?.count ?? 0
-            samples.append(Sample(idle: totals.idle + held, vms: await launcher.liveCount))
+            samples.append(Sample(idle: totals.idle + held, ready: held, vms: await launcher.liveCount))
             try? await Task.sleep(for: Self.interval)
         }
         return samples
