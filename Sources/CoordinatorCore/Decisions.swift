@@ -36,12 +36,14 @@ extension CoordinatorMachine {
 
     func settings(for record: ApplicationRecord) -> AllocationSettings {
         let horizons = configuration.horizons.sorted()
-        return AllocationSettings(
+        var settings = AllocationSettings(
             blockSize: blockSize(of: record.id), decisionInterval: configuration.decisionInterval,
             leadTime: configuration.leadTime,
             // An hour of the default horizons: what is asked back within it is not worth a handshake.
             releaseHorizon: horizons[min(2, horizons.count - 1)], releaseHold: configuration.standardLifetime,
             reservationLifetime: configuration.reservationLifetime, standardLifetime: configuration.standardLifetime)
+        settings.isBlockSizeFixed = record.policy.blockSize != nil
+        return settings
     }
 
     func input(for record: ApplicationRecord) -> AllocationInput {
