@@ -22,6 +22,8 @@ struct LaunchPaths {
     /// A launch by hand.
     struct Sample {
         var way: HandHost.Way
+        /// What its elements took beforehand, milliseconds.
+        var elements: Double
         var started: ContinuousClock.Instant
         var attached: ContinuousClock.Instant
         var replied: ContinuousClock.Instant
@@ -127,11 +129,14 @@ struct LaunchPaths {
             do {
                 var hand = try HandHost(host, block: lease.block, application: application.id, mtu: mtu)
                 return try (0..<2 * Self.perRound).map { number in
+                    let before = ContinuousClock.now
                     let prepared = try hand.prepare(free[number % free.count])
+                    let elements = (ContinuousClock.now - before).milliseconds
                     let peer = peers[number % peers.count]
                     let address = number.isMultiple(of: 2) ? peer.ipv6 : peer.ipv4
                     let way = number / 2 % 2 == 0 ? HandHost.Way.tools : .calls
-                    let sample = try Self.timed(hand, prepared, by: way, into: slots[number], to: address)
+                    var sample = try Self.timed(hand, prepared, by: way, into: slots[number], to: address)
+                    sample.elements = elements
                     try hand.end(prepared)
                     return sample
                 }
@@ -164,7 +169,7 @@ struct LaunchPaths {
         guard let replied = slot.echo(for: address).firstReply(from: address, timeout: replyTimeout) else {
             throw KitError.unexpected("no reply from \(address) to a VM launched by hand")
         }
-        return Sample(way: way, started: started, attached: attached, replied: replied)
+        return Sample(way: way, elements: 0, started: started, attached: attached, replied: replied)
     }
 
     // MARK: Figures
@@ -178,6 +183,7 @@ struct LaunchPaths {
         }
         _ = note("staged, attach", staged.map(\.attachTime))
         let ours = note("staged, first reply", staged.compactMap(\.firstReplyTime))
+        _ = note("by hand, elements written beforehand", byHand.map(\.elements))
         for (way, name) in [(HandHost.Way.tools, "by hand"), (.calls, "kernel's calls alone")] {
             let samples = byHand.filter { $0.way == way }
             _ = note("\(name), what is left of the attach", samples.map(\.attach))
