@@ -56,6 +56,8 @@ public struct AllocationSettings: Hashable, Sendable {
     public var decisionInterval: Duration
     /// Time from a decision until its blocks can serve: reserve, lease, stage at all peers.
     public var leadTime: Duration
+    /// The same as measured; what is longer than `leadTime` counts as that.
+    public var measuredLead: Duration?
     /// Nothing is released that the forecast asks back within this time.
     public var releaseHorizon: Duration
     /// A surplus must last this long before anything is released.

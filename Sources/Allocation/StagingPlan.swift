@@ -85,7 +85,8 @@ struct StagingPlan {
 
     private func wanted(_ seat: PlacementOutlook.Seat) -> Int {
         guard seat.rate > outlook.worth else { return seat.next }
-        let interval = (settings.decisionInterval + settings.leadTime).inSeconds / 3600
+        let lead = min(settings.measuredLead ?? settings.leadTime, settings.leadTime)
+        let interval = (settings.decisionInterval + lead).inSeconds / 3600
         return max(seat.next, 1, Int((seat.rate * interval).rounded(.up)))
     }
 

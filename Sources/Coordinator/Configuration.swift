@@ -17,7 +17,9 @@ extension CoordinatorConfiguration {
             reservationLifetime: settings.reservationLifetime, standardLifetime: settings.standardLifetime,
             bindUntil: settings.bindUntil, unreachableAfter: settings.unreachableAfter,
             drainTimeout: settings.drainTimeout, profilesMax: settings.profilesMax, calendar: calendar,
-            costRatios: settings.costRatios, profiler: profiler, version: version)
+            costRatios: settings.costRatios,
+            hostWeights: Dictionary(settings.hostWeights.map { ($0.host, $0.weight) }, uniquingKeysWith: { $1 }),
+            profiler: profiler, version: version)
     }
 }
 

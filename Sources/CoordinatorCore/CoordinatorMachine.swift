@@ -1,3 +1,4 @@
+import Allocation
 @_spi(Simulation) public import NetworkTypes
 import SNISpace
 
@@ -187,8 +188,11 @@ public struct CoordinatorMachine: Sendable {
             live.dirtyBlocks.insert(lease.block)
             live.dirtyScopes.insert(lease.application)
             changePresence(of: lease.application, on: lease.host, by: 1)
+            if lease.predicted { live.places.lead.begin(lease.block, at: now) }
             awaitStaging(of: lease.block)
-        case .staged(let block): live.dirtyBlocks.insert(block)
+        case .staged(let block):
+            live.dirtyBlocks.insert(block)
+            live.places.lead.end(block, at: now)
         case .marked(let block, _, _, _):
             live.dirtyBlocks.insert(block)
             live.timers.arm(.drain(block), at: now + configuration.drainTimeout)
@@ -211,6 +215,7 @@ public struct CoordinatorMachine: Sendable {
         case .freed(let block), .superseded(let block):
             live.waits[block.key] = nil
             live.idleSince[block.key] = nil
+            live.places.lead.forget(block)
             live.timers.cancel(.quarantine(block))
             guard block.size == 1 else { break }
             live.flips[block.first] = nil

@@ -32,6 +32,7 @@ extension CoordinatorMachine {
         live.decisions[record.id] = decision
         live.refusedLaunches[record.id] = nil
         carryOut(decision, interval: configuration.decisionInterval)
+        if input.outlook != nil { follow(decision) }
     }
 
     func settings(for record: ApplicationRecord) -> AllocationSettings {
@@ -43,6 +44,7 @@ extension CoordinatorMachine {
             releaseHorizon: horizons[min(2, horizons.count - 1)], releaseHold: configuration.standardLifetime,
             reservationLifetime: configuration.reservationLifetime, standardLifetime: configuration.standardLifetime)
         settings.isBlockSizeFixed = record.policy.blockSize != nil
+        settings.measuredLead = live.places.lead.value
         return settings
     }
 
@@ -52,7 +54,8 @@ extension CoordinatorMachine {
         for host in state.hosts.keys {
             let recent = state.recentLaunches[record.id]?[host]?.value(at: state.time(of: state.slot)) ?? 0
             demands[host] = HostDemand(
-                host: host, recentLaunches: recent, acceptsLeases: mayLease(host))
+                host: host, recentLaunches: recent, weight: configuration.hostWeights[host] ?? 1,
+                acceptsLeases: mayLease(host))
         }
         let outlook = outlook(for: record)
         let blocks = ownedBlocks(of: record.id, size: outlook == nil ? size : nil).map { owned in

@@ -8,6 +8,8 @@ struct LaunchPlaces: Sendable {
     private(set) var load = FleetLoad([:])
     private(set) var habits: [ApplicationID: PlacementHabit] = [:]
     private(set) var prior = PlacementPrior()
+    /// Of blocks leased ahead.
+    var lead = MeasuredLead()
     /// Applications with launches since they were decided about.
     var launched: Set<ApplicationID> = []
 
@@ -75,8 +77,19 @@ extension CoordinatorMachine {
             default: break
             }
         }
+        followSoon()
+    }
+
+    private mutating func followSoon() {
         guard !live.places.launched.isEmpty, live.timers.deadline(.follow) == nil else { return }
         live.timers.arm(.follow, at: now + Self.followAfter)
+    }
+
+    /// What a decision reserved is leased without waiting for the next one.
+    mutating func follow(_ decision: AllocationDecision) {
+        guard decision.reserve != nil, state.applications[decision.application]?.policy.mode == .stage else { return }
+        live.places.launched.insert(decision.application)
+        followSoon()
     }
 
     private func ownLoad(of application: ApplicationID) -> ApplicationLoad {
@@ -99,7 +112,7 @@ extension CoordinatorMachine {
             advice: advice, next: PredictiveAllocator.launchesAhead(advice, inUse: inUse),
             costRatio: state.costRatio(of: record.policy), own: ownLoad(of: record.id), load: live.places.load,
             habit: live.places.habit(of: record.id), prior: live.places.prior, at: now
-        ) { mayLease($0) ? 1 : 0 }
+        ) { mayLease($0) ? configuration.hostWeights[$0] ?? 1 : 0 }
     }
 
     /// Launches since the last decision may have taken what was staged.
@@ -108,11 +121,16 @@ extension CoordinatorMachine {
         live.places.launched = []
         guard !state.restoration.isOn else { return }
         for id in launched {
-            guard let record = state.applications[id], !record.deleting,
-                let decision = PredictiveAllocator(settings: settings(for: record)).follow(input(for: record), at: now)
-            else { continue }
-            reserve(decision)
-            lease(decision)
+            // What the first asks for is there for the second to lease.
+            for _ in 0..<2 {
+                guard let record = state.applications[id], !record.deleting,
+                    let decision = PredictiveAllocator(settings: settings(for: record)).follow(
+                        input(for: record), at: now)
+                else { break }
+                reserve(decision)
+                lease(decision)
+                guard decision.reserve != nil else { break }
+            }
         }
     }
 

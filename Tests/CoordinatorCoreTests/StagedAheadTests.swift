@@ -9,11 +9,12 @@ import Testing
 
 /// Blocks where launches are expected: leased ahead, followed, taken back for other hosts, given back.
 @Suite struct StagedAheadTests {
-    private func fleet(hosts: Int = 4) throws -> Fleet {
+    private func fleet(hosts: Int = 4, weights: [String: Double] = [:]) throws -> Fleet {
         var configuration = Fleet.seconds
         configuration.profiler = .elsewhere
         configuration.unreachableAfter = .seconds(100_000)
         configuration.decisionInterval = .seconds(60)
+        for (name, weight) in weights { configuration.hostWeights[try #require(HostID(name))] = weight }
         let fleet = try Fleet(configuration, hosts: hosts)
         fleet.start()
         return fleet
@@ -159,6 +160,15 @@ import Testing
         let other = try fleet.application("data", ApplicationPolicy(blockSize: 32))
         try tell(fleet, other, target: 0)
         #expect(try #require(fleet.lease(other, on: fleet.names[0], request: 2)).size == 32)
+    }
+
+    /// The operator keeps blocks off a host; what staging takes is measured.
+    @Test func weightsCount() throws {
+        let fleet = try fleet(hosts: 2, weights: ["host-0": 0])
+        let app = try fleet.application("web")
+        try decide(fleet, app, target: 3, times: 3)
+        #expect(Set(leases(fleet, app).keys) == [fleet.names[1]])
+        #expect(fleet.machine.live.places.lead.value != nil)
     }
 
     /// A host that may bind nothing gets nothing ahead.

@@ -158,6 +158,13 @@ import Testing
         #expect(try CoordinatorSettings(yaml: "", file: "c.yaml").prometheus == nil)
     }
 
+    @Test func hostsHaveWeights() throws {
+        let settings = try CoordinatorSettings(yaml: "host-weights: [hv-07=0.5, hv-08=0]\n", file: "c.yaml")
+        #expect(settings.hostWeights.map(\.host.description) == ["hv-07", "hv-08"])
+        #expect(settings.hostWeights.map(\.weight) == [0.5, 0])
+        #expect(try CoordinatorSettings(yaml: settings.effectiveText, file: "c.yaml") == settings)
+    }
+
     @Test func aCalendarNeedsATimeZone() throws {
         let settings = try CoordinatorSettings(
             yaml: "time-zone: Europe/Berlin\nrest-days: [friday]\nholidays: [2024-02-29, 2026-12-25]\n", file: "c.yaml")
@@ -179,6 +186,9 @@ import Testing
         ("http-listen: [127.0.0.1:80, 127.0.0.1:80]\n", "127.0.0.1:80 stands twice"),
         ("profiles-max: 0\n", "'0' is not accepted"),
         ("cost-ratio-batch: 0\n", "'0' is not accepted"),
+        ("host-weights: [hv-07]\n", "'hv-07' is not accepted"),
+        ("host-weights: [hv-07=-1]\n", "'hv-07=-1' is not accepted"),
+        ("host-weights: [hv-07=1e3]\n", "'hv-07=1e3' is not accepted"),
         ("time-zone: Mars/Olympus\n", "/usr/share/zoneinfo has no 'Mars/Olympus'"),
         ("time-zone: ../../etc/passwd\n", "is not accepted"),
         ("rest-days: [caturday]\n", "'caturday' is not accepted"),

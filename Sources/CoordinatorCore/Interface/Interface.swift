@@ -105,6 +105,8 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
     /// Of those who use the applications; nil for days of UTC and weeks that are all alike.
     public var calendar: SeriesCalendar?
     public var costRatios: CostRatios
+    /// The operator's weights of hosts; others have 1.
+    public var hostWeights: [HostID: Double]
     public var profiler: ProfilerPlace
     /// Version of the program, for status.
     public var version: String
@@ -119,7 +121,8 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
         reservationLifetime: Duration = .seconds(86_400), standardLifetime: Duration = .seconds(600),
         bindUntil: Duration = .seconds(86_400), unreachableAfter: Duration = .seconds(30),
         drainTimeout: Duration = .seconds(60), dayLength: Duration? = nil, profilesMax: Int = 131_072,
-        calendar: SeriesCalendar? = nil, costRatios: CostRatios = CostRatios(), profiler: ProfilerPlace = .here,
+        calendar: SeriesCalendar? = nil, costRatios: CostRatios = CostRatios(),
+        hostWeights: [HostID: Double] = [:], profiler: ProfilerPlace = .here,
         version: String = "dev"
     ) {
         self.pool = pool
@@ -144,6 +147,7 @@ public struct CoordinatorConfiguration: Hashable, Sendable {
         self.profilesMax = profilesMax
         self.calendar = calendar
         self.costRatios = costRatios
+        self.hostWeights = hostWeights
         self.profiler = profiler
         self.version = version
     }

@@ -51,6 +51,11 @@ extension CoordinatorSettings {
             "lead-time", .duration(), .defaulted(.seconds(60)),
             "Time from a decision until its blocks are staged at all peers; demand is forecast that far beyond the next",
             "decision.")
+        static let hostWeights = SettingKey.list(
+            "host-weights", of: ValueFormat<HostWeight>.losslessText("NAME=WEIGHT, such as hv-07=0.5, up to 100"),
+            atLeast: 0, .defaulted([]),
+            "Hosts of which more or less than launches so far show is expected: blocks are staged ahead by launches per hour",
+            "times weight, and not at all where it is 0, as before a host leaves. Other hosts have 1.")
         static let horizons = SettingKey.list(
             "horizons", of: .duration(), atLeast: 1,
             .defaulted([.seconds(300), .seconds(900), .seconds(3600), .seconds(21_600), .seconds(86_400)]),
@@ -116,7 +121,7 @@ extension CoordinatorSettings {
         keys: [
             Keys.listen, Keys.stateDirectory, Keys.pool, Keys.exclude, Keys.chunkSize, Keys.blockSize, Keys.overlayIPv4,
             Keys.overlayIPv6, Keys.overlayMTU, Keys.vxlanPort, Keys.sampleInterval, Keys.aggregateInterval,
-            Keys.decisionInterval, Keys.leadTime, Keys.horizons, Keys.cooldown, Keys.quarantine,
+            Keys.decisionInterval, Keys.leadTime, Keys.hostWeights, Keys.horizons, Keys.cooldown, Keys.quarantine,
             Keys.reservationLifetime, Keys.standardLifetime, Keys.bindUntil, Keys.unreachableAfter, Keys.drainTimeout,
             Keys.httpListen, Keys.profilesMax, Keys.costRatioCritical, Keys.costRatioStandard, Keys.costRatioBatch,
             Keys.profiler, Keys.coordinator,

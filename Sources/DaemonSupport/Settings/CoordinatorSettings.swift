@@ -18,6 +18,7 @@ public struct CoordinatorSettings: Hashable, Sendable {
     public var aggregateInterval: Duration
     public var decisionInterval: Duration
     public var leadTime: Duration
+    public var hostWeights: [HostWeight]
     /// Ascending.
     public var horizons: [Duration]
     public var cooldown: Duration
@@ -73,6 +74,7 @@ public struct CoordinatorSettings: Hashable, Sendable {
         aggregateInterval = document[Keys.aggregateInterval]
         decisionInterval = document[Keys.decisionInterval]
         leadTime = document[Keys.leadTime]
+        hostWeights = document[Keys.hostWeights]
         horizons = document[Keys.horizons]
         cooldown = document[Keys.cooldown]
         quarantine = document[Keys.quarantine]

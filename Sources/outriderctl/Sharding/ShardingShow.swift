@@ -4,7 +4,8 @@ import ControlAPI
 struct ShardingShow: CoordinatorCommand {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "The document in force.",
-        discussion: "With --output json it is the document itself; save it to change and apply it.", aliases: ["export"])
+        discussion: "With --output json it is the document itself; save it to change and apply it.", aliases: ["export"]
+    )
     @OptionGroup var options: GlobalOptions
 
     func run(_ coordinator: Coordinator, _ output: Output) async throws {
