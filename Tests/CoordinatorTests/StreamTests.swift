@@ -2,6 +2,7 @@ import ControlAPI
 import FleetMapping
 import ControlAPIMapping
 import CoordinatorCore
+import DaemonSupport
 import FleetProtocol
 import GRPCCore
 import NetworkTypes
@@ -52,6 +53,54 @@ import Testing
                 #expect(told.application == made.id && told.samples == 2 && told.state == .cold)
                 #expect(!told.leads.isEmpty && told.leads.allSatisfy { $0.experts.count == 5 && $0.loss < 0 })
                 #expect(told.indicators.isEmpty && !told.hasLastShiftAgeMs && !told.usesBaseline)
+            }
+        }
+    }
+
+    /// Where an interval is a tick of the rule, one sample is enough for its first word.
+    @Test func theRuleOfMarginalValueIsExplained() async throws {
+        let directory = try TemporaryDirectory()
+        var settings = try testSettings(directory.path)
+        (settings.aggregateInterval, settings.unreachableAfter) = (.seconds(300), .seconds(600))
+        try await withCoordinator(settings) { client in
+            let sessions = Outrider_V1_SessionManager.Client(wrapping: client)
+            let allocator = Outrider_V1_PredictiveAllocator.Client(wrapping: client)
+            let made = try await sessions.createApplication(
+                .with {
+                    $0.name = "web"
+                    $0.policy.costRatio = 7
+                })
+            let application = try #require(ApplicationID(made.id))
+            let refused = await refusal {
+                _ = try await sessions.createApplication(
+                    .with {
+                        $0.name = "other"
+                        $0.policy.costRatio = -1
+                    })
+            }
+            #expect(made.policy.costRatio == 7 && refused == "invalidArgument invalid")
+            let silent = try await allocator.explainDecision(.with { $0.application = "web" })
+            #expect(!silent.hasMarginal && silent.costRatio == 7)
+            try await ScriptedAgent.connect(client) { agent in
+                agent.send(ScriptedAgent.hello())
+                _ = try await agent.wait { if case .bootGrant(let grant) = $0 { grant } else { nil } }
+                let profiler = Outrider_V1_BehavioralProfiler.Client(wrapping: client)
+                try await profiler.watchScalingProfiles(.with { $0.application = "web" }) { response in
+                    for try await profile in response.messages {
+                        guard profile.samples == 0 else { break }
+                        let part = ApplicationAggregate(
+                            application: application, vms: 3, peakVMs: 4, cooling: 0, launches: 1, stops: 1, misses: 0,
+                            waited: .zero, traffic: nil)
+                        agent.send(
+                            .aggregates(
+                                Aggregates(
+                                    sequence: 1, interval: .seconds(300), endedAt: Instant(nanoseconds: 1),
+                                    applications: [part])))
+                    }
+                }
+                let told = try await allocator.explainDecision(.with { $0.application = "web" })
+                #expect(told.hasMarginal && told.marginal.inUse == 3 && told.marginal.target >= 3)
+                #expect(told.marginal.price > 0 && told.marginal.divisor == 1 && told.marginal.floorMax == 64)
             }
         }
     }

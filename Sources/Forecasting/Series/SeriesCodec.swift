@@ -95,38 +95,38 @@ extension SeriesForecaster {
     }
 }
 
-/// Writes or reads one field after another.
+/// Writes or reads one field after another. Inlined where it is used: a state has thousands of fields.
 package protocol StateCoder {
     mutating func code<Number: FixedWidthInteger>(_ value: inout Number)
 }
 
 extension StateCoder {
-    package mutating func code(_ value: inout Float) {
+    @inlinable package mutating func code(_ value: inout Float) {
         var bits = value.bitPattern
         code(&bits)
         value = Float(bitPattern: bits)
     }
-    package mutating func code(_ value: inout Double) {
+    @inlinable package mutating func code(_ value: inout Double) {
         var bits = value.bitPattern
         code(&bits)
         value = Double(bitPattern: bits)
     }
-    package mutating func code(_ value: inout Bool) {
+    @inlinable package mutating func code(_ value: inout Bool) {
         var byte: UInt8 = value ? 1 : 0
         code(&byte)
         value = byte != 0
     }
-    package mutating func code(_ value: inout SIMD4<Float>) { for lane in 0..<4 { code(&value[lane]) } }
-    package mutating func code(_ value: inout SIMD4<Double>) { for lane in 0..<4 { code(&value[lane]) } }
-    package mutating func code(_ value: inout SIMD8<Float>) { for lane in 0..<8 { code(&value[lane]) } }
+    @inlinable package mutating func code(_ value: inout SIMD4<Float>) { for lane in 0..<4 { code(&value[lane]) } }
+    @inlinable package mutating func code(_ value: inout SIMD4<Double>) { for lane in 0..<4 { code(&value[lane]) } }
+    @inlinable package mutating func code(_ value: inout SIMD8<Float>) { for lane in 0..<8 { code(&value[lane]) } }
 }
 
 package struct StateWriter: StateCoder {
-    package private(set) var bytes: [UInt8] = []
+    package var bytes: [UInt8] = []
 
     package init() {}
 
-    package mutating func code<Number: FixedWidthInteger>(_ value: inout Number) {
+    @inlinable package mutating func code<Number: FixedWidthInteger>(_ value: inout Number) {
         for shift in stride(from: 0, to: Number.bitWidth, by: 8) {
             bytes.append(UInt8(truncatingIfNeeded: value >> Number(shift)))
         }
@@ -141,10 +141,10 @@ package struct StateWriter: StateCoder {
 }
 
 package struct StateReader: StateCoder {
-    private let bytes: [UInt8]
-    private let end: Int
-    private var position = 0
-    private var isShort = false
+    @usableFromInline let bytes: [UInt8]
+    @usableFromInline let end: Int
+    @usableFromInline var position = 0
+    @usableFromInline var isShort = false
 
     package init(bytes: [UInt8]) {
         self.bytes = bytes
@@ -163,7 +163,7 @@ package struct StateReader: StateCoder {
     }
 
     /// Zeros beyond the end; ``isAtEnd`` then says no.
-    package mutating func code<Number: FixedWidthInteger>(_ value: inout Number) {
+    @inlinable package mutating func code<Number: FixedWidthInteger>(_ value: inout Number) {
         let size = Number.bitWidth / 8
         guard position + size <= end else {
             isShort = true
