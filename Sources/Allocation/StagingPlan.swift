@@ -39,15 +39,20 @@ struct StagingPlan {
     private let settings: AllocationSettings
     private var unmet: [Unmet] = []
     private var spare: [Spare] = []
+    /// What leases of this plan leave.
     private var reserved: Int
+    private let reservedBefore: Int
+    /// On hosts.
+    private let free: Int
     private let budget: Int
 
     init(_ input: AllocationInput, outlook: PlacementOutlook, settings: AllocationSettings, at now: Instant) {
         (self.input, self.outlook, self.settings) = (input, outlook, settings)
-        let free = input.blocks.reduce(0) { $1.host == nil ? $0 : $0 + $1.block.size - $1.inUse - $1.cooling }
+        free = input.blocks.reduce(0) { $1.host == nil ? $0 : $0 + $1.block.size - $1.inUse - $1.cooling }
         marks = StagingMarks(
             rate: outlook.rate, worth: outlook.worth, least: input.policy.floor - free + input.pendingElsewhere)
-        reserved = input.blocks.reduce(0) { $1.host == nil ? $0 + $1.block.size : $0 }
+        reservedBefore = input.blocks.reduce(0) { $1.host == nil ? $0 + $1.block.size : $0 }
+        reserved = reservedBefore
         let owned = input.blocks.reduce(0) { $0 + $1.block.size } + input.returning
         budget = input.policy.cap.map { max(0, $0 - owned) } ?? .max
         compare(at: now)
@@ -64,9 +69,11 @@ struct StagingPlan {
             guard seat.isOpen else { continue }
             var ready = held.reduce(-demand.pending) { $0 + $1.block.size - $1.inUse - $1.cooling }
             let isActive = demand.inUse > 0 || demand.pending > 0
-            let wanted = max(wanted(seat), isActive ? input.policy.lowWatermark ?? 0 : 0)
+            let low = isActive ? input.policy.lowWatermark ?? 0 : 0
+            let wanted = max(wanted(seat), low)
             if ready < wanted {
-                let isNext = seat.next > 0 || demand.pending > 0
+                // What the operator asked for is no guess: the reserve is there for it.
+                let isNext = seat.next > 0 || demand.pending > 0 || ready < low
                 unmet.append(
                     Unmet(
                         host: demand.host, order: order(wanted - ready), value: isNext ? .infinity : seat.rate,
@@ -111,6 +118,8 @@ struct StagingPlan {
     mutating func review(_ memory: inout StagingMemory, at now: Instant) {
         var short = lease()
         var coming = input.returning
+        // What is taken back is not free on hosts any more, and the floor counts it again in the reserve.
+        var onHosts = free
         while reserved + coming < marks.high + short.reduce(0, { $0 + 1 << $1.order }), let worst = spare.first {
             let isShort = reserved + coming < marks.low
             let best = short.first?.value ?? 0
@@ -118,11 +127,13 @@ struct StagingPlan {
             spare.removeFirst()
             release(worst, isRecall: true, isShort ? "its reserve is short" : "another host expects more launches")
             coming += worst.block.block.size
+            onHosts -= worst.block.block.size
             if !isShort, !short.isEmpty { short.removeFirst() }
         }
         let missing = short.reduce(0) { $0 + 1 << $1.order }
-        if reserved + coming < marks.low || reserved + coming < missing {
-            ask(max(0, marks.high - reserved - coming) + max(0, missing - coming))
+        let needed = StagingMarks(rate: outlook.rate, least: input.policy.floor - onHosts + input.pendingElsewhere)
+        if reserved + coming < needed.low || reserved + coming < missing {
+            ask(max(0, needed.high - reserved - coming) + max(0, missing - coming))
         }
         giveBack(&memory, at: now)
     }
@@ -152,8 +163,13 @@ struct StagingPlan {
         memory.idled = surplus > 0 ? memory.idled + Double(surplus) * hours : 0
         guard memory.idled > Self.requestWorth, now - began >= Self.learning else { return }
         memory.idled = 0
-        for block in idle { release(block, isRecall: false, "no launch is expected there, and its reserve is full") }
-        unreserve(max(0, reserved - marks.high))
+        // The operator's floor counts what is free anywhere.
+        var surplusOfFloor = max(0, free + reservedBefore - input.policy.floor - input.pendingElsewhere)
+        for block in idle where block.block.block.size <= surplusOfFloor {
+            release(block, isRecall: false, "no launch is expected there, and its reserve is full")
+            surplusOfFloor -= block.block.block.size
+        }
+        unreserve(min(max(0, reserved - marks.high), surplusOfFloor))
     }
 
     private mutating func release(_ spare: Spare, isRecall: Bool, _ why: String) {
@@ -169,10 +185,9 @@ struct StagingPlan {
         let idle = input.blocks.filter { $0.host == nil }.map(\.block).sorted(by: >)
         for block in idle {
             var (end, size) = (block.first.rawValue + UInt32(block.size), block.size)
-            while left >= 4, size >= 4 {
+            while left >= 4, end > block.first.rawValue {
                 while size > left { size /= 2 }
-                guard size >= 4, end - UInt32(size) >= block.first.rawValue,
-                    let part = SNIBlock(first: SessionNetworkID(unchecked: end - UInt32(size)), size: size)
+                guard size >= 4, let part = SNIBlock(first: SessionNetworkID(unchecked: end - UInt32(size)), size: size)
                 else { break }
                 releases.append(
                     ScheduledRelease(

@@ -24,9 +24,11 @@ enum RankBin {
     /// Hosts in it.
     static func size(_ bin: Int, hosts: Int) -> Int {
         let first = bin == 0 ? 0 : 1 << (bin - 1)
-        let end = bin == count - 1 ? hosts : min(hosts, 1 << bin)
-        return max(0, end - first)
+        return max(0, end(bin, hosts: hosts) - first)
     }
+
+    /// The first rank behind it.
+    static func end(_ bin: Int, hosts: Int) -> Int { bin == count - 1 ? hosts : min(hosts, 1 << bin) }
 }
 
 /// What all applications together show of where launches go: an application that is new follows it.
@@ -58,9 +60,9 @@ public struct PlacementHabit: Hashable, Sendable {
     /// Of the last thirty to sixty launches, by order and bin; halved when they fill up.
     private var counts = SIMD32<UInt8>.zero
     /// How well each order foretold, in doublings against any host alike; fading.
-    private var scores = SIMD4<Float>.zero
+    private var scores = Triple()
     /// Launches that faded over half an hour, three hours and a day.
-    private var launches = SIMD3<Float>.zero
+    private var launches = Triple()
     private var updated: Int64 = .min
 
     private static let step: UInt8 = 4
@@ -68,6 +70,24 @@ public struct PlacementHabit: Hashable, Sendable {
     private static let trust = 8.0
     private static let scoreKept: Float = 0.98
     private static let halfLives: [Double] = [1800, 10_800, 86_400]
+
+    /// A vector of the standard library would take the room of a fourth.
+    private struct Triple: Hashable, Sendable {
+        private var first: Float = 0
+        private var second: Float = 0
+        private var third: Float = 0
+
+        subscript(place: Int) -> Float {
+            get { place == 0 ? first : place == 1 ? second : third }
+            set {
+                switch place {
+                case 0: first = newValue
+                case 1: second = newValue
+                default: third = newValue
+                }
+            }
+        }
+    }
 
     public init() {}
 
@@ -80,7 +100,8 @@ public struct PlacementHabit: Hashable, Sendable {
             count(bin, order)
             prior.add(bin, order)
         }
-        launches = faded(to: now) + 1
+        launches = faded(to: now)
+        for index in Self.halfLives.indices { launches[index] += 1 }
         updated = max(updated, now.nanoseconds)
     }
 
@@ -101,9 +122,9 @@ public struct PlacementHabit: Hashable, Sendable {
         return best
     }
 
-    /// Probability that the next launch goes to the host of this rank.
-    func share(of rank: Int, _ order: PlacementOrder, hosts: Int, _ prior: PlacementPrior) -> Double {
-        likelihood(RankBin.bin(rank), order, hosts: hosts, prior)
+    /// Probability that the next launch goes to one host, by bin of its rank.
+    func shares(_ order: PlacementOrder, hosts: Int, _ prior: PlacementPrior) -> [Double] {
+        (0..<RankBin.count).map { likelihood($0, order, hosts: hosts, prior) }
     }
 
     private func likelihood(_ bin: Int, _ order: PlacementOrder, hosts: Int, _ prior: PlacementPrior) -> Double {
@@ -126,7 +147,7 @@ public struct PlacementHabit: Hashable, Sendable {
         return sum / Double(Self.halfLives.count)
     }
 
-    private func faded(to now: Instant) -> SIMD3<Float> {
+    private func faded(to now: Instant) -> Triple {
         guard updated != .min, now.nanoseconds > updated else { return launches }
         let seconds = Double(now.nanoseconds - updated) / 1e9
         var result = launches

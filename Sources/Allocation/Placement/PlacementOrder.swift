@@ -66,6 +66,36 @@ public struct ApplicationLoad: Hashable, Sendable {
         }
     }
 
+    /// The ranks of its own hosts, each once; as ``rank(of:in:_:)`` has them, and all at once.
+    func ranks(in order: PlacementOrder, _ load: FleetLoad) -> [(seat: Seat, rank: Int)] {
+        var ranks = seats.values.map { (seat: $0, rank: load.place($0.host)) }.sorted { $0.rank < $1.rank }
+        guard order != .pack else {
+            for index in ranks.indices { ranks[index].rank = rank(of: ranks[index].seat.host, in: .pack, load) }
+            return ranks
+        }
+        let isSpread = order == .spread
+        // The hosts that the order puts apart: behind all others, or before them.
+        var apart: [(seat: Seat, rank: Int)] = []
+        var others: [(seat: Seat, rank: Int)] = []
+        for (seat, place) in ranks {
+            let isApart = isSpread ? seat.vms > 0 : seat.recent > 0
+            if isApart {
+                apart.append((seat, place))
+            } else {
+                others.append((seat, place - apart.count))
+            }
+        }
+        apart.sort { left, right in
+            isSpread
+                ? (left.seat.vms, left.rank) < (right.seat.vms, right.rank)
+                : (right.seat.recent, left.rank) < (left.seat.recent, right.rank)
+        }
+        let first = isSpread ? load.count - apart.count : 0
+        for index in apart.indices { apart[index].rank = first + index }
+        if !isSpread { for index in others.indices { others[index].rank += apart.count } }
+        return apart + others
+    }
+
     /// Hosts in their order, until `visit` has seen enough and answers false.
     func visit(_ order: PlacementOrder, _ load: FleetLoad, _ visit: (Int) -> Bool) {
         func seats(_ precedes: (Seat, Seat) -> Bool, where isMeant: (Seat) -> Bool) -> [Int] {

@@ -31,59 +31,75 @@ public struct PlacementOutlook: Hashable, Sendable {
     /// - Parameters:
     ///   - next: how many are prepared for.
     ///   - costRatio: of a launch that finds nothing, in idle hours of one identifier.
-    ///   - weight: the operator's, by host; nothing is expected where it is 0.
+    ///   - weight: the operator's, by host, up to 1; nothing is expected where it is 0.
     public init(
         advice: MarginalAdvice, next: Int, costRatio: Double, own: ApplicationLoad, load: FleetLoad,
         habit: PlacementHabit, prior: PlacementPrior, at now: Instant, weight: (HostID) -> Double = { _ in 1 }
     ) {
         self.advice = advice
-        rate = habit.launchesPerHour(at: now)
+        let rate = habit.launchesPerHour(at: now)
+        self.rate = rate
         worth = Self.worth(costRatio: costRatio)
         order = habit.order
         var plan = Plan(own: own, load: load, order: order, left: min(max(0, next), Self.nextMax))
-        plan.expect(rate, worth: worth, habit, prior, weight)
+        let share = habit.shares(order, hosts: load.count, prior)
+        plan.expect(share.map { rate * $0 }, worth: worth, weight)
         plan.place()
-        seats = Dictionary(uniqueKeysWithValues: plan.seats.map { (load.hosts[$0.key], $0.value) })
+        seats = Dictionary(uniqueKeysWithValues: plan.places.map { (load.hosts[$0.host], $0.seat) })
     }
 
     /// Launches per hour that a block of four is worth.
     public static func worth(costRatio: Double) -> Double { blockLeast / costRatio }
 
     private struct Plan {
+        struct Place {
+            let host: Int
+            let vms: Int
+            /// Of ``FleetLoad``.
+            let place: Int
+            var seat: Seat
+        }
+
         let own: ApplicationLoad
         let load: FleetLoad
         let order: PlacementOrder
         var left: Int
-        var seats: [Int: Seat] = [:]
+        /// Each host once, in an order that what is known decides alone.
+        var places: [Place] = []
 
         /// Hosts that carry it, and as far down the order as a block is worth its idling.
-        mutating func expect(
-            _ rate: Double, worth: Double, _ habit: PlacementHabit, _ prior: PlacementPrior,
-            _ weight: (HostID) -> Double
-        ) {
-            var found: [Int: Seat] = [:]
-            for host in own.seats.keys { found[host] = Seat() }
-            var (rank, far, open) = (0, own.seats.count, left)
-            own.visit(order, load) { host in
-                let share = habit.share(of: rank, order, hosts: load.count, prior)
-                let expected = rate * share * max(0, weight(load.hosts[host]))
-                // Below half of its worth nothing is kept either.
-                let counts = expected >= worth / 2
-                if counts || found[host] != nil || open > 0 {
-                    if found[host] != nil { far -= 1 }
-                    found[host, default: Seat()].rate = expected
-                    open -= weight(load.hosts[host]) > 0 ? 1 : 0
-                }
-                rank += 1
-                // Shares fall with the bins; those that carry it are looked at whatever is expected of them.
-                return counts || far > 0 || open > 0 || rank < 1 << (RankBin.count - 2)
+        ///
+        /// - Parameter rates: launches per hour of one host, by bin of its rank.
+        mutating func expect(_ rates: [Double], worth: Double, _ weight: (HostID) -> Double) {
+            for (seat, rank) in own.ranks(in: order, load) {
+                let share = weight(load.hosts[seat.host])
+                add(
+                    seat.host, vms: seat.vms,
+                    Seat(rate: rates[RankBin.bin(rank)] * min(1, max(0, share)), isOpen: share > 0))
             }
-            for host in found.keys where weight(load.hosts[host]) <= 0 { found[host]?.isOpen = false }
-            seats = found
+            // Below half of its worth nothing is kept either.
+            let far = rates.lastIndex { $0 >= worth / 2 }.map { RankBin.end($0, hosts: load.count) } ?? 0
+            guard far > 0 || left > 0 else { return }
+            var (rank, open) = (0, left)
+            own.visit(order, load) { host in
+                let share = weight(load.hosts[host])
+                let expected = rates[RankBin.bin(rank)] * min(1, max(0, share))
+                if own.seats[host] == nil, share > 0, expected >= worth / 2 || open > 0 {
+                    add(host, vms: 0, Seat(rate: expected))
+                }
+                open -= share > 0 ? 1 : 0
+                rank += 1
+                return rank < far || open > 0
+            }
+        }
+
+        private mutating func add(_ host: Int, vms: Int, _ seat: Seat) {
+            places.append(Place(host: host, vms: vms, place: load.place(host), seat: seat))
         }
 
         /// Gives the next launches their places.
         mutating func place() {
+            guard left > 0 else { return }
             switch order {
             case .spread: spread()
             case .pack: pack()
@@ -91,19 +107,15 @@ public struct PlacementOutlook: Hashable, Sendable {
             }
         }
 
-        private func ordered(_ precedes: (Int, Int) -> Bool) -> [Int] {
-            seats.keys.filter { seats[$0]?.isOpen ?? false }.sorted(by: precedes)
-        }
-
         /// Level by level, as one launch after the other would go to the host with the fewest.
         private mutating func spread() {
-            let hosts = ordered { (own.vms($0), load.place($0)) < (own.vms($1), load.place($1)) }
-            guard let first = hosts.first else { return }
-            var level = own.vms(first)
+            places.sort { ($0.vms, $0.place) < ($1.vms, $1.place) }
+            let open = places.indices.filter { places[$0].seat.isOpen }
+            guard var level = open.first.map({ places[$0].vms }) else { return }
             while left > 0 {
-                for host in hosts {
-                    guard left > 0, own.vms(host) <= level else { break }
-                    seats[host]?.next += 1
+                for index in open {
+                    guard left > 0, places[index].vms <= level else { break }
+                    places[index].seat.next += 1
                     left -= 1
                 }
                 level += 1
@@ -112,18 +124,19 @@ public struct PlacementOutlook: Hashable, Sendable {
 
         /// As many as a host has room for, as far as is known.
         private mutating func pack() {
-            for host in ordered({ load.place($0) > load.place($1) }) where left > 0 && load.place(host) < load.roomy {
-                let part = min(left, load.peak - load.total(host))
-                seats[host]?.next += part
+            places.sort { $0.place > $1.place }
+            for index in places.indices where places[index].seat.isOpen && places[index].place < load.roomy {
+                let part = min(left, load.peak - load.total(places[index].host))
+                places[index].seat.next += part
                 left -= part
             }
         }
 
         private mutating func share() {
-            let sum = seats.values.reduce(0) { $0 + $1.rate }
+            let sum = places.reduce(0) { $0 + $1.seat.rate }
             guard sum > 0 else { return }
-            for (host, seat) in seats where seat.rate > 0 {
-                seats[host]?.next = Int((seat.rate / sum * Double(left)).rounded())
+            for index in places.indices {
+                places[index].seat.next = Int((places[index].seat.rate / sum * Double(left)).rounded())
             }
         }
     }
