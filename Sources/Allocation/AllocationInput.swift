@@ -67,11 +67,13 @@ public struct AllocationInput: Sendable {
     public var outlook: PlacementOutlook?
     /// Identifiers of blocks on their way back to what is reserved.
     public var returning: Int
+    /// Some host of the fleet takes leases, whether it is listed or not.
+    public var isFleetOpen: Bool
 
     public init(
         application: ApplicationID, policy: AllocationPolicy, hosts: [HostDemand], blocks: [OwnedBlock],
         pendingElsewhere: Int = 0, forecast: (any DemandForecast)? = nil, outlook: PlacementOutlook? = nil,
-        returning: Int = 0
+        returning: Int = 0, isFleetOpen: Bool? = nil
     ) {
         self.application = application
         self.policy = policy
@@ -81,6 +83,7 @@ public struct AllocationInput: Sendable {
         self.forecast = forecast
         self.outlook = outlook
         self.returning = returning
+        self.isFleetOpen = isFleetOpen ?? hosts.contains(where: \.acceptsLeases)
     }
 }
 

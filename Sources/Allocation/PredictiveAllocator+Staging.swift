@@ -77,7 +77,7 @@ extension PredictiveAllocator {
         if plan.releases.count > recalled {
             parts.append("release \(blockCount(plan.releases.count - recalled))")
         }
-        if !input.hosts.contains(where: \.acceptsLeases) { parts.append("no host takes leases now") }
+        if !input.isFleetOpen { parts.append("no host takes leases now") }
         if parts.count == 1 { parts.append("what it owns is where it should be") }
         return parts.joined(separator: "; ")
     }

@@ -58,6 +58,22 @@ public struct PredictiveAllocator: Hashable, Sendable {
                 order: order, wanted: leasing, granted: granted, releases: releases))
     }
 
+    /// Whether hosts of which nothing is known, and which an input may therefore leave out, take part in the decision:
+    /// where something has to go and no host shows where, all of them share it.
+    public func concernsEveryHost(_ input: AllocationInput) -> Bool {
+        if input.outlook != nil, input.policy.mode == .stage { return false }
+        let shows = input.hosts.contains { host in
+            let (recent, share) = (host.recentLaunches, host.forecastShare ?? 0)
+            return host.acceptsLeases && host.weight > 0 && (host.inUse > 0 || recent > 0 || share > 0)
+        }
+        if shows { return false }
+        let standing = input.policy.floor + input.pendingElsewhere
+        guard standing <= 0, input.forecast != nil else { return standing > 0 }
+        let book = HostBook(input, blockSize: settings.blockSize)
+        let forecast = ForecastView(input, book: book, settings: settings)
+        return [forecast.peak, forecast.keep].contains { ForecastView.whole($0 ?? 0) > book.demand }
+    }
+
     private func leases(_ shares: [HostShare]) -> [LeaseWish] {
         let order = settings.blockSize.trailingZeroBitCount
         return shares.flatMap { Array(repeating: LeaseWish(host: $0.host, order: order), count: $0.lease) }

@@ -23,7 +23,7 @@ struct Reasons {
         }
         let due = releases.filter { $0.after == .zero }.count
         if due > 0 { parts.append("release \(blockCount(due))") }
-        if !book.rows.contains(where: \.demand.acceptsLeases) { parts.append("no host takes leases now") }
+        if !input.isFleetOpen { parts.append("no host takes leases now") }
         if parts.count == 1 { parts.append("\(book.owned) owned are enough") }
         return parts.joined(separator: "; ")
     }

@@ -49,37 +49,63 @@ extension CoordinatorMachine {
     }
 
     func input(for record: ApplicationRecord) -> AllocationInput {
-        let size = blockSize(of: record.id)
-        var demands: [HostID: HostDemand] = [:]
-        for host in state.hosts.keys {
-            let recent = state.recentLaunches[record.id]?[host]?.value(at: state.time(of: state.slot)) ?? 0
-            demands[host] = HostDemand(
-                host: host, recentLaunches: recent, weight: configuration.hostWeights[host] ?? 1,
-                acceptsLeases: mayLease(host))
-        }
         let outlook = outlook(for: record)
-        let blocks = ownedBlocks(of: record.id, size: outlook == nil ? size : nil).map { owned in
-            guard let host = owned.host else { return owned }
+        let blocks = blocks(of: record.id, isOutlookKnown: outlook != nil)
+        var hosts: Set<HostID> = []
+        for case let host? in blocks.map(\.host) { hosts.insert(host) }
+        if let outlook {
+            hosts.formUnion(outlook.seats.keys)
+        } else {
+            hosts.formUnion((state.recentLaunches[record.id] ?? [:]).keys)
+        }
+        let input = AllocationInput(
+            application: record.id, policy: policy(of: record), hosts: demands(on: hosts, of: record.id, blocks),
+            blocks: blocks, pendingElsewhere: live.refusedLaunches[record.id] ?? 0,
+            forecast: state.series[record.id] ?? told(of: record.id, at: now), outlook: outlook,
+            returning: live.recalled.identifiers(of: record.id), isFleetOpen: state.hosts.keys.contains(where: mayLease)
+        )
+        // A fleet has many applications that most of its hosts have never heard of.
+        guard PredictiveAllocator(settings: settings(for: record)).concernsEveryHost(input) else { return input }
+        return fullInput(input)
+    }
+
+    /// The same with hosts of which nothing is known.
+    func fullInput(_ input: AllocationInput) -> AllocationInput {
+        var full = input
+        full.hosts = demands(on: state.hosts.keys, of: input.application, input.blocks)
+        return full
+    }
+
+    private func demands(
+        on hosts: some Sequence<HostID>, of application: ApplicationID, _ blocks: [OwnedBlock]
+    ) -> [HostDemand] {
+        let recent = state.recentLaunches[application] ?? [:]
+        let time = state.time(of: state.slot)
+        var demands: [HostID: HostDemand] = [:]
+        for host in hosts where state.hosts[host] != nil {
+            demands[host] = HostDemand(
+                host: host, recentLaunches: recent[host]?.value(at: time) ?? 0,
+                weight: configuration.hostWeights[host] ?? 1, acceptsLeases: mayLease(host))
+        }
+        for block in blocks {
+            guard let host = block.host else { continue }
+            demands[host]?.inUse += block.inUse
+            demands[host]?.cooling += block.cooling
+        }
+        return demands.values.sorted { $0.host < $1.host }
+    }
+
+    /// - Parameter isOutlookKnown: reserved ones are whole then; else cut to the size of leases.
+    private func blocks(of application: ApplicationID, isOutlookKnown: Bool) -> [OwnedBlock] {
+        ownedBlocks(of: application, size: isOutlookKnown ? nil : blockSize(of: application)).map { owned in
+            guard owned.host != nil else { return owned }
             var owned = owned
             let use = state.bindings.use(of: owned.block)
-            demands[host]?.inUse += use.inUse
-            demands[host]?.cooling += use.cooling
             owned.inUse = use.inUse
             owned.cooling = use.cooling
             owned.idleSince = live.idleSince[owned.block.key]
             return owned
         }
-        if let outlook {
-            // What lies where nothing is expected is looked at as well.
-            let carriers = Set(blocks.compactMap(\.host))
-            demands = demands.filter { outlook.seats[$0.key] != nil || carriers.contains($0.key) }
-        }
-        return AllocationInput(
-            application: record.id, policy: policy(of: record),
-            hosts: demands.values.sorted { $0.host < $1.host }, blocks: blocks,
-            pendingElsewhere: live.refusedLaunches[record.id] ?? 0,
-            forecast: state.series[record.id] ?? told(of: record.id, at: now), outlook: outlook,
-            returning: live.recalled.identifiers(of: record.id))
     }
 
     /// What is left of reservations that a caller asked for: theirs until they expire.
