@@ -162,20 +162,34 @@ enum AllocationBenchmark {
                 _ = try? MarginalProfile(encoded: profile.encoded(clock: clock), phase: 0, clock: clock)
             }
         }
-        Results.note("to bytes and back", coding, "us")
+        Results.note("to bytes and back", coding, "us", bar: 150)
+        let writing = SeriesBenchmark.perCall(100) {
+            for _ in 0..<100 { precondition(profile.encoded(clock: clock).count == bytes.count, "other bytes") }
+        }
+        Results.note("to bytes", writing, "us", bar: 50)
     }
 
-    /// Cold caches included: as many as fit into seconds, scaled.
+    /// As large as is promised. Cold caches included: what the rule has learnt is 20,000 times there.
     private static func fleet(_ template: MarginalAllocator, _ policy: MarginalPolicy) {
-        let count = 20_000
-        var all = Array(repeating: template, count: count)
+        var rules = Array(repeating: template, count: 20_000)
         // Each has its own memory: a copy is not shared once it was written to.
-        for index in all.indices { all[index].launch(at: Double(index % 300)) }
-        var held = 0
-        let start = SeriesBenchmark.cpu()
-        for index in all.indices { held += all[index].endTick(policy, constants: .shipped).target }
-        let spent = SeriesBenchmark.cpu() - start
-        precondition(held > 0, "\(count) applications hold nothing")
-        Results.note("decisions for 100,000 applications", spent * 100_000 / Double(count), "s", bar: 10)
+        for index in rules.indices { rules[index].launch(at: Double(index % 300)) }
+        var fleet = FleetDecisions(rules: rules, policy: policy)
+        rules = []
+        Results.note("fleet: VMs", Double(fleet.vms), "")
+        Results.note("fleet: VMs of the largest application", Double(fleet.largest), "")
+        for round in ["first", "second"] {
+            let start = SeriesBenchmark.cpu()
+            let changes = fleet.decideAll()
+            let spent = SeriesBenchmark.cpu() - start
+            Results.note("fleet: decisions for 100,000 applications on 10,000 hosts, \(round)", spent, "s", bar: 10)
+            Results.note("fleet: changes of these decisions, \(round)", Double(changes), "")
+        }
+        let singles = fleet.change(20_000).map { Double($0) / 1000 }
+        precondition(!singles.isEmpty, "no application was changed")
+        let mean = singles.reduce(0, +) / Double(singles.count)
+        Results.note("fleet: one changed application, mean", mean, "us", bar: 50)
+        Results.note("fleet: one changed application, p50", singles[singles.count / 2], "us", bar: 50)
+        Results.note("fleet: one changed application, p99", singles[singles.count * 99 / 100], "us")
     }
 }
