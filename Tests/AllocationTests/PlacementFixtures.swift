@@ -54,8 +54,9 @@ struct MadeUpOrchestrator {
                 return false
             }
         case .sticks:
-            if favourite == nil || generator.chance(0.1) { favourite = chosen }
-            chosen = favourite ?? chosen
+            // Now and then one goes elsewhere.
+            favourite = favourite ?? chosen
+            if !generator.chance(0.1), let favourite { chosen = favourite }
         case .draws: break
         }
         return chosen
