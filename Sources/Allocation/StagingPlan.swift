@@ -131,7 +131,8 @@ struct StagingPlan {
             if !isShort, !short.isEmpty { short.removeFirst() }
         }
         let missing = short.reduce(0) { $0 + 1 << $1.order }
-        let needed = StagingMarks(rate: outlook.rate, least: input.policy.floor - onHosts + input.pendingElsewhere)
+        let needed = StagingMarks(
+            rate: outlook.rate, worth: outlook.worth, least: input.policy.floor - onHosts + input.pendingElsewhere)
         if reserved + coming < needed.low || reserved + coming < missing {
             ask(max(0, needed.high - reserved - coming) + max(0, missing - coming))
         }

@@ -82,7 +82,7 @@ struct StagingPlanTests {
         let total = pieces.reduce(0) { $0 + $1.size }
         let free = input.blocks.reduce(0) { $1.host == nil ? $0 : $0 + $1.block.size - $1.inUse - $1.cooling }
         let marks = StagingMarks(
-            rate: outlook.rate, least: input.policy.floor - free + input.pendingElsewhere)
+            rate: outlook.rate, worth: outlook.worth, least: input.policy.floor - free + input.pendingElsewhere)
         if input.policy.floor == 0, input.pendingElsewhere == 0 {
             try hold(total == left - marks.high, "\(total) of \(left) beyond \(marks.high)")
         } else {

@@ -15,7 +15,7 @@ struct StagingReserveTests {
 
     @Test func marksFollowTheRootOfTheRateAndWhatIsAsked() {
         func marks(_ rate: Double, _ least: Int = 0) -> [Int] {
-            let marks = StagingMarks(rate: rate, least: least)
+            let marks = StagingMarks(rate: rate, worth: 0, least: least)
             return [marks.low, marks.high]
         }
         #expect(marks(0) == [4, 8] && marks(15) == [4, 8])
@@ -35,11 +35,12 @@ struct StagingReserveTests {
 
     @Test func whatIdlesGoesBackAfterSixIdleHoursAndNotInTheFirstHour() {
         // 12 where 8 are enough: an hour and a half; 72: the first hour decides.
-        var few = world(reserved: 12)
+        let eight = AllocationPolicy(floor: 8)
+        var few = world(eight, reserved: 12)
         #expect([18, 19].contains(stepsUntilReturn(&few, most: 60)), "six hours are a sum of many")
-        var many = world(reserved: 72)
+        var many = world(eight, reserved: 72)
         #expect(stepsUntilReturn(&many, most: 60) == 12)
-        var none = world(reserved: 8)
+        var none = world(eight, reserved: 8)
         #expect(stepsUntilReturn(&none, most: 100) == nil)
     }
 
@@ -78,24 +79,32 @@ struct StagingReserveTests {
     }
 
     @Test func launchesRefillAtHalfOfTheLowMark() throws {
-        let full = world(reserved: 4)
+        let full = world(AllocationPolicy(floor: 8), reserved: 4)
         let kept = try #require(full.follow(full.input(next: 0, advice: advice())))
         #expect(kept.reserve == nil && kept.leases.isEmpty)
-        let empty = world(reserved: 0)
+        let empty = world(AllocationPolicy(floor: 8), reserved: 0)
         let asked = try #require(empty.follow(empty.input(next: 0, advice: advice())))
         #expect(asked.reserve?.identifiers == 8)
     }
 
     @Test func aCapHoldsTheReserveBack() {
-        for (cap, expected) in [(0, nil), (3, nil), (6, 4), (100, 8)] as [(Int, Int?)] {
-            var world = world(AllocationPolicy(cap: cap), reserved: 0)
+        for (cap, expected) in [(3, nil), (6, 4), (100, 8)] as [(Int, Int?)] {
+            var world = world(AllocationPolicy(floor: 8, cap: cap), reserved: 0)
             let decision = world.decide(world.input(next: 0, advice: advice()))
             #expect(decision.reserve?.identifiers == expected, "cap \(cap)")
         }
     }
 
+    /// Where a launch per hour is worth less than a block, and nobody asks for one, there is no reserve.
+    @Test func quietApplicationsKeepNoReserve() {
+        let marks = StagingMarks(rate: 0.19, worth: 0.2)
+        #expect(marks.low == 0 && marks.high == 0)
+        var world = world(reserved: 0)
+        #expect(world.decide(world.input(next: 0, advice: advice())).reserve == nil)
+    }
+
     @Test func nextLaunchesAreStagedFirst() {
-        var world = world(reserved: 8)
+        var world = world(AllocationPolicy(floor: 8), reserved: 8)
         let decision = world.decide(world.input(next: 2, advice: advice(extra: 2)))
         #expect(decision.leases.map(\.order) == [2, 2], "a block for each of two hosts, below the low mark too")
         #expect(decision.reserve?.identifiers == 8)
