@@ -33,7 +33,7 @@ func testSettings(_ directory: String, extra: String = "") throws -> Coordinator
         lead-time: 200ms
         cooldown: 100ms
         quarantine: 100ms
-        unreachable-after: 10s
+        unreachable-after: 60s
 
         """
     var settings = try CoordinatorSettings(yaml: base + extra, file: "test.yaml")
