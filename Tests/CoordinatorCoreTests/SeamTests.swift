@@ -50,11 +50,17 @@ import Testing
             }
             return owned
         }
-        let input = AllocationInput(
-            application: application, policy: policy, hosts: demand.hosts(of: application, hosts), blocks: blocks,
+        let allocator = PredictiveAllocator(settings: settings)
+        let known = hosts.filter { name in
+            blocks.contains { $0.host == name } || demand.launches[application]?[name] ?? 0 > 0
+        }
+        var input = AllocationInput(
+            application: application, policy: policy, hosts: demand.hosts(of: application, known), blocks: blocks,
             pendingElsewhere: demand.refused[application] ?? 0, forecast: forecast)
+        // As the product: who knows nothing of the application is asked only where that matters.
+        if allocator.concernsEveryHost(input) { input.hosts = demand.hosts(of: application, hosts) }
         var memory = demand.memories[application] ?? AllocationMemory()
-        let decision = PredictiveAllocator(settings: settings).decide(input, memory: &memory, at: plain.now)
+        let decision = allocator.decide(input, memory: &memory, at: plain.now)
         demand.memories[application] = memory
         demand.refused[application] = nil
         let before = Set(plain.leases.keys)
